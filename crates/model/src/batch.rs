@@ -1,0 +1,332 @@
+//! A batch: log events of one stream that were accepted together, with where they came from.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::entry::EntryError;
+use crate::{Event, EventFlags, GroupName, Timestamp};
+
+/// Longest line that is kept whole, in bytes; a longer one is cut here and flagged.
+pub const LINE_BYTES_MAX: usize = 1024 * 1024;
+
+/// What the beginning of a file looks like: together with device and inode it is a file's identity.
+///
+/// `bytes` grows with the file up to [`Fingerprint::BYTES_MAX`]; a file that is shorter than `bytes` now, or whose
+/// first `bytes` have another hash, is another file on the same inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// How many bytes from the start were hashed.
+    pub bytes: u32,
+    /// CRC-64-sized digest of them; the function belongs to whoever reads files and never changes.
+    pub hash: u64,
+}
+
+impl Fingerprint {
+    /// How much of a file's beginning is looked at.
+    pub const BYTES_MAX: u32 = 1024;
+}
+
+/// Where a batch came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Source {
+    /// A followed file. The end of `range` is the file's checkpoint: there is no other.
+    File {
+        /// The path under which it was read, for people; identity is the next three.
+        path: String,
+        /// Device number.
+        device: u64,
+        /// Inode number.
+        inode: u64,
+        /// What its beginning looked like.
+        fingerprint: Fingerprint,
+        /// The bytes that this batch stands for, line ends and dropped bytes included.
+        range: Range<u64>,
+        /// The last line had no line end yet.
+        #[serde(default, skip_serializing_if = "is_false")]
+        unterminated: bool,
+    },
+    /// A request.
+    Http {
+        /// Who sent it: a token's name, or `loopback`.
+        principal: String,
+        /// The client's own name for this batch; a repeated one is acknowledged, not stored again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        batch_id: Option<String>,
+    },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// Log events of one stream, accepted together. Immutable once built.
+///
+/// The text of all events stands in one buffer, each followed by a line feed, so that one scan can cover it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The log group.
+    pub group: GroupName,
+    /// The log stream: a file's path, or what the sender named.
+    pub stream: String,
+    /// Where it came from.
+    pub source: Source,
+    /// These lines were there before their group was first watched: kept and archived, seen by no filter.
+    pub backfill: bool,
+    text: String,
+    ends: Vec<u32>,
+    timestamps: Vec<i64>,
+    flags: Vec<u8>,
+}
+
+/// In `timestamps`: the line has no time of its own.
+const NO_TIMESTAMP: i64 = i64::MIN;
+
+#[derive(Serialize, Deserialize)]
+struct Head {
+    group: GroupName,
+    stream: String,
+    source: Source,
+    #[serde(default, skip_serializing_if = "is_false")]
+    backfill: bool,
+}
+
+impl Batch {
+    /// How many events it holds.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether it holds no event; such a batch only moves a file's checkpoint.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The text of all events, each followed by a line feed.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Bytes of log text, without line ends.
+    pub fn message_bytes(&self) -> u64 {
+        (self.text.len() - self.ends.len()) as u64
+    }
+
+    /// The event at `line`, from 0.
+    pub fn event(&self, line: usize) -> Event<'_> {
+        let start = if line == 0 { 0 } else { self.ends[line - 1] as usize + 1 };
+        let timestamp = self.timestamps.get(line).copied().filter(|t| *t != NO_TIMESTAMP);
+        Event {
+            line: u32::try_from(line).expect("a batch has fewer than 2^32 events: their ends are u32"),
+            timestamp: timestamp.map(Timestamp),
+            flags: EventFlags(self.flags.get(line).copied().unwrap_or(0)),
+            message: &self.text[start..self.ends[line] as usize],
+        }
+    }
+
+    /// All events, in order.
+    pub fn events(&self) -> impl Iterator<Item = Event<'_>> {
+        (0..self.len()).map(|line| self.event(line))
+    }
+
+    /// Format 1: length and JSON of the head; number of events; whether timestamps and flags follow; ends (u32),
+    /// timestamps (i64), flags (u8) as columns; the text. Little-endian.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let head = Head {
+            group: self.group.clone(),
+            stream: self.stream.clone(),
+            source: self.source.clone(),
+            backfill: self.backfill,
+        };
+        let head = serde_json::to_vec(&head).expect("a head has only texts and numbers");
+        let columns = self.ends.len() * 4 + self.timestamps.len() * 8 + self.flags.len();
+        let mut out = Vec::with_capacity(head.len() + columns + self.text.len() + 10);
+        out.extend(length_u32(head.len()).to_le_bytes());
+        out.extend(&head);
+        out.extend(length_u32(self.ends.len()).to_le_bytes());
+        out.push(u8::from(!self.timestamps.is_empty()));
+        out.push(u8::from(!self.flags.is_empty()));
+        out.extend(self.ends.iter().flat_map(|end| end.to_le_bytes()));
+        out.extend(self.timestamps.iter().flat_map(|time| time.to_le_bytes()));
+        out.extend(&self.flags);
+        out.extend(self.text.as_bytes());
+        out
+    }
+
+    pub(crate) fn decode(payload: &[u8]) -> Result<Batch, EntryError> {
+        let mut rest = payload;
+        let head_bytes = take_u32(&mut rest)? as usize;
+        let head: Head = serde_json::from_slice(take(&mut rest, head_bytes)?)
+            .map_err(|error| EntryError::Malformed { what: format!("batch head: {error}") })?;
+        let count = take_u32(&mut rest)? as usize;
+        let present = take(&mut rest, 2)?;
+        let (timestamped, flagged) = (present[0] == 1, present[1] == 1);
+        let ends: Vec<u32> = take(&mut rest, count.saturating_mul(4))?
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|bytes| u32::from_le_bytes(*bytes))
+            .collect();
+        let timestamps = take(&mut rest, if timestamped { count.saturating_mul(8) } else { 0 })?;
+        let timestamps =
+            timestamps.as_chunks::<8>().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect();
+        let flags = take(&mut rest, if flagged { count } else { 0 })?.to_vec();
+        let text = String::from_utf8(rest.to_vec()).map_err(|_| malformed("batch text is not UTF-8"))?;
+        if !ends_fit(&ends, text.as_bytes()) {
+            return Err(malformed("line ends do not fit the text"));
+        }
+        let Head { group, stream, source, backfill } = head;
+        Ok(Batch { group, stream, source, backfill, text, ends, timestamps, flags })
+    }
+}
+
+/// Every end is at a line feed, they rise, and the last one ends the text.
+fn ends_fit(ends: &[u32], text: &[u8]) -> bool {
+    let rising = ends.windows(2).all(|pair| pair[0] < pair[1]);
+    let at_line_feeds = ends.iter().all(|end| text.get(*end as usize) == Some(&b'\n'));
+    let covers = ends.last().map_or(0, |end| *end as usize + 1) == text.len();
+    rising && at_line_feeds && covers
+}
+
+fn length_u32(length: usize) -> u32 {
+    u32::try_from(length).expect("the builder keeps a batch under 4 GiB")
+}
+
+fn malformed(what: &str) -> EntryError {
+    EntryError::Malformed { what: what.to_owned() }
+}
+
+fn take<'a>(rest: &mut &'a [u8], bytes: usize) -> Result<&'a [u8], EntryError> {
+    let (taken, left) = rest.split_at_checked(bytes).ok_or_else(|| malformed("batch ends too early"))?;
+    *rest = left;
+    Ok(taken)
+}
+
+fn take_u32(rest: &mut &[u8]) -> Result<u32, EntryError> {
+    let bytes = take(rest, 4)?;
+    Ok(u32::from_le_bytes(bytes.try_into().expect("four bytes were taken")))
+}
+
+/// Gathers events into a [`Batch`].
+#[derive(Debug, Default)]
+pub struct BatchBuilder {
+    text: String,
+    ends: Vec<u32>,
+    timestamps: Vec<i64>,
+    flags: Vec<u8>,
+}
+
+impl BatchBuilder {
+    /// Adds one event. Without a timestamp it counts as happening when it is accepted.
+    pub fn push(&mut self, message: &str, timestamp: Option<Timestamp>, flags: EventFlags) {
+        let line = self.ends.len();
+        self.text.push_str(message);
+        self.ends.push(length_u32(self.text.len()));
+        self.text.push('\n');
+        if let Some(timestamp) = timestamp {
+            self.timestamps.resize(line, NO_TIMESTAMP);
+            self.timestamps.push(timestamp.0);
+        }
+        if flags != EventFlags::default() {
+            self.flags.resize(line, 0);
+            self.flags.push(flags.0);
+        }
+    }
+
+    /// How many events were added.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether none was added.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Bytes of text so far, line ends included.
+    pub fn text_bytes(&self) -> usize {
+        self.text.len()
+    }
+
+    /// The batch.
+    pub fn build(mut self, group: GroupName, stream: String, source: Source, backfill: bool) -> Batch {
+        if !self.timestamps.is_empty() {
+            self.timestamps.resize(self.ends.len(), NO_TIMESTAMP);
+        }
+        if !self.flags.is_empty() {
+            self.flags.resize(self.ends.len(), 0);
+        }
+        let BatchBuilder { text, ends, timestamps, flags } = self;
+        Batch { group, stream, source, backfill, text, ends, timestamps, flags }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn http() -> Source {
+        Source::Http { principal: "loopback".into(), batch_id: Some("b-1".into()) }
+    }
+
+    fn group() -> GroupName {
+        GroupName::new("shop/app").unwrap()
+    }
+
+    #[test]
+    fn events_come_back_as_they_went_in() {
+        let mut builder = BatchBuilder::default();
+        builder.push("first", None, EventFlags::default());
+        builder.push("", Some(Timestamp(7)), EventFlags::default());
+        builder.push("two\nlines", None, EventFlags::CUT);
+        let batch = builder.build(group(), "s".into(), http(), false);
+        let events: Vec<_> = batch.events().map(|e| (e.message, e.timestamp, e.flags)).collect();
+        let none = EventFlags::default();
+        assert_eq!(
+            events,
+            [("first", None, none), ("", Some(Timestamp(7)), none), ("two\nlines", None, EventFlags::CUT)]
+        );
+        assert_eq!(batch.message_bytes(), 14);
+    }
+
+    #[test]
+    fn a_batch_without_events_is_allowed() {
+        let batch = BatchBuilder::default().build(group(), "s".into(), http(), true);
+        assert_eq!(Batch::decode(&batch.encode()).unwrap(), batch);
+        assert!(batch.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn decode_undoes_encode(lines in prop::collection::vec(("[a-z\u{e9}\n ]{0,12}", prop::option::of(0..9_i64), 0..8_u8), 0..9)) {
+            let mut builder = BatchBuilder::default();
+            for (message, timestamp, flags) in &lines {
+                builder.push(message, timestamp.map(Timestamp), EventFlags(*flags));
+            }
+            let batch = builder.build(group(), "s".into(), http(), false);
+            let back = Batch::decode(&batch.encode()).unwrap();
+            prop_assert_eq!(&back, &batch);
+            let events: Vec<_> = back.events().map(|e| (e.message.to_owned(), e.timestamp.map(|t| t.0), e.flags.0)).collect();
+            prop_assert_eq!(events, lines);
+        }
+
+        #[test]
+        fn foreign_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), cut in 0..400_usize) {
+            let _ = Batch::decode(&bytes);
+            let mut builder = BatchBuilder::default();
+            builder.push("some text", Some(Timestamp(1)), EventFlags::CUT);
+            let mut encoded = builder.build(group(), "s".into(), http(), false).encode();
+            for (i, byte) in bytes.iter().enumerate() {
+                let at = (i * 7 + cut) % encoded.len();
+                encoded[at] = *byte;
+            }
+            if let Ok(batch) = Batch::decode(&encoded) {
+                batch.events().for_each(drop);
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! A plan: a whole, checked `watchbell.toml`. The plan in force is itself an entry of the journal.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Access, Alarm, Archive, GroupName, LogGroup, MetricFilter, Topic};
+
+/// Where HTTP is served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Http {
+    /// A loopback address in this version.
+    pub listen: SocketAddr,
+}
+
+/// A whole file, checked: every name it mentions exists, every value is in range, every pattern parses.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The file it came from, as the user named it.
+    pub file: String,
+    /// The data folder, absolute.
+    pub data_dir: String,
+    /// Where HTTP is served.
+    pub http: Http,
+    /// By name.
+    pub log_groups: BTreeMap<GroupName, LogGroup>,
+    /// By name.
+    pub metric_filters: BTreeMap<String, MetricFilter>,
+    /// By name.
+    pub alarms: BTreeMap<String, Alarm>,
+    /// By name.
+    pub topics: BTreeMap<String, Topic>,
+    /// Who may call.
+    #[serde(default)]
+    pub access: Access,
+    /// Where events are kept in the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<Archive>,
+}
