@@ -1,0 +1,146 @@
+//! The disk as this crate sees it, and the real one.
+//!
+//! Two implementers: [`RealDisk`] and [`crate::ModelDisk`], which can crash and fail on request. Written data
+//! is durable after [`DiskFile::sync_data`], a file's name after [`Disk::sync_folder`]; nothing else is.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// How a file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// The file exists and is only read.
+    Read,
+    /// The file exists and is read and written.
+    Write,
+    /// The file is made now, to be read and written; it is an error if it exists.
+    Create,
+}
+
+/// Files and folders by name. Errors are the file system's, with its kinds (`NotFound`, `StorageFull`, …).
+#[expect(clippy::missing_errors_doc, reason = "one sentence on the trait holds for every method")]
+pub trait Disk: Send + Sync {
+    /// Makes the folder and its parents where missing; its name is durable on return.
+    fn create_folder(&self, folder: &Path) -> io::Result<()>;
+    /// The names of the folder's files, in any order.
+    fn list(&self, folder: &Path) -> io::Result<Vec<String>>;
+    /// Opens a file.
+    fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>>;
+    /// Removes a file; durable after `sync_folder`.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Gives a file another name, replacing what had it; durable after `sync_folder` of the folder of `to`.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Makes the names in the folder durable.
+    fn sync_folder(&self, folder: &Path) -> io::Result<()>;
+    /// Takes the lock file at `path`, made if missing, until the result is dropped or the process ends.
+    /// `WouldBlock` if it is held already.
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>>;
+}
+
+/// An open file. Errors are the file system's.
+#[expect(clippy::missing_errors_doc, reason = "one sentence on the trait holds for every method")]
+#[expect(clippy::len_without_is_empty, reason = "asking whether a file is empty helps nobody here")]
+pub trait DiskFile: Send + Sync {
+    /// The file's length in bytes.
+    fn len(&self) -> io::Result<u64>;
+    /// Reads up to `buffer.len()` bytes from `position`; 0 at the end of the file.
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
+    /// Writes all of `bytes` at `position`. After an error any part of them may have been written.
+    fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()>;
+    /// Cuts the file to `bytes`; durable after `sync_data`.
+    fn truncate(&self, bytes: u64) -> io::Result<()>;
+    /// Makes the file's bytes and length durable.
+    fn sync_data(&self) -> io::Result<()>;
+}
+
+/// A lock that is held while this lives.
+pub trait Lock: Send + Sync {}
+
+/// The operating system's file system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealDisk;
+
+impl Disk for RealDisk {
+    fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        if !folder.is_dir() {
+            if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                self.create_folder(parent)?;
+            }
+            match fs::create_dir(folder) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        }
+        // Also when it was there already: whoever made it may have died before this sync.
+        match folder.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => self.sync_folder(Path::new(".")),
+            Some(parent) => self.sync_folder(parent),
+            None => Ok(()),
+        }
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
+        let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().into_string().ok()));
+        names.filter_map(Result::transpose).collect()
+    }
+
+    fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(access != Access::Read).create_new(access == Access::Create);
+        Ok(Box::new(options.open(path)?))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        File::open(folder)?.sync_all()
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Box::new(file)),
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+impl Lock for File {}
+
+impl DiskFile for File {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        loop {
+            match FileExt::read_at(self, buffer, position) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
+        self.write_all_at(bytes, position)
+    }
+
+    fn truncate(&self, bytes: u64) -> io::Result<()> {
+        self.set_len(bytes)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        // fdatasync: it also writes a changed length (fdatasync(2) names ftruncate as the example), but saves
+        // the write of the modification time.
+        File::sync_data(self)
+    }
+}

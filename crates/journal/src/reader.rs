@@ -1,0 +1,207 @@
+//! Readers: entries in order from any offset, while the writer goes on.
+//!
+//! A reader made by the journal gives durable entries only. One opened on the folder (by another process)
+//! cannot know how far the writer's sync got: it gives what is whole on the file system, takes a partial last
+//! frame as "nothing more yet", and needs no lock. Both go on into later appends and new segments.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::disk::Disk;
+use crate::error::JournalError;
+use crate::format::{FrameHeader, Installation};
+use crate::segment::{self, Frames};
+
+/// An entry as it was appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place in the journal.
+    pub offset: u64,
+    /// Milliseconds since 1970, as the writer gave them.
+    pub time_ms: i64,
+    /// The epoch of the writer that appended it.
+    pub epoch: u32,
+    /// The writer's kind of entry.
+    pub kind: u16,
+    /// The writer's flags.
+    pub flags: u16,
+    /// The writer's bytes.
+    pub payload: Vec<u8>,
+}
+
+/// Reads entries in order.
+pub struct Reader {
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+    installation: Option<Installation>,
+    /// The writer's durable end; without it, the reader looks at the files alone.
+    durable_end: Option<Arc<AtomicU64>>,
+    /// The segment being read; none while the folder has no segment yet.
+    frames: Option<Frames>,
+    /// The offset of the next entry.
+    next: u64,
+}
+
+impl Reader {
+    /// Opens the journal in `folder` for reading, from this offset on; another process may be writing it.
+    ///
+    /// # Errors
+    /// [`JournalError::BeforeFirst`], [`JournalError::AfterEnd`], [`JournalError::Damaged`] (also if damage stands before `from` in its
+    /// segment), [`JournalError::Newer`] and [`JournalError::Io`].
+    pub fn open(disk: Arc<dyn Disk>, folder: &Path, from: u64) -> Result<Self, JournalError> {
+        Self::open_at(disk, folder, None, None, from)
+    }
+
+    fn open_at(
+        disk: Arc<dyn Disk>,
+        folder: &Path,
+        installation: Option<Installation>,
+        durable_end: Option<Arc<AtomicU64>>,
+        from: u64,
+    ) -> Result<Self, JournalError> {
+        let bases = segment::bases(disk.as_ref(), folder)?;
+        let first = bases.first().copied().unwrap_or(0);
+        if from < first {
+            return Err(JournalError::BeforeFirst { wanted: from, first });
+        }
+        let mut reader =
+            Self { disk, folder: folder.to_owned(), installation, durable_end, frames: None, next: first };
+        // Only the last segment can be unfinished; the one before it is then the one to read.
+        for base in bases.into_iter().rev().skip_while(|base| *base > from) {
+            if reader.enter_segment(base)? {
+                break;
+            }
+        }
+        while reader.next < from {
+            if reader.step()?.is_none() {
+                return Err(JournalError::AfterEnd { wanted: from, next: reader.next });
+            }
+        }
+        Ok(reader)
+    }
+
+    /// Goes to the beginning of a segment; `false` if its writer died, or is busy, making it.
+    fn enter_segment(&mut self, base_offset: u64) -> Result<bool, JournalError> {
+        let opened = Frames::open(self.disk.as_ref(), &self.folder, base_offset, self.installation)?;
+        let Some(mut frames) = opened else { return Ok(false) };
+        if let Some(before) = &self.frames {
+            frames.raise_epoch(before.epoch());
+        }
+        self.installation = Some(frames.installation());
+        self.next = base_offset;
+        self.frames = Some(frames);
+        Ok(true)
+    }
+
+    /// The next entry; `None` if there is none yet: ask again after the next append.
+    ///
+    /// # Errors
+    /// [`JournalError::Damaged`] if an entry that was durable cannot be read; the reader stays before it.
+    /// [`JournalError::OtherInstallation`], [`JournalError::Newer`] and [`JournalError::Io`].
+    #[expect(clippy::should_implement_trait, reason = "fallible, and goes on after None: not an Iterator")]
+    pub fn next(&mut self) -> Result<Option<Entry>, JournalError> {
+        let Some((header, payload)) = self.step()? else { return Ok(None) };
+        Ok(Some(Entry {
+            offset: header.sequence,
+            time_ms: header.time_ms,
+            epoch: header.epoch,
+            kind: header.kind,
+            flags: header.flags,
+            payload: payload.to_vec(),
+        }))
+    }
+
+    /// The offset of the entry that [`Reader::next`] gives next.
+    pub fn next_offset(&self) -> u64 {
+        self.next
+    }
+
+    /// Passes the next entry.
+    fn step(&mut self) -> Result<Option<(FrameHeader, &[u8])>, JournalError> {
+        loop {
+            if self.durable_end.as_ref().is_some_and(|end| self.next >= end.load(Ordering::Acquire)) {
+                return Ok(None);
+            }
+            let Some(header) = self.peek()? else {
+                if self.find_more()? {
+                    continue;
+                }
+                return Ok(None);
+            };
+            self.next = header.sequence + 1;
+            let frames = self.frames.as_mut().expect("it was peeked at");
+            return Ok(Some((header, frames.pass(&header))));
+        }
+    }
+
+    fn peek(&mut self) -> Result<Option<FrameHeader>, JournalError> {
+        let Some(frames) = &mut self.frames else { return Ok(None) };
+        Ok(frames.peek()?.ok())
+    }
+
+    /// No valid frame was seen: whether there is more to read by now, here or in the next segment.
+    fn find_more(&mut self) -> Result<bool, JournalError> {
+        let bases = segment::bases(self.disk.as_ref(), &self.folder)?;
+        let here = self.frames.as_ref().map(Frames::base_offset);
+        if here != Some(self.next) && bases.contains(&self.next) && self.enter_segment(self.next)? {
+            return Ok(true);
+        }
+        let Some(frames) = &mut self.frames else { return Ok(false) };
+        let was_durable = self.durable_end.is_some()
+            || bases.last().is_some_and(|last| *last > self.next)
+            || frames.next_was_durable()?;
+        frames.forget_ahead();
+        if !was_durable {
+            return Ok(false);
+        }
+        // The writer may have completed the frame since the first look; then it is whole by now.
+        match frames.peek()? {
+            Ok(_) => Ok(true),
+            Err(reason) => Err(frames.damaged(reason)),
+        }
+    }
+}
+
+/// Makes readers of a journal that is open for writing in this process.
+#[derive(Clone)]
+pub struct Readers {
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+    installation: Installation,
+    durable_end: Arc<AtomicU64>,
+}
+
+impl Readers {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        folder: &Path,
+        installation: Installation,
+        durable_end: u64,
+    ) -> Self {
+        let durable_end = Arc::new(AtomicU64::new(durable_end));
+        Self { disk, folder: folder.to_owned(), installation, durable_end }
+    }
+
+    /// A reader from this offset on. It gives durable entries only.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn reader(&self, from: u64) -> Result<Reader, JournalError> {
+        let durable_end = Some(Arc::clone(&self.durable_end));
+        Reader::open_at(Arc::clone(&self.disk), &self.folder, Some(self.installation), durable_end, from)
+    }
+
+    /// The offset the next entry gets; everything below it is durable.
+    pub fn next_offset(&self) -> u64 {
+        self.durable_end.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn publish(&self, durable_end: u64) {
+        self.durable_end.store(durable_end, Ordering::Release);
+    }
+
+    pub(crate) fn place(&self) -> (&dyn Disk, &Path) {
+        (self.disk.as_ref(), &self.folder)
+    }
+}

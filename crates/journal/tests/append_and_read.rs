@@ -1,0 +1,169 @@
+//! Appending and reading on the real disk and on the model: one suite, both implementers.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use watchbell_journal::{
+    Disk, Entry, Journal, JournalError, ModelDisk, NewEntry, Options, PAYLOAD_BYTES_MAX, Reader, RealDisk,
+};
+
+const OPTIONS: Options = Options { installation: *b"installa", segment_bytes_max: 400 };
+
+/// Runs a test on the model disk and in a temporary folder of the real one.
+fn on_both_disks(test: impl Fn(&Arc<dyn Disk>, &Path)) {
+    test(&(Arc::new(ModelDisk::new()) as Arc<dyn Disk>), Path::new("/data/journal"));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    test(&(Arc::new(RealDisk) as Arc<dyn Disk>), &folder.path().join("data/journal"));
+}
+
+fn open(disk: &Arc<dyn Disk>, folder: &Path) -> Journal {
+    Journal::open(Arc::clone(disk), folder, OPTIONS).expect("the journal opens").0
+}
+
+fn entry(payload: &[u8]) -> NewEntry<'_> {
+    NewEntry { kind: 7, flags: 9, time_ms: -5, payload }
+}
+
+fn read_all(reader: &mut Reader) -> Vec<Entry> {
+    std::iter::from_fn(|| reader.next().expect("no damage")).collect()
+}
+
+fn payloads(reader: &mut Reader) -> Vec<Vec<u8>> {
+    read_all(reader).into_iter().map(|entry| entry.payload).collect()
+}
+
+#[test]
+fn what_was_appended_is_read_back_in_order() {
+    on_both_disks(|disk, folder| {
+        let mut journal = open(disk, folder);
+        assert_eq!(journal.append_batch(&[entry(b"a"), entry(b"")]).unwrap(), 0..2);
+        assert_eq!(journal.append_batch(&[]).unwrap(), 2..2);
+        assert_eq!(journal.append_batch(&[entry(b"c")]).unwrap(), 2..3);
+
+        let entries = read_all(&mut journal.reader(0).unwrap());
+        assert_eq!(entries.iter().map(|entry| entry.offset).collect::<Vec<_>>(), [0, 1, 2]);
+        let last = Entry { offset: 2, time_ms: -5, epoch: 1, kind: 7, flags: 9, payload: b"c".to_vec() };
+        assert_eq!(entries[2], last);
+        assert_eq!(payloads(&mut journal.reader(1).unwrap()), [&b""[..], b"c"]);
+    });
+}
+
+#[test]
+fn a_reopened_journal_goes_on_where_it_was_with_the_next_epoch() {
+    on_both_disks(|disk, folder| {
+        open(disk, folder).append_batch(&[entry(b"a")]).unwrap();
+        let (mut journal, recovery) = Journal::open(Arc::clone(disk), folder, OPTIONS).unwrap();
+        assert_eq!((recovery.first_offset, recovery.next_offset), (0, 1));
+        assert_eq!((recovery.cut_bytes, recovery.epoch), (0, 2));
+        assert_eq!(journal.append_batch(&[entry(b"b")]).unwrap(), 1..2);
+        assert_eq!(
+            read_all(&mut journal.reader(0).unwrap()).iter().map(|entry| entry.epoch).collect::<Vec<_>>(),
+            [1, 2]
+        );
+    });
+}
+
+#[test]
+fn a_second_writer_is_refused_until_the_first_is_dropped() {
+    on_both_disks(|disk, folder| {
+        let first = open(disk, folder);
+        let second = Journal::open(Arc::clone(disk), folder, OPTIONS);
+        assert!(matches!(second, Err(JournalError::InUse { lock }) if lock == folder.join("lock")));
+        drop(first);
+        open(disk, folder);
+    });
+}
+
+#[test]
+fn a_batch_larger_than_a_segment_rolls_on_the_way() {
+    on_both_disks(|disk, folder| {
+        let mut journal = open(disk, folder);
+        let large = [b'x'; 1000];
+        let batch: Vec<_> = (0..20).map(|i| entry(&large[..i * 50])).collect();
+        assert_eq!(journal.append_batch(&batch).unwrap(), 0..20);
+        let lengths: Vec<_> = payloads(&mut journal.reader(0).unwrap()).iter().map(Vec::len).collect();
+        assert_eq!(lengths, (0..20).map(|i| i * 50).collect::<Vec<_>>());
+        let segments = disk.list(folder).unwrap().iter().filter(|name| name.ends_with(".segment")).count();
+        assert!(segments > 10, "{segments}");
+    });
+}
+
+#[test]
+fn readers_pick_up_later_appends_across_segments() {
+    on_both_disks(|disk, folder| {
+        let mut journal = open(disk, folder);
+        let mut inside = journal.reader(0).unwrap();
+        let mut outside = Reader::open(Arc::clone(disk), folder, 0).unwrap();
+        for i in 0..100_u8 {
+            assert_eq!(inside.next().unwrap(), None);
+            assert_eq!(outside.next().unwrap(), None);
+            let payload = vec![i; usize::from(i)];
+            journal.append_batch(&[entry(&payload), entry(b"second")]).unwrap();
+            assert_eq!(payloads(&mut inside), [&payload[..], b"second"]);
+            assert_eq!(payloads(&mut outside), [&payload[..], b"second"]);
+        }
+    });
+}
+
+#[test]
+fn a_reader_opened_before_the_first_writer_waits_for_it() {
+    on_both_disks(|disk, folder| {
+        disk.create_folder(folder).unwrap();
+        let mut reader = Reader::open(Arc::clone(disk), folder, 0).unwrap();
+        assert_eq!(reader.next().unwrap(), None);
+        open(disk, folder).append_batch(&[entry(b"a")]).unwrap();
+        assert_eq!(payloads(&mut reader), [b"a"]);
+    });
+}
+
+#[test]
+fn a_reader_can_begin_at_every_offset_but_not_outside() {
+    on_both_disks(|disk, folder| {
+        let mut journal = open(disk, folder);
+        for i in 0..30_u8 {
+            journal.append_batch(&[entry(&[i])]).unwrap();
+        }
+        for from in 0..=30_u8 {
+            let expected: Vec<_> = (from..30).map(|i| vec![i]).collect();
+            let mut reader = Reader::open(Arc::clone(disk), folder, u64::from(from)).unwrap();
+            assert_eq!(payloads(&mut reader), expected);
+            assert_eq!(payloads(&mut journal.readers().reader(u64::from(from)).unwrap()), expected);
+        }
+        let beyond = journal.reader(31).err().unwrap();
+        assert!(matches!(beyond, JournalError::AfterEnd { wanted: 31, next: 30 }), "{beyond}");
+    });
+}
+
+#[test]
+fn segments_that_were_removed_are_named_when_asked_for() {
+    on_both_disks(|disk, folder| {
+        let mut journal = open(disk, folder);
+        for i in 0..30_u8 {
+            journal.append_batch(&[entry(&[i])]).unwrap();
+        }
+        drop(journal);
+        disk.remove(&folder.join("00000000000000000000.segment")).unwrap();
+        let (journal, recovery) = Journal::open(Arc::clone(disk), folder, OPTIONS).unwrap();
+        let first = recovery.first_offset;
+        assert!(first > 0);
+        assert_eq!(payloads(&mut journal.reader(first).unwrap()).len() as u64, 30 - first);
+        let error = journal.reader(0).err().unwrap();
+        assert!(
+            matches!(error, JournalError::BeforeFirst { wanted: 0, first: it } if it == first),
+            "{error}"
+        );
+    });
+}
+
+#[test]
+fn the_largest_payload_fits_and_one_more_byte_is_refused_without_stopping_the_journal() {
+    on_both_disks(|disk, folder| {
+        let mut journal = open(disk, folder);
+        let mut payload = vec![1; PAYLOAD_BYTES_MAX + 1];
+        let error = journal.append_batch(&[entry(b"a"), entry(&payload)]).unwrap_err();
+        assert!(matches!(error, JournalError::TooLarge { index: 1, .. }), "{error}");
+        payload.pop();
+        assert_eq!(journal.append_batch(&[entry(&payload), entry(b"b")]).unwrap(), 0..2);
+        assert!(payloads(&mut journal.reader(0).unwrap()) == [payload, b"b".to_vec()]);
+    });
+}
