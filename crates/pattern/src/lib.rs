@@ -1,1 +1,35 @@
-//! Filter patterns.
+//! CloudWatch Logs filter patterns: read them, match events, take values out of events.
+//!
+//! Promise: the same answer as the service for every rule that is documented or recorded; a pattern is refused
+//! where the service refuses it, with the place and the way out; matching never panics and takes time linear in
+//! the event. Matching here is plain, the definition that any faster matcher has to agree with.
+//! Not here: metrics (`engine`), log groups and their limits (`config`), parsed fields: a pattern always sees the
+//! event's text.
+//!
+//! "Spec section" in these files means: 1 languages, 2 terms, 3 regexes, 4 JSON (4.1 event, 4.2 selectors,
+//! 4.3 comparisons, 4.4 `IS` and `NOT EXISTS`, 4.5 refusals), 5 space-delimited (5.1 tokens, 5.2 lining up,
+//! 5.3 conditions, 5.4 extraction), 6 metric transformation of the filter pattern specification.
+
+mod cursor;
+mod delimited;
+mod document;
+mod error;
+mod expression;
+mod json;
+mod number;
+mod path;
+mod pattern;
+mod regex;
+mod selector;
+mod term;
+mod token;
+mod value;
+mod wildcard;
+
+pub use error::PatternError;
+pub use expression::PARENTHESES_DEPTH_MAX;
+pub use number::number;
+pub use path::{WILDCARDS_PER_PATTERN_MAX, WILDCARDS_PER_SELECTOR_MAX};
+pub use pattern::{PATTERN_CHARS_MAX, Pattern, PatternKind};
+pub use regex::{REGEX_COMPILED_BYTES_MAX, REGEXES_PER_PATTERN_MAX};
+pub use selector::Selector;

@@ -1,0 +1,119 @@
+//! Splitting an event's text into tokens for space-delimited patterns.
+//!
+//! Source: spec section 5.1. Tokens are separated by white space. One that begins with `[` or `"` runs to the next
+//! `]` or `"` and loses both, if white space or the end follows that; otherwise it is ordinary text. Backslashes
+//! mean nothing. Promise: every byte that is not white space belongs to exactly one token, in linear time.
+
+use std::ops::Range;
+
+/// One token of an event's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Token<'m> {
+    /// Without its delimiters.
+    pub(crate) text: &'m str,
+    /// Where it stands in the message, in bytes, delimiters included.
+    pub(crate) span: Range<usize>,
+}
+
+/// What separates tokens: what `\s` covers in a regex.
+pub(crate) fn is_white_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\x0B' | '\x0C' | '\r')
+}
+
+pub(crate) fn split(message: &str) -> Vec<Token<'_>> {
+    let mut tokens = Vec::new();
+    let mut bracket = NextBracket { known: 0 };
+    let mut at = 0;
+    while let Some(skipped) = message[at..].find(|c| !is_white_space(c)) {
+        let start = at + skipped;
+        let closing = match message.as_bytes()[start] {
+            b'[' => bracket.from(message, start + 1),
+            b'"' => message[start + 1..].find('"').map(|distance| start + 1 + distance),
+            _ => None,
+        };
+        let token = closing.and_then(|closing| delimited(message, start, closing)).unwrap_or_else(|| {
+            let length = message[start..].find(is_white_space).unwrap_or(message.len() - start);
+            Token { text: &message[start..start + length], span: start..start + length }
+        });
+        at = token.span.end;
+        tokens.push(token);
+    }
+    tokens
+}
+
+/// The token from an opening character to its closing one, if that ends a word.
+fn delimited(message: &str, start: usize, closing: usize) -> Option<Token<'_>> {
+    let ends_here = message[closing + 1..].chars().next().is_none_or(is_white_space);
+    ends_here.then(|| Token { text: &message[start + 1..closing], span: start..closing + 1 })
+}
+
+/// Finds closing brackets for rising positions, remembering the last one found: a message of many `[` and no or
+/// one far `]` would otherwise be searched to the end for each. Quotes need no memory: the next quote, where a
+/// search ends, is also where the next one may begin.
+struct NextBracket {
+    /// The first `]` at or after the last position asked for; the length of the message if there is none.
+    known: usize,
+}
+
+impl NextBracket {
+    fn from(&mut self, message: &str, at: usize) -> Option<usize> {
+        if self.known < at {
+            self.known = message[at..].find(']').map_or(message.len(), |distance| at + distance);
+        }
+        (self.known < message.len()).then_some(self.known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn texts(message: &str) -> Vec<&str> {
+        split(message).into_iter().map(|token| token.text).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn every_byte_is_in_one_token_or_is_white_space(message in r#"([\[\]"ab é\t]{0,20}|.{0,20})"#) {
+            let mut at = 0;
+            for token in split(&message) {
+                prop_assert!(message[at..token.span.start].chars().all(is_white_space));
+                prop_assert!(!token.span.is_empty());
+                let span = &message[token.span.clone()];
+                prop_assert!(span == token.text || span[1..span.len() - 1] == *token.text);
+                at = token.span.end;
+                prop_assert!(message[at..].chars().next().is_none_or(is_white_space));
+            }
+            prop_assert!(message[at..].chars().all(is_white_space));
+        }
+    }
+
+    #[test]
+    fn delimiters_are_lost_only_when_a_word_ends_behind_them() {
+        assert_eq!(texts(r#"[a b] "c d" e"#), ["a b", "c d", "e"]);
+        assert_eq!(texts(r#""a"b c" d"#), [r#""a"b"#, r#"c""#, "d"]);
+        assert_eq!(texts("[a]b ]"), ["[a]b", "]"]);
+        assert_eq!(texts("[[a] b]"), ["[a", "b]"]);
+        assert_eq!(texts(r#"x "" [] y"#), ["x", "", "", "y"]);
+        assert_eq!(texts(r#"k="a b" sshd[1 2]"#), [r#"k="a"#, r#"b""#, "sshd[1", "2]"]);
+        assert_eq!(texts(r#"" "#), ["\""]);
+        assert_eq!(texts(r#""a\" b""#), [r"a\", r#"b""#]);
+    }
+
+    #[test]
+    fn unclosed_brackets_do_not_hide_a_later_pair() {
+        assert_eq!(texts("[a [b] [c d]x [e f]"), ["a [b", "[c", "d]x", "e f"]);
+    }
+
+    #[test]
+    fn many_openings_stay_linear() {
+        for ending in ["", "]x", "\"x"] {
+            assert_eq!(
+                split(&("[a \"a ".repeat(1 << 18) + ending)).len(),
+                (1 << 19) + usize::from(!ending.is_empty())
+            );
+            assert!(split(&("[a ".repeat(1 << 19) + ending)).len() >= 1 << 19);
+        }
+    }
+}
