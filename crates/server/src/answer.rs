@@ -1,0 +1,141 @@
+//! What goes back: errors as JSON with a way out.
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::{Denied, DeniedReason, IngestError};
+
+/// When to come back to a server that has too much to do, in seconds.
+const RETRY_OVERLOADED_S: u16 = 1;
+/// When to come back to a server that restarts, in seconds: a restart takes at most this long.
+const RETRY_STOPPING_S: u16 = 5;
+
+/// An error answer: `{"error":{"code":…,"message":…,"help":…}}`.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    status: StatusCode,
+    header: Option<(HeaderName, HeaderValue)>,
+    error: ErrorBody,
+}
+
+#[derive(Debug, Serialize)]
+struct ErrorBody {
+    code: &'static str,
+    message: String,
+    help: String,
+}
+
+impl Refusal {
+    /// `code` is for programs and never changes; `message` says what is wrong, `help` what to do.
+    pub(crate) fn new(
+        status: StatusCode,
+        code: &'static str,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Refusal {
+        Refusal {
+            status,
+            header: None,
+            error: ErrorBody { code, message: message.into(), help: help.into() },
+        }
+    }
+
+    pub(crate) fn bad_request(
+        code: &'static str,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Refusal {
+        Refusal::new(StatusCode::BAD_REQUEST, code, message, help)
+    }
+
+    pub(crate) fn overloaded(message: impl Into<String>) -> Refusal {
+        Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded",
+            message,
+            "nothing was stored; send the same request again after the seconds in Retry-After",
+        )
+        .retry_after(RETRY_OVERLOADED_S)
+    }
+
+    fn retry_after(self, seconds: u16) -> Refusal {
+        Refusal { header: Some((RETRY_AFTER, seconds.into())), ..self }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = json(self.status, &serde_json::json!({ "error": self.error }));
+        response.headers_mut().extend(self.header);
+        response
+    }
+}
+
+/// An answer with this value as its body.
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    let text = serde_json::to_string(body).expect("answers have only texts, numbers and text keys");
+    (status, [(CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response()
+}
+
+impl From<&Denied> for Refusal {
+    fn from(denied: &Denied) -> Refusal {
+        match denied.reason {
+            DeniedReason::NoToken => unauthorized(
+                "no_token",
+                "this server needs a token",
+                "send the header \"Authorization: Bearer TOKEN\" once, with a token of this server's [access]",
+            ),
+            DeniedReason::UnknownToken => unauthorized(
+                "unknown_token",
+                "no token has this value",
+                "compare the value with the secret that the token in [access] names",
+            ),
+            DeniedReason::NotAllowed => {
+                let token = denied.token.as_deref().unwrap_or_default();
+                let action = denied.action.map_or("this", watchbell_model::Action::as_str);
+                Refusal::new(
+                    StatusCode::FORBIDDEN,
+                    "not_allowed",
+                    format!("no role of token {token:?} allows {action} on {:?}", denied.resource),
+                    "give the token a role with a statement that allows this action on this resource",
+                )
+            }
+        }
+    }
+}
+
+fn unauthorized(code: &'static str, message: &str, help: &str) -> Refusal {
+    let header = Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+    Refusal { header, ..Refusal::new(StatusCode::UNAUTHORIZED, code, message, help) }
+}
+
+impl From<IngestError> for Refusal {
+    fn from(error: IngestError) -> Refusal {
+        let message = error.to_string();
+        match error {
+            IngestError::Overloaded => Refusal::overloaded(message),
+            IngestError::Stopping => Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "stopping",
+                message,
+                "nothing was stored; send the same request again when it runs",
+            )
+            .retry_after(RETRY_STOPPING_S),
+            IngestError::Refused(_) => Refusal::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "refused",
+                message,
+                "nothing was stored; sending the same again will not help",
+            ),
+            IngestError::Failed(_) => Refusal::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "not_stored",
+                message,
+                "the events may be stored or not: once the server is well, send them again with the same \
+                 Idempotency-Key",
+            ),
+        }
+    }
+}

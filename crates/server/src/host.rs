@@ -1,0 +1,126 @@
+//! What the server asks of the process it runs in.
+//!
+//! Two implementers: the binary's, and the recorder of this crate's tests.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use watchbell_model::{Action, Batch, EventId, GroupName, Offset, ParseKind, Timestamp, TimestampFrom};
+
+use crate::AccessInForce;
+
+/// A future on the heap that any thread may drive.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The process behind the routes.
+///
+/// All methods but [`Host::ingest`] answer from memory and at once: they are called on the threads that serve
+/// connections.
+pub trait Host: Send + Sync + 'static {
+    /// Roles, tokens and their values as they are now. Asked once for each request, so a reload takes effect with
+    /// the next one.
+    fn access(&self) -> Arc<AccessInForce>;
+
+    /// How lines of this log group are read; `None` if no such group is configured.
+    fn group(&self, name: &str) -> Option<GroupInForce>;
+
+    /// Names of all configured log groups, for an answer that helps.
+    fn group_names(&self) -> Vec<String>;
+
+    /// The time in a line, if its group's parser finds one. Called only for groups that take the time from the line.
+    fn timestamp(&self, group: &GroupInForce, line: &str) -> Option<Timestamp>;
+
+    /// Accepts a batch, which has at least one event; resolves after it is on disk.
+    ///
+    /// The future is dropped when the caller goes away or [`crate::DRAIN_TIMEOUT`] has passed. The batch may then be
+    /// stored or not, and nobody was told: a caller that wants to know sends it again under the same batch id.
+    fn ingest(&self, batch: Batch) -> BoxFuture<'static, Result<Accepted, IngestError>>;
+
+    /// Tells of a call that was denied for want of a token or a role, for the audit trail. Must not wait.
+    fn denied(&self, denied: Denied);
+
+    /// Whether the process does its work.
+    ///
+    /// # Errors
+    /// Says what is not ready, in words for the operator.
+    fn ready(&self) -> Result<(), String>;
+
+    /// The metrics as `OpenMetrics` 1.0 text, its `# EOF` included.
+    fn metrics(&self) -> String;
+}
+
+/// A configured log group, as far as taking events in needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupInForce {
+    /// Its name.
+    pub name: GroupName,
+    /// How lines are read.
+    pub parse: ParseKind,
+    /// Where timestamps come from.
+    pub timestamp: TimestampFrom,
+}
+
+/// A batch that is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The id of its first event, if it is known.
+    pub first_event_id: Option<EventId>,
+    /// The entry that holds it.
+    pub offset: Offset,
+    /// How many events that entry holds.
+    pub events: usize,
+    /// The same batch id had been accepted before; nothing was stored now.
+    pub duplicate: bool,
+}
+
+/// Why a batch was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IngestError {
+    /// Too much is waiting for the disk. Nothing was stored; the same batch is welcome later. Answered 503.
+    #[error("too many batches wait for the disk")]
+    Overloaded,
+    /// The process is ending. Nothing was stored. Answered 503.
+    #[error("watchbell is stopping")]
+    Stopping,
+    /// This batch will not be accepted, now or later; says why. Nothing was stored. Answered 422.
+    #[error("{0}")]
+    Refused(String),
+    /// The disk failed; says how. Whether the batch is stored is not known. Answered 500.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// A call that was denied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// The caller's token, by name; `None` if it showed none that is known.
+    pub token: Option<String>,
+    /// What it wanted to do; `None` for a route that needs no more than a token.
+    pub action: Option<Action>,
+    /// To what: a log group's name as the caller wrote it, at most 512 characters, or `watchbell`.
+    pub resource: String,
+    /// Why not.
+    pub reason: DeniedReason,
+}
+
+/// Why a call was denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeniedReason {
+    /// There was no `Authorization: Bearer …`. Answered 401.
+    NoToken,
+    /// No token has the value it showed. Answered 401.
+    UnknownToken,
+    /// None of its roles allows this action on this resource. Answered 403.
+    NotAllowed,
+}
+
+impl DeniedReason {
+    /// `no token`, `unknown token` or `not allowed`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DeniedReason::NoToken => "no token",
+            DeniedReason::UnknownToken => "unknown token",
+            DeniedReason::NotAllowed => "not allowed",
+        }
+    }
+}

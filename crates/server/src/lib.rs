@@ -1,0 +1,32 @@
+//! HTTP of the running process: it takes log events in, and tells health, readiness and metrics.
+//!
+//! Promise: an answer of 200 to `POST /ingest/…` means that [`Host::ingest`] has said that the events are on disk;
+//! every error is JSON with a code, a message and a way out; a caller that no role allows is denied and reported;
+//! a web page of another site reaches nothing; every wait and every buffer has a bound with a name.
+//! Not here: the journal, the parsers, the metrics themselves (all behind [`Host`]), TLS, compressed bodies,
+//! addresses that are not loopback.
+//!
+//! | route | action | answer |
+//! | --- | --- | --- |
+//! | `POST /ingest/GROUP?stream=NAME` | `logs:PutLogEvents` on the group | what was accepted, as JSON |
+//! | `GET /healthz` | none, always open | `ok` |
+//! | `GET /readyz` | `watchbell:GetStatus` on `watchbell` | 200, or 503 with the reason |
+//! | `GET /metrics` | `watchbell:GetMetrics` on `watchbell` | OpenMetrics text |
+//! | `GET /` | any token | what this is |
+//!
+//! Start at [`serve`] and [`Host`].
+
+mod access;
+mod answer;
+mod guard;
+mod host;
+mod ingest;
+mod lines;
+mod routes;
+mod serve;
+
+pub use access::AccessInForce;
+pub use host::{Accepted, BoxFuture, Denied, DeniedReason, GroupInForce, Host, IngestError};
+pub use ingest::{BODIES_BYTES_MAX, BODY_BYTES_MAX, BODY_READ_TIMEOUT, CONCURRENT_BODIES_MAX};
+pub use lines::BATCH_BYTES_MAX;
+pub use serve::{CONNECTIONS_MAX, DRAIN_TIMEOUT, HEADER_READ_TIMEOUT, serve};

@@ -1,0 +1,99 @@
+//! The routes, and the ones that only tell something.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tokio::sync::Semaphore;
+use watchbell_model::{Action, Resource};
+
+use crate::Host;
+use crate::access::Principal;
+use crate::answer::Refusal;
+use crate::guard::keep_web_pages_away;
+use crate::ingest::{BODIES_BYTES_MAX, ingest};
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const ROUTES: &str = "POST /ingest/GROUP?stream=NAME, GET /healthz, GET /readyz, GET /metrics";
+
+/// What all routes share.
+pub(crate) struct Server {
+    pub(crate) host: Arc<dyn Host>,
+    /// One permit for each byte of a body that may be in memory.
+    pub(crate) bodies: Arc<Semaphore>,
+}
+
+impl Server {
+    /// Who calls, if it may do this; `action` is `None` where any token will do. A denial is told to the host.
+    pub(crate) fn authorize(
+        &self,
+        headers: &HeaderMap,
+        action: Option<Action>,
+        resource: Resource<'_>,
+    ) -> Result<Principal, Refusal> {
+        self.host.access().authorize(headers, action, resource).map_err(|denied| {
+            let refusal = Refusal::from(&denied);
+            self.host.denied(denied);
+            refusal
+        })
+    }
+}
+
+/// Every route; `port` is the one we listen on.
+pub(crate) fn router(host: Arc<dyn Host>, port: u16) -> Router {
+    let bodies = Arc::new(Semaphore::new(BODIES_BYTES_MAX));
+    Router::new()
+        .route("/", get(index))
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/ingest/{*group}", post(ingest))
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(Arc::new(Server { host, bodies }))
+        .layer(from_fn_with_state(port, keep_web_pages_away))
+}
+
+async fn index(State(server): State<Arc<Server>>, headers: HeaderMap) -> Result<String, Refusal> {
+    server.authorize(&headers, None, Resource::Watchbell)?;
+    Ok(format!("Watchbell {} watches logs and rings: {ROUTES}\n", env!("CARGO_PKG_VERSION")))
+}
+
+async fn readyz(State(server): State<Arc<Server>>, headers: HeaderMap) -> Result<&'static str, Refusal> {
+    server.authorize(&headers, Some(Action::GetStatus), Resource::Watchbell)?;
+    let help = "it becomes ready by itself, or its log says what to do";
+    let unready = |reason| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", reason, help);
+    server.host.ready().map_err(unready)?;
+    Ok("ready")
+}
+
+async fn metrics(State(server): State<Arc<Server>>, headers: HeaderMap) -> Result<Response, Refusal> {
+    server.authorize(&headers, Some(Action::GetMetrics), Resource::Watchbell)?;
+    Ok(([(CONTENT_TYPE, OPENMETRICS)], server.host.metrics()).into_response())
+}
+
+async fn no_such_route(
+    State(server): State<Arc<Server>>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<(), Refusal> {
+    server.authorize(&headers, None, Resource::Watchbell)?;
+    let message = format!("no route {:?}", uri.path());
+    Err(Refusal::new(StatusCode::NOT_FOUND, "no_such_route", message, format!("routes: {ROUTES}")))
+}
+
+async fn wrong_method(
+    State(server): State<Arc<Server>>,
+    headers: HeaderMap,
+    method: Method,
+    uri: Uri,
+) -> Result<(), Refusal> {
+    server.authorize(&headers, None, Resource::Watchbell)?;
+    let message = format!("{method} does not work on {:?}", uri.path());
+    Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", message, format!("routes: {ROUTES}")))
+}
