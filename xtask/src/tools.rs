@@ -71,9 +71,7 @@ fn python_identity(workspace: &Workspace) -> Result<String, Failure> {
     }
     install_python(workspace)?;
     find_python(workspace).ok_or_else(|| {
-        Failure::unavailable(
-            "python3 on the PATH has no venv module, though apt installed python3-venv".into(),
-        )
+        Failure::unavailable("no python3 with a venv module on the PATH, though apt installed one".into())
     })
 }
 
