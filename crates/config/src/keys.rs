@@ -1,0 +1,302 @@
+//! The one table of every key a file may have.
+//!
+//! The reader refuses what has no row here, the schema and the reference pages are made from it. A key that
+//! is read without a row, or has a row and is never read, stops a test.
+
+/// What may be written under a key.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// The version of the file's format.
+    Version,
+    /// A string.
+    Text,
+    /// A string that is a path, relative to the file's folder or absolute.
+    Path,
+    /// A string that is a web address.
+    Url,
+    /// A string that is an IP address and a port.
+    SocketAddress,
+    /// A string that is a whole number and a unit.
+    Duration,
+    /// A string that compares with a number.
+    Condition,
+    /// A string that says how many out of how many.
+    Datapoints,
+    /// A string out of these.
+    OneOf(&'static [&'static str]),
+    /// A string or an array of strings.
+    Texts,
+    /// An integer or a float.
+    Number,
+    /// A number, or a string that is a number or a selector.
+    NumberOrSelector,
+    /// A reference to a secret.
+    Secret,
+    /// A web address, or a reference to a secret one.
+    UrlOrSecret,
+    /// A table with the keys below this one.
+    Table,
+    /// A table with the keys below this one, or an array of them.
+    Tables,
+    /// A table whose keys are names chosen by the user.
+    Named,
+    /// Part of the design, refused by this version.
+    Unavailable,
+}
+
+impl Kind {
+    /// What messages say is expected, with its article.
+    pub(crate) fn expected(self) -> String {
+        let expected = match self {
+            Kind::Version => "the integer 1",
+            Kind::Text => "a string",
+            Kind::Path => "a string with a path",
+            Kind::Url => "a string with a web address",
+            Kind::SocketAddress => "a string such as \"127.0.0.1:8420\"",
+            Kind::Duration => "a duration such as \"30s\", \"5m\" or \"1h\"",
+            Kind::Condition => "a string such as \">= 10\"",
+            Kind::Datapoints => "a string such as \"2 of 3\"",
+            Kind::OneOf(words) => return format!("one of {}", quoted(words)),
+            Kind::Texts => "a string or an array of strings",
+            Kind::Number => "a number",
+            Kind::NumberOrSelector => "a number or a selector such as \"$.size\"",
+            Kind::Secret => "a reference to a secret such as { env = \"NAME\" }",
+            Kind::UrlOrSecret => "a web address or a reference to a secret such as { env = \"NAME\" }",
+            Kind::Table | Kind::Named => "a table",
+            Kind::Tables => "a table or an array of tables",
+            Kind::Unavailable => "absent",
+        };
+        expected.into()
+    }
+}
+
+/// `"a", "b"`.
+pub(crate) fn quoted(words: &[&str]) -> String {
+    words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether a key must be there, and what holds if it is not.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Presence {
+    /// It must be there.
+    Required,
+    /// It may be absent; nothing stands for it, or what its doc says.
+    Optional,
+    /// It may be absent; this stands for it, as it would be written.
+    Default(&'static str),
+}
+
+/// One row: a key and what is known about it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Key {
+    /// Where it stands; `*` is a name chosen by the user: `alarms.*.period`.
+    pub path: &'static str,
+    /// What may be written there.
+    pub kind: Kind,
+    /// Whether it must be there.
+    pub presence: Presence,
+    /// What it means, in one line. For an unavailable key, what it will be.
+    pub doc: &'static str,
+}
+
+impl Key {
+    /// The last part of its path.
+    pub fn name(&self) -> &'static str {
+        self.path.rsplit('.').next().expect("split gives at least one piece")
+    }
+
+    /// The path of the table it stands in; empty for the file itself.
+    pub fn parent(&self) -> &'static str {
+        self.path.rsplit_once('.').map_or("", |(parent, _)| parent)
+    }
+
+    /// Whether this version reads it.
+    pub fn is_available(&self) -> bool {
+        self.kind != Kind::Unavailable
+    }
+
+    /// What to write where it is missing.
+    pub(crate) fn hint(&self) -> String {
+        format!("{}: {}; write {}", self.name(), self.doc, self.kind.expected())
+    }
+}
+
+/// The row of `name` in the table at `parent`.
+pub(crate) fn find(parent: &str, name: &str) -> Option<&'static Key> {
+    children(parent).find(|key| key.name() == name)
+}
+
+/// The rows of the keys that may stand in the table at `parent`.
+pub(crate) fn children(parent: &str) -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().filter(move |key| key.parent() == parent)
+}
+
+/// A name as it is written in a table's header: bare if TOML allows it, else quoted.
+pub(crate) fn spell(name: &str) -> String {
+    let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    if bare { name.into() } else { crate::problem::quote(name) }
+}
+
+const fn required(path: &'static str, kind: Kind, doc: &'static str) -> Key {
+    Key { path, kind, presence: Presence::Required, doc }
+}
+
+const fn optional(path: &'static str, kind: Kind, doc: &'static str) -> Key {
+    Key { path, kind, presence: Presence::Optional, doc }
+}
+
+const fn default(path: &'static str, kind: Kind, value: &'static str, doc: &'static str) -> Key {
+    Key { path, kind, presence: Presence::Default(value), doc }
+}
+
+const fn unavailable(path: &'static str, doc: &'static str) -> Key {
+    Key { path, kind: Kind::Unavailable, presence: Presence::Optional, doc }
+}
+
+pub(crate) const PARSE_KINDS: &[&str] = &["plain", "json", "combined"];
+pub(crate) const TIMESTAMPS: &[&str] = &["line", "arrival"];
+pub(crate) const STARTS: &[&str] = &["beginning", "end"];
+pub(crate) const STATISTICS: &[&str] = &["SampleCount", "Sum", "Average", "Minimum", "Maximum"];
+pub(crate) const MISSING_DATA: &[&str] = &["missing", "ignore", "breaching", "not_breaching"];
+pub(crate) const SEVERITIES: &[&str] = &["info", "warning", "error", "critical"];
+
+/// Every key, table by table, in the order in which the reference describes them.
+pub const KEYS: &[Key] = &[
+    required("version", Kind::Version, "the version of this file's format"),
+    default("data_dir", Kind::Path, "./data", "the folder that holds everything Watchbell writes"),
+    //
+    optional("http", Kind::Table, "the HTTP server"),
+    default("http.listen", Kind::SocketAddress, "127.0.0.1:8420", "the loopback address it listens on"),
+    unavailable("http.tls", "TLS for addresses other than loopback"),
+    //
+    optional("log_groups", Kind::Named, "log groups, by name"),
+    optional("log_groups.*", Kind::Table, "where a log group's events come from and how they are read"),
+    optional(
+        "log_groups.*.files",
+        Kind::Texts,
+        "glob patterns of the files to follow; none: events come over HTTP only",
+    ),
+    optional(
+        "log_groups.*.app",
+        Kind::Text,
+        "the application the logs belong to; if absent, the first part of the name",
+    ),
+    default("log_groups.*.parse", Kind::OneOf(PARSE_KINDS), "plain", "how lines are read"),
+    optional(
+        "log_groups.*.timestamp",
+        Kind::OneOf(TIMESTAMPS),
+        "where timestamps come from; if absent, arrival for plain lines, else the line",
+    ),
+    default(
+        "log_groups.*.lateness",
+        Kind::Duration,
+        "10s",
+        "how long after a period's end its events may still arrive",
+    ),
+    default(
+        "log_groups.*.start",
+        Kind::OneOf(STARTS),
+        "beginning",
+        "where reading begins in a file never seen before",
+    ),
+    unavailable("log_groups.*.retention", "how long events stay searchable"),
+    unavailable("log_groups.*.redact", "what is removed from lines before they are stored"),
+    //
+    optional("metric_filters", Kind::Named, "metric filters, by name"),
+    optional("metric_filters.*", Kind::Table, "how events of a log group become values of a metric"),
+    required("metric_filters.*.log_group", Kind::Text, "the log group whose events it sees"),
+    required("metric_filters.*.pattern", Kind::Text, "the CloudWatch filter pattern that events must match"),
+    required("metric_filters.*.metric", Kind::Table, "what a matching event publishes"),
+    required("metric_filters.*.metric.namespace", Kind::Text, "the container of the metric"),
+    required("metric_filters.*.metric.name", Kind::Text, "the name of the metric"),
+    default("metric_filters.*.metric.value", Kind::NumberOrSelector, "1", "what a matching event adds"),
+    optional(
+        "metric_filters.*.metric.default",
+        Kind::Number,
+        "what an event that does not match adds; if absent, nothing",
+    ),
+    unavailable("metric_filters.*.metric.dimensions", "fields that tell datapoints apart"),
+    unavailable("metric_filters.*.metric.unit", "the unit of the metric"),
+    //
+    optional("alarms", Kind::Named, "alarms, by name"),
+    optional("alarms.*", Kind::Table, "a metric that is watched; has either metric_filter or metric"),
+    optional("alarms.*.metric_filter", Kind::Text, "the metric filter whose metric it watches"),
+    optional("alarms.*.metric", Kind::Table, "the metric it watches"),
+    required("alarms.*.metric.namespace", Kind::Text, "the container of the metric"),
+    required("alarms.*.metric.name", Kind::Text, "the name of the metric"),
+    unavailable("alarms.*.metric.dimensions", "fields that tell datapoints apart"),
+    default(
+        "alarms.*.statistic",
+        Kind::OneOf(STATISTICS),
+        "Sum",
+        "how the values of a period become one datapoint",
+    ),
+    required("alarms.*.period", Kind::Duration, "what one datapoint covers: 10s, 20s, 30s or whole minutes"),
+    required("alarms.*.condition", Kind::Condition, "when a datapoint is breaching"),
+    default(
+        "alarms.*.datapoints",
+        Kind::Datapoints,
+        "1 of 1",
+        "how many of the last datapoints must be breaching",
+    ),
+    default(
+        "alarms.*.missing_data",
+        Kind::OneOf(MISSING_DATA),
+        "missing",
+        "what a period without values counts as",
+    ),
+    default("alarms.*.severity", Kind::OneOf(SEVERITIES), "error", "how grave it is"),
+    optional("alarms.*.notify", Kind::Texts, "the topics that are told; none: nobody"),
+    optional("alarms.*.description", Kind::Text, "what it means, for people"),
+    optional("alarms.*.runbook", Kind::Url, "a page that says what to do"),
+    //
+    optional("topics", Kind::Named, "topics, by name"),
+    optional("topics.*", Kind::Table, "who is told, and through what"),
+    optional("topics.*.console", Kind::Tables, "the standard output of watchbell up"),
+    optional("topics.*.webhook", Kind::Tables, "an HTTP POST of JSON"),
+    required("topics.*.webhook.url", Kind::UrlOrSecret, "where to"),
+    optional("topics.*.webhook.signing_key", Kind::Secret, "signs each message"),
+    optional("topics.*.slack", Kind::Tables, "a Slack incoming webhook"),
+    required(
+        "topics.*.slack.webhook_url",
+        Kind::Secret,
+        "the address that Slack gave; whoever has it can post",
+    ),
+    unavailable("topics.*.email", "mail through an SMTP server"),
+    unavailable("topics.*.sms", "text messages"),
+    unavailable("topics.*.pagerduty", "PagerDuty events"),
+    unavailable("topics.*.queue", "messages to a queue"),
+    //
+    optional("archive", Kind::Table, "where every event is kept in the end"),
+    optional("archive.url", Kind::Url, "a folder, as a path or file:///path; if absent, archive in data_dir"),
+    unavailable("archive.lifecycle", "when objects become cold, and when they go"),
+    //
+    optional("roles", Kind::Named, "roles, by name"),
+    optional("roles.*", Kind::Tables, "what holders of a role may do; the rest is denied"),
+    required("roles.*.allow", Kind::Texts, "the actions"),
+    required(
+        "roles.*.on",
+        Kind::Texts,
+        "log groups' names, or watchbell; * stands for any run of characters",
+    ),
+    //
+    optional("tokens", Kind::Named, "tokens, by name"),
+    optional("tokens.*", Kind::Table, "a caller's credential"),
+    required("tokens.*.value", Kind::Secret, "the secret that the caller shows"),
+    required("tokens.*.roles", Kind::Texts, "the roles it has"),
+    //
+    unavailable("agent", "sends logs to another Watchbell"),
+    unavailable("aws", "what only AWS needs"),
+    unavailable("composite_alarms", "alarms about alarms"),
+    unavailable("fleet", "the application's own processes"),
+    unavailable("functions", "programs that see events or alarms"),
+    unavailable("journald", "events from the system's journal"),
+    unavailable("maintenance", "scheduled work on the machine"),
+    unavailable("mute_rules", "when alarms keep quiet"),
+    unavailable("queues", "events and alarms for functions"),
+    unavailable("routes", "which alarms go where"),
+    unavailable("secrets", "a store of secrets"),
+    unavailable("silences", "when alarms keep quiet"),
+    unavailable("syslog", "events from syslog"),
+    unavailable("trail", "settings of the audit trail"),
+];

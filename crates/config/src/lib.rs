@@ -1,0 +1,66 @@
+//! The file: the text of a `watchbell.toml` in, a checked [`Plan`] out, or every mistake at once.
+//!
+//! Promise: a plan mentions only what exists and holds only values that work; every problem points at the text
+//! to change; a secret that stands in the file is never repeated.
+//! Not here: reading the file, the clock, what a plan does (`engine`), the values of secrets.
+
+mod access;
+mod alarm;
+mod archive;
+mod duration;
+mod keys;
+mod log_group;
+mod metric_filter;
+mod name;
+mod nearest;
+mod path;
+mod plan;
+mod problem;
+mod reader;
+mod secret;
+mod topic;
+mod web_address;
+
+use std::path::Path;
+
+use toml::de::DeTable;
+use watchbell_model::Plan;
+
+pub use keys::{KEYS, Key, Kind, Presence};
+pub use problem::{Level, Problem};
+
+/// A file's text and what is needed to understand it.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// The file as the user named it; stands in messages.
+    pub name: &'a str,
+    /// What is in it.
+    pub text: &'a str,
+    /// The folder, absolute, that relative paths in it are relative to.
+    pub folder: &'a Path,
+}
+
+/// The outcome of a check.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The plan, if there is no error among the problems.
+    pub plan: Option<Plan>,
+    /// Every mistake, in file order.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads a whole file.
+pub fn check(source: &Source<'_>) -> Checked {
+    let (document, syntax) = DeTable::parse_recoverable(source.text);
+    let context = reader::Context::new(source, syntax.iter().map(syntax_problem).collect());
+    let plan = plan::read(&context, document.get_ref());
+    let problems = context.into_problems();
+    let usable = problems.iter().all(|problem| problem.level == Level::Warning);
+    Checked { plan: plan.filter(|_| usable), problems }
+}
+
+/// What the TOML parser says, in our words' form. Its messages never repeat the text.
+fn syntax_problem(error: &toml::de::Error) -> Problem {
+    let span = error.span().unwrap_or_default();
+    Problem::error(span, error.message())
+}

@@ -1,0 +1,49 @@
+//! Names that users choose, checked against CloudWatch's limits.
+
+use std::ops::Range;
+
+use crate::problem::{Problem, quote};
+use crate::reader::Context;
+
+/// What names of one kind must keep to.
+pub(crate) struct Rule {
+    /// As messages call it, with its article: `an alarm name`.
+    noun: &'static str,
+    /// Most characters.
+    chars_max: usize,
+    /// Characters that are not allowed; control characters never are.
+    forbidden: &'static str,
+}
+
+/// Source: CloudWatch API Reference, `PutMetricAlarm`, `AlarmName`.
+pub(crate) const ALARM: Rule = Rule { noun: "an alarm name", chars_max: 255, forbidden: "" };
+/// Source: CloudWatch Logs API Reference, `PutMetricFilter`, `filterName`.
+pub(crate) const METRIC_FILTER: Rule = Rule { noun: "a metric filter name", chars_max: 512, forbidden: ":*" };
+/// Source: CloudWatch Logs API Reference, `MetricTransformation`, `metricNamespace`.
+pub(crate) const NAMESPACE: Rule = Rule { noun: "a namespace", chars_max: 255, forbidden: ":*$" };
+/// Source: CloudWatch Logs API Reference, `MetricTransformation`, `metricName`.
+pub(crate) const METRIC: Rule = Rule { noun: "a metric name", chars_max: 255, forbidden: ":*$" };
+/// Source: Amazon SNS API Reference, `CreateTopic`, `Name`: up to 256 characters.
+pub(crate) const TOPIC: Rule = Rule { noun: "a topic name", chars_max: 256, forbidden: "" };
+/// Names a folder of the archive.
+pub(crate) const APP: Rule = Rule { noun: "an app name", chars_max: 255, forbidden: "" };
+/// Source: IAM API Reference, `CreateRole`, `RoleName`: up to 64 characters.
+pub(crate) const ROLE: Rule = Rule { noun: "a role name", chars_max: 64, forbidden: "" };
+/// Stands in the audit trail.
+pub(crate) const TOKEN: Rule = Rule { noun: "a token name", chars_max: 64, forbidden: "" };
+
+/// Whether `name` keeps to `rule`; if not, that is noted.
+pub(crate) fn check(context: &Context<'_>, rule: &Rule, name: &str, span: Range<usize>) -> bool {
+    let Some(message) = broken(rule, name) else { return true };
+    context.report(Problem::error(span, message).label("not a possible name"));
+    false
+}
+
+fn broken(rule: &Rule, name: &str) -> Option<String> {
+    let length = name.chars().count();
+    if length == 0 || length > rule.chars_max {
+        return Some(format!("{} has 1 to {} characters, this one has {length}", rule.noun, rule.chars_max));
+    }
+    let wrong = name.chars().find(|c| c.is_control() || rule.forbidden.contains(*c))?;
+    Some(format!("{} cannot hold {wrong:?}, as in {}", rule.noun, quote(name)))
+}

@@ -1,0 +1,112 @@
+//! The whole file, and the keys that stand alone.
+
+use std::net::SocketAddr;
+
+use toml::de::{DeTable, DeValue};
+use watchbell_model::{Http, Plan};
+
+use crate::problem::{Problem, quote};
+use crate::reader::{Context, Field, Names, Table};
+use crate::{access, alarm, archive, log_group, metric_filter, path, topic};
+
+/// The version of the file's format that this version of Watchbell reads.
+const VERSION: &str = "1";
+/// Used if `data_dir` is absent.
+const DATA_DIR_DEFAULT: &str = "./data";
+
+/// The plan, or `None` with problems noted. Also a plan may come with errors noted; it must not be used then.
+pub(crate) fn read<'a>(context: &'a Context<'a>, document: &'a DeTable<'a>) -> Option<Plan> {
+    let mut root = Table::root(context, document);
+    let log_group_names = Names::of(document, "log_groups", "log group");
+    let filter_names = Names::of(document, "metric_filters", "metric filter");
+    let topic_names = Names::of(document, "topics", "topic");
+    let role_names = Names::of(document, "roles", "role");
+
+    check_version(&mut root);
+    let data_dir = data_dir(&mut root);
+    let http = http(&mut root);
+    let log_groups = log_group::read(&mut root);
+    let filters = metric_filter::read(&mut root, &log_group_names);
+    let mentions =
+        alarm::Mentions { filters: &filters, filter_names: &filter_names, topic_names: &topic_names };
+    let alarms = alarm::read(&mut root, &mentions);
+    let topics = topic::read(&mut root, &alarms.told);
+    let access = access::read(&mut root, &role_names);
+    let archive = archive::read(&mut root, data_dir.as_deref());
+    root.finish();
+
+    Some(Plan {
+        file: context.source.name.to_owned(),
+        data_dir: data_dir?,
+        http: http?,
+        log_groups,
+        metric_filters: filters.plan,
+        alarms: alarms.plan,
+        topics,
+        access,
+        archive: Some(archive?),
+    })
+}
+
+fn check_version(root: &mut Table<'_>) {
+    let Some(field) = root.need("version") else { return };
+    match field.value() {
+        DeValue::Integer(integer) if integer.radix() == 10 && integer.as_str() == VERSION => {}
+        DeValue::Integer(integer) => field.refuse(
+            format!("version {integer} of the file's format is not known to this version of Watchbell"),
+            format!("this version reads version = {VERSION}"),
+        ),
+        _ => field.mismatch(),
+    }
+}
+
+fn data_dir(root: &mut Table<'_>) -> Option<String> {
+    if let Some(field) = root.field("data_dir") {
+        return absolute_path(&field, field.text()?.value);
+    }
+    path::absolute(root.context.source.folder, DATA_DIR_DEFAULT)
+        .map_err(|reason| root.context.report(Problem::error(0..0, format!("data_dir's default {reason}"))))
+        .ok()
+}
+
+/// The path that a field holds, absolute; what is wrong with it is noted.
+pub(crate) fn absolute_path(field: &Field<'_>, text: &str) -> Option<String> {
+    path::absolute(field.context.source.folder, text)
+        .map_err(|reason| {
+            field.refuse(
+                format!("{} {reason}", field.title()),
+                "write a path, absolute or relative to this file",
+            )
+        })
+        .ok()
+}
+
+fn http(root: &mut Table<'_>) -> Option<Http> {
+    let loopback = Http { listen: SocketAddr::from(([127, 0, 0, 1], 8420)) };
+    let Some(field) = root.field("http") else { return Some(loopback) };
+    let mut table = field.table("[http]".into())?;
+    let listen = match table.field("listen") {
+        Some(field) => listen(&field),
+        None => Some(loopback.listen),
+    };
+    table.finish();
+    Some(Http { listen: listen? })
+}
+
+fn listen(field: &Field<'_>) -> Option<SocketAddr> {
+    let text = field.text()?;
+    let Ok(address) = text.value.parse::<SocketAddr>() else {
+        let message = format!("{} is not an IP address and a port: {}", field.title(), quote(text.value));
+        field.refuse(message, "write it as \"127.0.0.1:8420\" or \"[::1]:8420\"; port 0 takes a free one");
+        return None;
+    };
+    if !address.ip().is_loopback() {
+        let message = format!("listening on {address} is not available in this version, which has no TLS");
+        field.refuse(
+            message,
+            "TLS comes with the agent; until then write a loopback address: \"127.0.0.1:8420\"",
+        );
+        return None;
+    }
+    Some(address)
+}

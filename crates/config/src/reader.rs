@@ -1,0 +1,438 @@
+//! Reads tables whose values know their places, collects every problem, and refuses keys nobody knows.
+//!
+//! Promise: a [`Table`] that was read and [finished](Table::finish) has no key that was silently ignored.
+//! Which keys exist is decided by the table in `keys`, not here.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{self, StrDeserializer};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::keys::{self, Key, Kind};
+use crate::problem::{Lines, Problem, quote};
+use crate::{Source, duration, nearest};
+
+/// Most "did you mean" answers that are searched for in one file; the search is the dear part of a bad file.
+const SUGGESTIONS_MAX: usize = 200;
+
+/// What every reader of one file shares: the file, and the problems found so far.
+pub(crate) struct Context<'a> {
+    pub(crate) source: &'a Source<'a>,
+    lines: Lines,
+    problems: RefCell<Vec<Problem>>,
+    /// Lines (from 1) the TOML parser complained about. What it made of them is no ground for more complaints.
+    broken_lines: Vec<usize>,
+    suggestions: Cell<usize>,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(source: &'a Source<'a>, syntax: Vec<Problem>) -> Context<'a> {
+        let lines = Lines::of(source.text);
+        let syntax: Vec<Problem> = syntax.into_iter().map(|problem| within(source.text, problem)).collect();
+        let mut broken_lines: Vec<usize> =
+            syntax.iter().map(|problem| lines.line(problem.span.start)).collect();
+        broken_lines.sort_unstable();
+        Context { source, lines, problems: RefCell::new(syntax), broken_lines, suggestions: Cell::new(0) }
+    }
+
+    /// Notes a problem, unless the TOML parser already complained about its line.
+    pub(crate) fn report(&self, problem: Problem) {
+        let problem = within(self.source.text, problem);
+        if self.broken_lines.binary_search(&self.lines.line(problem.span.start)).is_err() {
+            self.problems.borrow_mut().push(problem);
+        }
+    }
+
+    /// Notes a problem that rests on something *not* being in the file; a file with syntax errors may well have it.
+    pub(crate) fn report_absence(&self, problem: Problem) {
+        if self.broken_lines.is_empty() {
+            self.report(problem);
+        }
+    }
+
+    /// The line, from 1, that the byte `at` is in.
+    pub(crate) fn line(&self, at: usize) -> usize {
+        self.lines.line(at)
+    }
+
+    /// The one of `known` that `wrong` probably stands for.
+    pub(crate) fn suggest<'k>(
+        &self,
+        wrong: &str,
+        known: impl IntoIterator<Item = &'k str>,
+    ) -> Option<&'k str> {
+        self.suggestions.set(self.suggestions.get() + 1);
+        (self.suggestions.get() <= SUGGESTIONS_MAX).then(|| nearest::nearest(wrong, known)).flatten()
+    }
+
+    /// Every problem, in file order.
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
+        let mut problems = self.problems.into_inner();
+        problems.sort_by_key(|problem| (problem.span.start, problem.span.end));
+        problems
+    }
+}
+
+/// The problem with its span inside the text, at character boundaries.
+fn within(text: &str, mut problem: Problem) -> Problem {
+    let start = text.floor_char_boundary(problem.span.start.min(text.len()));
+    let end = text.ceil_char_boundary(problem.span.end.clamp(start, text.len()));
+    problem.span = start..end;
+    problem
+}
+
+/// A string and its place.
+#[derive(Clone)]
+pub(crate) struct Text<'a> {
+    pub(crate) value: &'a str,
+    pub(crate) span: Range<usize>,
+}
+
+/// A value that was found under a key.
+pub(crate) struct Field<'a> {
+    pub(crate) context: &'a Context<'a>,
+    key: &'static Key,
+    /// The table it stands in, as messages name it.
+    owner: String,
+    value: &'a Spanned<DeValue<'a>>,
+}
+
+impl<'a> Field<'a> {
+    pub(crate) fn span(&self) -> Range<usize> {
+        self.value.span()
+    }
+
+    pub(crate) fn value(&self) -> &'a DeValue<'a> {
+        self.value.get_ref()
+    }
+
+    /// The table it stands in, as messages name it: `alarm "slow"`.
+    pub(crate) fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// The key with its owner, as messages name it: `"period" in alarm "slow"`.
+    pub(crate) fn title(&self) -> String {
+        format!("{}{}", quote(self.key.name()), within_owner(&self.owner))
+    }
+
+    /// Notes an error at this value.
+    pub(crate) fn refuse(&self, message: impl Into<String>, help: impl Into<String>) {
+        self.context.report(Problem::error(self.span(), message).help(help));
+    }
+
+    /// Notes that the value is of another type than the key's.
+    pub(crate) fn mismatch(&self) {
+        self.mismatch_of(self.value);
+    }
+
+    fn mismatch_of(&self, found: &Spanned<DeValue<'a>>) {
+        let message = format!(
+            "{} must be {}, found {}",
+            self.title(),
+            self.key.kind.expected(),
+            found_type(found.get_ref())
+        );
+        self.context.report(Problem::error(found.span(), message));
+    }
+
+    /// A string, or `None` with a problem noted.
+    pub(crate) fn text(&self) -> Option<Text<'a>> {
+        self.text_of(self.value)
+    }
+
+    fn text_of(&self, value: &'a Spanned<DeValue<'a>>) -> Option<Text<'a>> {
+        let text = value.get_ref().as_str().map(|text| Text { value: text, span: value.span() });
+        if text.is_none() {
+            self.mismatch_of(value);
+        }
+        text
+    }
+
+    /// A string or an array of strings. What is not a string is noted and left out.
+    pub(crate) fn texts(&self) -> Vec<Text<'a>> {
+        match self.value.get_ref() {
+            DeValue::Array(items) => items.iter().filter_map(|item| self.text_of(item)).collect(),
+            _ => self.text().into_iter().collect(),
+        }
+    }
+
+    /// One of the key's words. `later` are words of the design that this version does not know yet.
+    pub(crate) fn one_of<T: Deserialize<'a>>(&self, later: &[&str]) -> Option<T> {
+        let Kind::OneOf(words) = self.key.kind else { unreachable!("{} has no words", self.key.path) };
+        let text = self.text()?;
+        if words.contains(&text.value) {
+            let word: StrDeserializer<'a, value::Error> = text.value.into_deserializer();
+            return Some(T::deserialize(word).expect("the words in keys.rs are those of the model"));
+        }
+        let title = self.title();
+        if later.contains(&text.value) {
+            let message = format!("{title}: {} is not available in this version", quote(text.value));
+            self.refuse(message, format!("this version knows {}", keys::quoted(words)));
+        } else {
+            let help = match self.context.suggest(text.value, words.iter().copied()) {
+                Some(near) => format!("did you mean {}?", quote(near)),
+                None => format!("write one of {}", keys::quoted(words)),
+            };
+            self.refuse(format!("{title} cannot be {}", quote(text.value)), help);
+        }
+        None
+    }
+
+    /// A duration, in milliseconds.
+    pub(crate) fn duration_ms(&self) -> Option<i64> {
+        let text = self.text()?;
+        duration::parse_ms(text.value)
+            .map_err(|reason| {
+                let message = format!("{} {reason}: {}", self.title(), quote(text.value));
+                self.refuse(message, "write a whole number and one of ms, s, m, h, d, such as \"30s\"");
+            })
+            .ok()
+    }
+
+    /// An integer or float; finite.
+    pub(crate) fn number(&self) -> Option<f64> {
+        let number = match self.value.get_ref() {
+            DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
+                .ok()
+                .and_then(|integer| integer.to_string().parse().ok()),
+            DeValue::Float(float) => float.as_str().parse().ok().filter(|number: &f64| number.is_finite()),
+            _ => {
+                self.mismatch();
+                return None;
+            }
+        };
+        if number.is_none() {
+            self.refuse(format!("{} is out of range", self.title()), "write a finite number");
+        }
+        number
+    }
+
+    /// The table written here.
+    pub(crate) fn table(&self, title: String) -> Option<Table<'a>> {
+        self.table_of(self.value, title)
+    }
+
+    /// The tables written here: one, or an array of them.
+    pub(crate) fn tables(&self, title: &str) -> Vec<Table<'a>> {
+        match self.value.get_ref() {
+            DeValue::Array(items) => {
+                items.iter().filter_map(|item| self.table_of(item, title.to_owned())).collect()
+            }
+            _ => self.table(title.to_owned()).into_iter().collect(),
+        }
+    }
+
+    fn table_of(&self, value: &'a Spanned<DeValue<'a>>, title: String) -> Option<Table<'a>> {
+        let DeValue::Table(entries) = value.get_ref() else {
+            self.mismatch_of(value);
+            return None;
+        };
+        Some(Table::new(self.context, self.key.path, title, value.span(), entries))
+    }
+}
+
+/// A table being read.
+pub(crate) struct Table<'a> {
+    pub(crate) context: &'a Context<'a>,
+    /// Its path in the table of keys, as `alarms.*`.
+    path: String,
+    /// As messages name it: `alarm "slow"`; empty for the file itself.
+    pub(crate) title: String,
+    /// What to point at when a key is missing.
+    pub(crate) place: Range<usize>,
+    entries: &'a DeTable<'a>,
+    taken: Vec<&'static str>,
+}
+
+impl<'a> Table<'a> {
+    /// The file itself.
+    pub(crate) fn root(context: &'a Context<'a>, entries: &'a DeTable<'a>) -> Table<'a> {
+        Table::new(context, "", String::new(), 0..0, entries)
+    }
+
+    fn new(
+        context: &'a Context<'a>,
+        path: &str,
+        title: String,
+        place: Range<usize>,
+        entries: &'a DeTable<'a>,
+    ) -> Table<'a> {
+        Table { context, path: path.to_owned(), title, place, entries, taken: Vec::new() }
+    }
+
+    /// The value of `key`, if there is one.
+    pub(crate) fn field(&mut self, key: &str) -> Option<Field<'a>> {
+        let key = keys::find(&self.path, key).expect("every key that is read has a row in keys.rs");
+        self.taken.push(key.path);
+        let value = self.entries.get(key.name())?;
+        Some(Field { context: self.context, key, owner: self.title.clone(), value })
+    }
+
+    /// The value of `key`; its absence is an error.
+    pub(crate) fn need(&mut self, key: &str) -> Option<Field<'a>> {
+        let field = self.field(key);
+        if field.is_none() {
+            let row = keys::find(&self.path, key).expect("just read");
+            let title = if self.title.is_empty() { "the file" } else { &self.title };
+            let message = format!("{title} has no {}", quote(key));
+            self.context.report_absence(Problem::error(self.place.clone(), message).help(row.hint()));
+        }
+        field
+    }
+
+    /// The string under `key`.
+    pub(crate) fn text(&mut self, key: &str) -> Option<Text<'a>> {
+        self.field(key)?.text()
+    }
+
+    /// The strings under `key`.
+    pub(crate) fn texts(&mut self, key: &str) -> Vec<Text<'a>> {
+        self.field(key).map(|field| field.texts()).unwrap_or_default()
+    }
+
+    /// The named entries under `key`, as `[alarms.NAME]`; `noun` is what messages call one of them.
+    pub(crate) fn named(&mut self, key: &str, noun: &str) -> Vec<(Text<'a>, Field<'a>)> {
+        let Some(field) = self.field(key) else { return Vec::new() };
+        let DeValue::Table(entries) = field.value.get_ref() else {
+            field.mismatch();
+            return Vec::new();
+        };
+        let mut named: Vec<(Text<'a>, Field<'a>)> = entries
+            .iter()
+            .map(|(name, value)| {
+                let entry =
+                    keys::find(field.key.path, "*").expect("named tables have a row for their entries");
+                let owner = format!("{noun} {}", quote(name.get_ref()));
+                let name = Text { value: name.get_ref(), span: name.span() };
+                (name, Field { context: self.context, key: entry, owner, value })
+            })
+            .collect();
+        named.sort_by_key(|(name, _)| name.span.start);
+        named
+    }
+
+    /// Whether [`finish`](Table::finish) will refuse some key.
+    pub(crate) fn has_refused_keys(&self) -> bool {
+        self.entries
+            .keys()
+            .any(|key| keys::find(&self.path, key.get_ref()).is_none_or(|row| !row.is_available()))
+    }
+
+    /// Refuses every key that no row of the table of keys allows here.
+    pub(crate) fn finish(self) {
+        for (key, value) in self.entries {
+            let name: &str = key.get_ref();
+            match keys::find(&self.path, name) {
+                Some(row) if row.kind == Kind::Unavailable => self.refuse_unavailable(key.span(), name, row),
+                Some(row) => debug_assert!(self.taken.contains(&row.path), "{} is never read", row.path),
+                None => self.refuse_unknown(key.span(), name, value.get_ref()),
+            }
+        }
+    }
+
+    fn refuse_unavailable(&self, span: Range<usize>, name: &str, row: &Key) {
+        let message =
+            format!("{}{} is not available in this version", quote(name), within_owner(&self.title));
+        self.context.report(Problem::error(span, message).label(row.doc));
+    }
+
+    fn refuse_unknown(&self, span: Range<usize>, name: &str, value: &DeValue<'_>) {
+        let known: Vec<&str> =
+            keys::children(&self.path).filter(|row| row.is_available()).map(Key::name).collect();
+        let noun = if value.is_table() && self.path.is_empty() { "table" } else { "key" };
+        let message = format!("unknown {noun} {}{}", quote(name), within_owner(&self.title));
+        let help = match self.context.suggest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean {}?", quote(near)),
+            None if known.is_empty() => "this table has no keys".into(),
+            None => format!("known here: {}", known.join(", ")),
+        };
+        self.context.report(Problem::error(span, message).help(help));
+    }
+}
+
+impl<'a> Field<'a> {
+    /// The table of a named entry, as messages name the entry itself.
+    pub(crate) fn entry(&self, name: &Text<'a>) -> Option<Table<'a>> {
+        let mut table = self.table(self.owner.clone())?;
+        table.place = name.span.clone();
+        Some(table)
+    }
+
+    /// The tables of a named entry that may be an array of tables.
+    pub(crate) fn entries(&self, name: &Text<'a>) -> Vec<Table<'a>> {
+        let mut tables = self.tables(&self.owner);
+        for table in &mut tables {
+            table.place = name.span.clone();
+        }
+        tables
+    }
+}
+
+/// ` in alarm "slow"`, or nothing for the file itself.
+fn within_owner(owner: &str) -> String {
+    if owner.is_empty() { String::new() } else { format!(" in {owner}") }
+}
+
+/// A TOML type with its article.
+fn found_type(value: &DeValue<'_>) -> String {
+    let name = value.type_str();
+    let article = if name.starts_with(['a', 'i']) { "an" } else { "a" };
+    format!("{article} {name}")
+}
+
+/// Most names that a help line lists.
+const LISTED_NAMES_MAX: usize = 5;
+
+/// Everything of one kind that the file declares, correct or not, by name.
+pub(crate) struct Names<'a> {
+    /// As messages call one: `metric filter`.
+    noun: &'static str,
+    /// The table it stands in: `metric_filters`.
+    table: &'static str,
+    places: BTreeMap<&'a str, Range<usize>>,
+}
+
+impl<'a> Names<'a> {
+    pub(crate) fn of(document: &'a DeTable<'a>, table: &'static str, noun: &'static str) -> Names<'a> {
+        let entries = document.get(table).and_then(|value| value.get_ref().as_table());
+        let places =
+            entries.into_iter().flatten().map(|(name, _)| (&**name.get_ref(), name.span())).collect();
+        Names { noun, table, places }
+    }
+
+    /// Where each name stands.
+    pub(crate) fn places(&self) -> &BTreeMap<&'a str, Range<usize>> {
+        &self.places
+    }
+
+    /// Whether `text` is declared; if not, that is noted. `user` is who mentions it, as messages name it.
+    pub(crate) fn resolve(&self, context: &Context<'_>, text: &Text<'_>, user: &str) -> bool {
+        if self.places.contains_key(text.value) {
+            return true;
+        }
+        let message = format!("unknown {} {} in {user}", self.noun, quote(text.value));
+        let problem = Problem::error(text.span.clone(), message)
+            .label(format!("no [{}.{}] in this file", self.table, keys::spell(text.value)))
+            .help(self.way_out(context, text.value));
+        context.report_absence(problem);
+        false
+    }
+
+    fn way_out(&self, context: &Context<'_>, wrong: &str) -> String {
+        if let Some(near) = context.suggest(wrong, self.places.keys().copied()) {
+            return format!("did you mean {} (line {})?", quote(near), context.line(self.places[near].start));
+        }
+        let listed: Vec<String> = self.places.keys().take(LISTED_NAMES_MAX).map(|name| quote(name)).collect();
+        match self.places.len().saturating_sub(LISTED_NAMES_MAX) {
+            _ if listed.is_empty() => format!("this file has no [{}.…]", self.table),
+            0 => format!("this file has {}", listed.join(", ")),
+            more => format!("this file has {} and {more} more", listed.join(", ")),
+        }
+    }
+}
