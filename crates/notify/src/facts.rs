@@ -1,0 +1,92 @@
+//! What a message says besides its first line, in the order in which the console and Slack both say it.
+
+use watchbell_model::{AlarmState, Datapoint, MatchedLine, Timestamp, Transition};
+
+use crate::message::{condition, decisive, number, period};
+
+/// How many datapoints are listed at most: the newest.
+const DATAPOINTS_SHOWN: usize = 10;
+
+/// A label and what is to be said under it, one item a line. Not escaped yet.
+pub(crate) type Fact = (&'static str, Vec<String>);
+
+/// When and why. Everything here comes from the plan and the engine; no log text.
+pub(crate) fn facts(transition: &Transition) -> Vec<Fact> {
+    let matched = match transition.matched {
+        1 => "1 event".to_owned(),
+        count => format!("{count} events"),
+    };
+    vec![
+        ("when", when(transition)),
+        ("state", vec![format!("{}, was {}", transition.to, transition.from)]),
+        ("rule", vec![rule(transition)]),
+        ("datapoints", datapoints(transition)),
+        ("matched", vec![matched]),
+    ]
+}
+
+/// What the alarm means and what to do, as its plan says; line feeds in it start new lines.
+pub(crate) fn advice(transition: &Transition) -> Vec<Fact> {
+    let lines = |text: &String| text.trim_end().split('\n').map(|line| line.trim_end().to_owned()).collect();
+    let description = transition.rule.description.as_ref().map(|text| ("meaning", lines(text)));
+    let runbook = transition.rule.runbook.as_ref().map(|text| ("runbook", vec![text.clone()]));
+    description.into_iter().chain(runbook).collect()
+}
+
+/// Where and when a matching line was: `2026-11-22 21:11:03.120  /var/log/shop/access.log`.
+pub(crate) fn origin(line: &MatchedLine) -> String {
+    format!("{}  {}", date_and_clock(line.timestamp, true), line.stream)
+}
+
+fn when(transition: &Transition) -> Vec<String> {
+    let at = date_and_clock(transition.at, true);
+    let Some(datapoint) = decisive(transition) else { return vec![format!("{at} UTC")] };
+    let end = datapoint.start.plus_ms(transition.rule.period.as_ms());
+    let slot = format!("{} to {}", clock(datapoint.start, transition.at), clock(end, transition.at));
+    let mut lines = vec![format!("{at} UTC, slot {slot}")];
+    if transition.early && transition.to == AlarmState::Alarm {
+        lines.push(
+            "the slot is not over yet; the numbers are those so far and nothing can undo the ALARM"
+                .to_owned(),
+        );
+    }
+    lines
+}
+
+fn rule(transition: &Transition) -> String {
+    let rule = &transition.rule;
+    format!(
+        "{} of {} {} {} over {}, {} of {} datapoints",
+        rule.statistic.as_str(),
+        rule.metric.namespace,
+        rule.metric.name,
+        condition(transition),
+        period(rule.period.as_s()),
+        rule.datapoints_to_alarm,
+        rule.evaluation_periods,
+    )
+}
+
+fn datapoints(transition: &Transition) -> Vec<String> {
+    let older = transition.datapoints.len().saturating_sub(DATAPOINTS_SHOWN);
+    let left_out = (older > 0).then(|| format!("({older} older ones left out)"));
+    let shown = transition.datapoints[older..].iter().map(|it| datapoint(it, transition.at));
+    left_out.into_iter().chain(shown).collect()
+}
+
+fn datapoint(it: &Datapoint, at: Timestamp) -> String {
+    let value = it.value.map_or_else(|| "no data".to_owned(), number);
+    let breaching = if it.breaching { "  breaching" } else { "" };
+    format!("{}  {value}{breaching}", clock(it.start, at))
+}
+
+/// The wall time, with its date if that is another than that of `near`.
+fn clock(instant: Timestamp, near: Timestamp) -> String {
+    if instant.utc_date() == near.utc_date() { instant.utc_clock() } else { date_and_clock(instant, false) }
+}
+
+/// `2026-11-22 21:11:03`, with `.120` if asked for.
+fn date_and_clock(instant: Timestamp, milliseconds: bool) -> String {
+    let whole = format!("{} {}", instant.utc_date(), instant.utc_clock());
+    if milliseconds { format!("{whole}.{:03}", instant.0.rem_euclid(1000)) } else { whole }
+}

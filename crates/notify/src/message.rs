@@ -1,0 +1,152 @@
+//! A message: what people and programs are told about one decision.
+
+use watchbell_model::{AlarmState, Datapoint, DecisionId, InstallationId, Statistic, Transition};
+
+use crate::escape::visible;
+
+/// One message. The same decision always gives the same one.
+///
+/// Its forms are [`Message::text`], [`Message::json`] and [`Message::slack`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    installation: InstallationId,
+    decision: DecisionId,
+    transition: Transition,
+}
+
+impl Message {
+    /// The message about `transition`, the decision `id` of `installation`.
+    pub fn new(installation: InstallationId, id: DecisionId, transition: &Transition) -> Message {
+        Message { installation, decision: id, transition: transition.clone() }
+    }
+
+    /// Names it for ever, attempts included: `<installation>-<offset>.<index>`.
+    pub fn id(&self) -> String {
+        format!("{}-{}", self.installation, self.decision)
+    }
+
+    /// The decision that it tells of.
+    pub fn decision(&self) -> DecisionId {
+        self.decision
+    }
+
+    /// What was decided.
+    pub fn transition(&self) -> &Transition {
+        &self.transition
+    }
+
+    /// Its first line: state, alarm, severity, and what happened, as
+    /// `ALARM http-5xx-burst (critical): 12 matches in 60 s, threshold >= 10`. Has no control characters.
+    pub fn summary(&self) -> String {
+        let transition = &self.transition;
+        let severity = transition.rule.severity.as_str();
+        let happened = what_happened(transition);
+        format!("{} {} ({severity}): {happened}", transition.to, visible(&transition.alarm))
+    }
+}
+
+fn what_happened(transition: &Transition) -> String {
+    let rule = &transition.rule;
+    let condition = condition(transition);
+    let (needed, among) = (rule.datapoints_to_alarm, rule.evaluation_periods);
+    let measured =
+        decisive(transition).map_or_else(|| "no datapoints".to_owned(), |it| measured(transition, it));
+    let longer = if transition.from == AlarmState::Alarm { "no longer" } else { "not" };
+    match transition.to {
+        AlarmState::Alarm if among == 1 => format!("{measured}, threshold {condition}"),
+        AlarmState::Alarm => {
+            format!("{} of {among} datapoints {condition}, newest {measured}", breaching(transition))
+        }
+        AlarmState::Ok if among == 1 => format!("{measured}, threshold {condition} {longer} met"),
+        AlarmState::Ok => format!("fewer than {needed} of {among} datapoints {condition}, newest {measured}"),
+        AlarmState::InsufficientData => {
+            format!("not enough data to tell whether {} {condition}", rule.statistic.as_str())
+        }
+    }
+}
+
+/// `>= 10`.
+pub(crate) fn condition(transition: &Transition) -> String {
+    format!("{} {}", transition.rule.comparison.symbol(), number(transition.rule.threshold))
+}
+
+/// How many datapoints counted as breaching: missing ones may have, so an ALARM had at least as many as it needs.
+fn breaching(transition: &Transition) -> u64 {
+    let rule = &transition.rule;
+    let seen = transition.datapoints.iter().filter(|it| it.breaching).count() as u64;
+    seen.clamp(rule.datapoints_to_alarm.into(), rule.evaluation_periods.max(rule.datapoints_to_alarm).into())
+}
+
+/// The newest datapoint that speaks for the new state; failing that, the newest.
+pub(crate) fn decisive(transition: &Transition) -> Option<&Datapoint> {
+    let to_alarm = transition.to == AlarmState::Alarm;
+    let newest_first = || transition.datapoints.iter().rev();
+    newest_first().find(|it| it.value.is_some() && it.breaching == to_alarm).or_else(|| newest_first().next())
+}
+
+/// `12 matches in 60 s`, `Average 812.5 in 5 min`, `no data in 60 s`.
+fn measured(transition: &Transition, datapoint: &Datapoint) -> String {
+    let period = period(transition.rule.period.as_s());
+    match datapoint.value {
+        None => format!("no data in {period}"),
+        Some(value) if counts_matches(transition) => format!("{} in {period}", matches(&number(value))),
+        Some(value) => format!("{} {} in {period}", transition.rule.statistic.as_str(), number(value)),
+    }
+}
+
+/// Whether the datapoints' values are numbers of matching events, as far as the decision itself shows.
+fn counts_matches(transition: &Transition) -> bool {
+    let counting = matches!(transition.rule.statistic, Statistic::Sum | Statistic::SampleCount);
+    let total: f64 = transition.datapoints.iter().filter_map(|it| it.value).sum();
+    // Values like 2 and 1 can add up to the number of events by chance: over several datapoints each value must
+    // also be its number of samples.
+    let by_slot = |it: &Datapoint| it.value.is_none_or(|value| number(value) == it.samples.to_string());
+    let consistent = transition.datapoints.len() == 1 || transition.datapoints.iter().all(by_slot);
+    counting && consistent && number(total) == transition.matched.to_string()
+}
+
+/// `1 match`, `12 matches`.
+pub(crate) fn matches(count: &str) -> String {
+    format!("{count} {}", if count == "1" { "match" } else { "matches" })
+}
+
+/// A period in words: `60 s`, `5 min`, `24 h`.
+pub(crate) fn period(period_s: u32) -> String {
+    match period_s {
+        3600.. if period_s.is_multiple_of(3600) => format!("{} h", period_s / 3600),
+        120.. if period_s.is_multiple_of(60) => format!("{} min", period_s / 60),
+        _ => format!("{period_s} s"),
+    }
+}
+
+/// A value for people: at most six decimals, very large and very small ones with an exponent.
+pub(crate) fn number(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && !(1e-4..1e15).contains(&size) {
+        return format!("{value:e}");
+    }
+    let (exact, rounded) = (value.to_string(), format!("{value:.6}"));
+    if exact.len() <= rounded.len() {
+        exact
+    } else {
+        rounded.trim_end_matches('0').trim_end_matches('.').to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short_and_keep_their_size() {
+        let shown = [12.0, 0.5, 812.333_333_333_333_4, -3.25, 0.0, 1e300, 2.5e-9, 0.1 + 0.2].map(number);
+        assert_eq!(shown, ["12", "0.5", "812.333333", "-3.25", "0", "1e300", "2.5e-9", "0.3"]);
+        assert_eq!(number(f64::INFINITY), "inf");
+    }
+
+    #[test]
+    fn periods_are_said_in_their_largest_whole_unit() {
+        let said = [10, 60, 120, 300, 3540, 3600, 5400, 86_400].map(period);
+        assert_eq!(said, ["10 s", "60 s", "2 min", "5 min", "59 min", "1 h", "90 min", "24 h"]);
+    }
+}
