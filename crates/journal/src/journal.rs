@@ -229,7 +229,7 @@ impl Found {
             first_offset: self.first,
             next_offset: self.next,
             cut_bytes: self.last.as_ref().map_or(0, |last| last.torn_bytes),
-            epoch: self.epoch.checked_add(1).expect("a journal is opened fewer than 2^32 times"),
+            epoch: self.next_epoch,
         }
     }
 }

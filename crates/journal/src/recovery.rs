@@ -14,8 +14,8 @@ pub(crate) struct Found {
     pub(crate) first: u64,
     /// The offset the next entry gets.
     pub(crate) next: u64,
-    /// The highest epoch in the log; 0 if it is empty.
-    pub(crate) epoch: u32,
+    /// The epoch of the next writer: one above the highest in the log.
+    pub(crate) next_epoch: u32,
     /// The segment to go on with; none in an empty log.
     pub(crate) last: Option<Last>,
     /// A segment file whose writer died while making it.
@@ -48,7 +48,7 @@ pub(crate) fn find(
     if unfinished.is_some() {
         bases.pop();
     }
-    let mut found = Found { first, next: first, epoch: 0, last: None, unfinished };
+    let mut found = Found { first, next: first, next_epoch: 1, last: None, unfinished };
     for (i, &base) in bases.iter().enumerate() {
         // Everything before a segment's base was durable before that segment's file was made.
         let durable_below = bases.get(i + 1).copied().or(unfinished);
@@ -93,7 +93,7 @@ impl Found {
     ) -> Result<(), JournalError> {
         let opened = Frames::open(disk, folder, base_offset, Some(installation))?;
         let mut frames = opened.expect("its header was readable a moment ago");
-        frames.raise_epoch(self.epoch);
+        frames.raise_epoch(self.next_epoch - 1);
         let (end, unproven_from) = read_to_end(&mut frames)?;
 
         let torn_bytes = frames.bytes()?.saturating_sub(frames.position());
@@ -105,7 +105,7 @@ impl Found {
             return Err(frames.damaged(end));
         }
         self.next = frames.sequence();
-        self.epoch = frames.epoch();
+        self.next_epoch = frames.next_epoch()?;
         self.last = Some(Last { base_offset, bytes: frames.position(), torn_bytes, unproven_from });
         Ok(())
     }
@@ -137,7 +137,7 @@ impl Last {
         // If the last writer stopped because its sync failed, the kernel may hold that data as clean although
         // it is not on the disk: a sync alone would then succeed and save nothing. Writing the same bytes
         // once more makes them dirty again.
-        let bytes = read_range(file.as_ref(), self.unproven_from, self.bytes)
+        let bytes = segment::read_range(file.as_ref(), self.unproven_from, self.bytes)
             .map_err(JournalError::io("read", &path))?;
         file.write_at(&bytes, self.unproven_from).map_err(JournalError::io("write", &path))?;
         file.sync_data().map_err(JournalError::io("sync", &path))?;
@@ -161,17 +161,4 @@ fn read_to_end(frames: &mut Frames) -> Result<(Invalid, u64), JournalError> {
             Err(end) => return Ok((end, unproven_from)),
         }
     }
-}
-
-fn read_range(file: &dyn DiskFile, from: u64, to: u64) -> std::io::Result<Vec<u8>> {
-    let length = usize::try_from(to - from).expect("at most one write, which was in memory once");
-    let mut bytes = vec![0; length];
-    let mut filled = 0;
-    while filled < length {
-        match file.read_at(&mut bytes[filled..], from + filled as u64)? {
-            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-            read => filled += read,
-        }
-    }
-    Ok(bytes)
 }

@@ -3,6 +3,7 @@
 //! [`Frames`] says what stands at the next place: a frame of this log, or why not. Whether "why not" is the
 //! end of the log or damage is for `recovery` (on open) and `reader` (while a writer runs) to say.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::disk::{Access, Disk, DiskFile};
@@ -74,12 +75,12 @@ impl Frames {
             path,
             base_offset,
             installation: Installation::default(),
-            position: 0,
+            position: FIRST_FRAME,
             sequence: base_offset,
             epoch: 0,
             buffer: Vec::new(),
             filled: 0,
-            buffer_position: 0,
+            buffer_position: FIRST_FRAME,
         };
         let Some(header) = frames.file_header()? else { return Ok(None) };
         let expected = installation.unwrap_or(header.installation);
@@ -93,13 +94,14 @@ impl Frames {
         }
         frames.installation = expected;
         frames.epoch = header.epoch;
-        frames.position = FIRST_FRAME;
         Ok(Some(frames))
     }
 
-    fn file_header(&mut self) -> Result<Option<FileHeader>, JournalError> {
-        self.fill(FILE_HEADER_BYTES)?;
-        match FileHeader::decode(&self.buffer[..self.filled]) {
+    fn file_header(&self) -> Result<Option<FileHeader>, JournalError> {
+        // Not through the buffer, which a look at the header alone would fill for nothing.
+        let mut bytes = [0; FILE_HEADER_BYTES];
+        let read = self.file.read_at(&mut bytes, 0).map_err(JournalError::io("read", &self.path))?;
+        match FileHeader::decode(&bytes[..read]) {
             Ok(header) => Ok(Some(header)),
             Err(BadFileHeader::OtherVersion(version)) => {
                 Err(JournalError::Newer { file: self.path.clone(), version })
@@ -153,7 +155,8 @@ impl Frames {
 
     /// Whether a later frame of this segment says that the entry expected here was durable once.
     pub(crate) fn next_was_durable(&self) -> Result<bool, JournalError> {
-        let rest = self.read_rest()?;
+        let rest = read_range(self.file.as_ref(), self.position, self.bytes()?)
+            .map_err(JournalError::io("read", &self.path))?;
         let proves = |at: usize| match FrameHeader::peek(&rest[at..]) {
             // The cheap tests first: a checksum over every "WBF1" in a payload would be slow.
             Ok((header, _)) => {
@@ -169,20 +172,6 @@ impl Frames {
         Ok((0..last).any(|at| rest[at..].starts_with(&FRAME_MAGIC) && proves(at)))
     }
 
-    fn read_rest(&self) -> Result<Vec<u8>, JournalError> {
-        let mut rest = Vec::new();
-        loop {
-            let have = rest.len();
-            rest.resize(have + READ_BYTES, 0);
-            let read = self.file.read_at(&mut rest[have..], self.position + have as u64);
-            let read = read.map_err(JournalError::io("read", &self.path))?;
-            rest.truncate(have + read);
-            if read == 0 {
-                return Ok(rest);
-            }
-        }
-    }
-
     /// Forgets what was read ahead: the writer may have completed it since.
     pub(crate) fn forget_ahead(&mut self) {
         self.filled = 0;
@@ -194,13 +183,15 @@ impl Frames {
         if self.ahead().len() >= bytes {
             return Ok(());
         }
-        let start = self.start();
-        self.buffer.copy_within(start..self.filled, 0);
-        self.filled -= start;
+        let ahead = self.start()..self.filled;
+        self.filled = ahead.len();
         self.buffer_position = self.position;
-        let wanted = bytes.max(READ_BYTES);
-        if self.buffer.len() < wanted {
-            self.buffer.resize(wanted, 0);
+        if self.buffer.len() < bytes {
+            let mut larger = vec![0; bytes.max(READ_BYTES)];
+            larger[..ahead.len()].copy_from_slice(&self.buffer[ahead]);
+            self.buffer = larger;
+        } else {
+            self.buffer.copy_within(ahead, 0);
         }
         while self.filled < bytes {
             let at = self.buffer_position + self.filled as u64;
@@ -256,8 +247,32 @@ impl Frames {
         self.epoch
     }
 
+    /// The epoch of the next writer.
+    pub(crate) fn next_epoch(&self) -> Result<u32, JournalError> {
+        self.epoch.checked_add(1).ok_or_else(|| JournalError::Damaged {
+            file: self.path.clone(),
+            position: 0,
+            reason: "its epoch is the last possible one, which no writer reaches".to_owned(),
+        })
+    }
+
     /// Goes on with the epoch of the segment before: frames of earlier writers do not count.
     pub(crate) fn raise_epoch(&mut self, epoch: u32) {
         self.epoch = self.epoch.max(epoch);
     }
+}
+
+/// The file's bytes from one position to another; fewer if the file ends before.
+pub(crate) fn read_range(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<Vec<u8>> {
+    let length = usize::try_from(to.saturating_sub(from)).map_err(io::Error::other)?;
+    let mut bytes = vec![0; length];
+    let mut filled = 0;
+    while filled < length {
+        match file.read_at(&mut bytes[filled..], from + filled as u64)? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
 }

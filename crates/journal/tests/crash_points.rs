@@ -1,0 +1,271 @@
+//! A history of appends, rolls and reopenings is cut off after each of its disk operations, with each choice
+//! of what the disk kept, and with each write or sync failing. Afterwards everything acknowledged must be
+//! there, what was under way may follow without holes, and the journal must go on.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+
+use watchbell_journal::{Disk, Journal, JournalError, ModelDisk, NewEntry, Options, Reader};
+
+const FOLDER: &str = "/data/journal";
+const OPTIONS: Options = Options { installation: *b"crashing", segment_bytes_max: 3000 };
+/// Payload lengths, in batches; an empty batch stands for closing and opening the journal.
+const HISTORY: [&[usize]; 60] = [
+    &[10],
+    &[20, 0, 30],
+    &[],
+    &[700],
+    &[1, 2, 3],
+    &[500, 500],
+    &[900],
+    &[40],
+    &[],
+    &[],
+    &[5],
+    &[2900],
+    &[3500],
+    &[0],
+    &[0, 0],
+    &[100, 200, 300],
+    &[1000, 1000, 1000],
+    &[],
+    &[8],
+    &[450],
+    &[456],
+    &[457],
+    &[400, 600, 800],
+    &[12],
+    &[],
+    &[2000, 2000],
+    &[30],
+    &[31],
+    &[32],
+    &[600, 5, 600],
+    &[],
+    &[1],
+    &[1],
+    &[1],
+    &[3000],
+    &[],
+    &[3000, 10],
+    &[2],
+    &[250, 250, 250, 250],
+    &[70],
+    &[],
+    &[80, 90],
+    &[1500],
+    &[1500],
+    &[1500],
+    &[3],
+    &[],
+    &[4, 4, 4, 4, 4, 4],
+    &[900, 100],
+    &[17],
+    &[18],
+    &[],
+    &[1100],
+    &[1200],
+    &[0],
+    &[2048],
+    &[512 - 56],
+    &[512],
+    &[],
+    &[9],
+];
+
+fn open(disk: &ModelDisk) -> Result<Journal, JournalError> {
+    Journal::open(Arc::new(disk.clone()), Path::new(FOLDER), OPTIONS).map(|(journal, _)| journal)
+}
+
+/// Payloads that tell batches and entries apart.
+fn batch(number: usize) -> Vec<Vec<u8>> {
+    let payload = |(i, length): (usize, &usize)| {
+        (0..*length).map(|at| u8::try_from((number + i * 7 + at) % 256).expect("below 256")).collect()
+    };
+    HISTORY[number].iter().enumerate().map(payload).collect()
+}
+
+fn append(journal: &mut Journal, payloads: &[Vec<u8>]) -> Result<std::ops::Range<u64>, JournalError> {
+    let entry = |payload| NewEntry { kind: 1, flags: 0, time_ms: 0, payload };
+    journal.append_batch(&payloads.iter().map(|payload| entry(payload)).collect::<Vec<_>>())
+}
+
+/// What a run of the history came to.
+#[derive(Default)]
+struct Outcome {
+    acknowledged: Vec<Vec<u8>>,
+    in_flight: Vec<Vec<u8>>,
+    error: Option<JournalError>,
+}
+
+/// Runs the history until the first error; what is in flight then was not acknowledged.
+fn run(disk: &ModelDisk) -> Outcome {
+    let mut outcome = Outcome::default();
+    outcome.error = run_into(disk, &mut outcome).err();
+    outcome
+}
+
+fn run_into(disk: &ModelDisk, outcome: &mut Outcome) -> Result<(), JournalError> {
+    let mut journal = open(disk)?;
+    for (number, lengths) in HISTORY.iter().enumerate() {
+        if lengths.is_empty() {
+            drop(journal);
+            journal = open(disk)?;
+            continue;
+        }
+        outcome.in_flight = batch(number);
+        let result = append(&mut journal, &outcome.in_flight);
+        if result.is_err() {
+            let again = append(&mut journal, &[vec![1]]);
+            assert!(matches!(again, Err(JournalError::Stopped { .. })), "a failed writer stays stopped");
+        }
+        assert_eq!(result?.start, outcome.acknowledged.len() as u64);
+        outcome.acknowledged.append(&mut outcome.in_flight);
+    }
+    Ok(())
+}
+
+fn read_all(mut reader: Reader) -> Vec<Vec<u8>> {
+    let mut payloads = Vec::new();
+    while let Some(entry) = reader.next().expect("nothing is damaged") {
+        assert_eq!(entry.offset, payloads.len() as u64);
+        payloads.push(entry.payload);
+    }
+    payloads
+}
+
+/// Checks one state of the disk; `disk` is used up.
+fn check(disk: &ModelDisk, outcome: &Outcome, state: &str) {
+    if let Ok(reader) = Reader::open(Arc::new(disk.clone()), Path::new(FOLDER), 0) {
+        let seen = read_all(reader);
+        assert!(seen.starts_with(&outcome.acknowledged), "{state}: a reader sees all before the next open");
+    }
+    let mut journal = open(disk).unwrap_or_else(|error| panic!("{state}: {error}"));
+    let mut found = read_all(journal.reader(0).expect("offset 0 exists"));
+    let more = found.strip_prefix(&outcome.acknowledged[..]);
+    let more = more.unwrap_or_else(|| panic!("{state}: an acknowledged entry is gone"));
+    assert!(outcome.in_flight.starts_with(more), "{state}: what was in flight has holes");
+
+    let new = vec![vec![255; 700], vec![254; 3]];
+    let range = append(&mut journal, &new).unwrap_or_else(|error| panic!("{state}: {error}"));
+    assert_eq!(range.start, found.len() as u64, "{state}: the sequence goes on");
+    drop(journal);
+    found.extend(new);
+    disk.crash(|_| false);
+    let journal = open(disk).unwrap_or_else(|error| panic!("{state}, second crash: {error}"));
+    assert!(
+        read_all(journal.reader(0).expect("offset 0 exists")) == found,
+        "{state}: lost in a second crash"
+    );
+}
+
+/// Checks every state the disk can be in after the program stopped where it is now.
+fn check_all_crashes(disk: &ModelDisk, outcome: &Outcome, state: &str) {
+    check(&disk.fork(), outcome, &format!("{state}, killed"));
+    let waiting = disk.waiting();
+    for kept in 0..=waiting {
+        let crashed = disk.fork();
+        crashed.crash(|i| i < kept);
+        check(&crashed, outcome, &format!("{state}, first {kept} of {waiting} kept"));
+    }
+    for lost in 0..waiting {
+        let crashed = disk.fork();
+        crashed.crash(|i| i != lost);
+        check(&crashed, outcome, &format!("{state}, {lost} of {waiting} lost"));
+        let crashed = disk.fork();
+        crashed.crash(|i| i == lost);
+        check(&crashed, outcome, &format!("{state}, only {lost} of {waiting} kept"));
+    }
+}
+
+/// Runs the history with each fault in turn, until one comes too late to matter.
+fn for_every_fault(arm: impl Fn(&ModelDisk, usize), check: impl Fn(&ModelDisk, &Outcome, usize)) -> usize {
+    for number in 0.. {
+        let disk = ModelDisk::new();
+        arm(&disk, number);
+        let outcome = run(&disk);
+        if outcome.error.is_none() {
+            return number;
+        }
+        check(&disk, &outcome, number);
+    }
+    unreachable!("the history ends")
+}
+
+#[test]
+fn whatever_was_acknowledged_survives_a_crash_after_every_disk_operation() {
+    let operations = for_every_fault(ModelDisk::halt_after, |disk, outcome, number| {
+        check_all_crashes(disk, outcome, &format!("halted after operation {number}"));
+    });
+    assert!(operations > 200, "{operations}");
+}
+
+#[test]
+fn whatever_was_acknowledged_survives_a_crash_in_the_middle_of_recovery() {
+    for_every_fault(ModelDisk::halt_after, |disk, outcome, number| {
+        // Half of what waits is kept, so that most recoveries have something to cut or remove.
+        let kept = disk.waiting() / 2;
+        for operation in 0.. {
+            let crashed = disk.fork();
+            crashed.crash(|i| i < kept);
+            crashed.halt_after(operation);
+            if open(&crashed).is_ok() {
+                break;
+            }
+            let state = format!("halted after operation {number}, then after {operation} of the recovery");
+            check_all_crashes(&crashed, outcome, &state);
+        }
+    });
+}
+
+#[test]
+fn a_full_disk_at_any_write_leaves_a_journal_that_opens_again() {
+    let writes = for_every_fault(
+        |disk, number| disk.fail_write(number, ErrorKind::StorageFull),
+        |disk, outcome, number| {
+            let error = outcome.error.as_ref().expect("the disk is full");
+            let is_full = matches!(error, JournalError::Io { source, .. }
+                if source.kind() == ErrorKind::StorageFull);
+            assert!(is_full, "{error}");
+            check_all_crashes(disk, outcome, &format!("write {number} failed"));
+        },
+    );
+    assert!(writes > 60, "{writes}");
+}
+
+#[test]
+fn what_is_acknowledged_after_a_failed_sync_and_a_restart_is_really_on_the_disk() {
+    let syncs = for_every_fault(
+        |disk, number| disk.fail_sync(number, ErrorKind::Other),
+        |disk, outcome, number| check_all_crashes(disk, outcome, &format!("sync {number} failed")),
+    );
+    assert!(syncs > 60, "{syncs}");
+}
+
+#[test]
+fn a_stopped_writer_names_the_first_failure_every_time() {
+    let disk = ModelDisk::new();
+    let mut journal = open(&disk).unwrap();
+    append(&mut journal, &[vec![1]]).unwrap();
+    disk.fail_sync(0, ErrorKind::StorageFull);
+    let first = append(&mut journal, &[vec![2]]).unwrap_err().to_string();
+    assert!(first.starts_with("cannot sync \"/data/journal/00000000000000000000.segment\""), "{first}");
+    for _ in 0..2 {
+        let error = append(&mut journal, &[vec![3]]).unwrap_err();
+        assert!(matches!(&error, JournalError::Stopped { cause } if *cause == first), "{error}");
+    }
+    let mut reader = journal.reader(0).unwrap();
+    assert_eq!(reader.next().unwrap().unwrap().payload, [1]);
+    assert_eq!(reader.next().unwrap(), None, "an entry that is not durable is not shown");
+}
+
+#[test]
+fn the_lock_ends_with_the_machine() {
+    let disk = ModelDisk::new();
+    let journal = open(&disk).unwrap();
+    disk.crash(|_| false);
+    assert!(Disk::list(&disk, Path::new(FOLDER)).is_ok());
+    open(&disk).unwrap();
+    drop(journal);
+}
