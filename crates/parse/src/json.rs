@@ -1,0 +1,312 @@
+//! One JSON object a line.
+//!
+//! The line is checked once, without a tree and without recursion, so that no nesting can overflow the stack; only the
+//! values of a few keys at its top are looked at.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use memchr::{memchr2, memmem};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use watchbell_model::{Severity, Timestamp};
+
+use crate::{Parsed, level, time};
+
+/// Keys that hold a time, the one that counts most first.
+const TIME_KEYS: [&str; 7] = ["timestamp", "time", "ts", "@timestamp", "eventTime", "datetime", "date"];
+
+/// Keys that hold a level, the one that counts most first. `log.level` also stands for `{"log":{"level":…}}`.
+const LEVEL_KEYS: [&str; 5] = ["level", "severity", "lvl", "log.level", "loglevel"];
+
+/// Where `log.level` stands in [`LEVEL_KEYS`].
+const LOG_LEVEL: usize = 3;
+
+/// Deeper objects are not kept as fields: readers of the archive have such a limit too, and it is serde_json's own.
+const DEPTH_MAX: usize = 127;
+
+/// Everything the line says; `None` if it is not one JSON object.
+pub(crate) fn parse(line: &str) -> Option<Parsed> {
+    let object = walk(line)?;
+    Some(Parsed { timestamp: object.timestamp(), severity: object.severity(), fields: compact(line) })
+}
+
+/// Checks that the line is one JSON object and finds the values that may be its time or level.
+pub(crate) fn walk(line: &str) -> Option<Object<'_>> {
+    // Escapes can spell half a UTF-16 pair, which is no text: the full check refuses it, the quick one does not look.
+    if memmem::find(line.as_bytes(), b"\\u").is_some() {
+        serde_json::from_str::<serde_json::Value>(line).ok()?;
+    }
+    serde_json::from_str(line).ok()
+}
+
+/// The values of the keys that are looked at, as written; of a repeated key the last.
+#[derive(Default)]
+pub(crate) struct Object<'a> {
+    times: [Option<&'a RawValue>; TIME_KEYS.len()],
+    levels: [Option<&'a RawValue>; LEVEL_KEYS.len()],
+    log: Option<&'a RawValue>,
+}
+
+impl Object<'_> {
+    /// The first value that is a time.
+    pub(crate) fn timestamp(&self) -> Option<Timestamp> {
+        self.times.iter().flatten().find_map(|value| match text(value) {
+            Some(text) => time::text(&text),
+            None => time::epoch(value.get()),
+        })
+    }
+
+    fn severity(&self) -> Severity {
+        let nested = self.log.filter(|_| self.levels[LOG_LEVEL].is_none()).and_then(level_in);
+        let (above, below) = self.levels.split_at(LOG_LEVEL + 1);
+        let values = above.iter().copied().chain([nested]).chain(below.iter().copied()).flatten();
+        values.map(severity_of).find(|severity| *severity != Severity::Unknown).unwrap_or(Severity::Unknown)
+    }
+}
+
+fn severity_of(value: &RawValue) -> Severity {
+    let written = text(value).unwrap_or(Cow::Borrowed(value.get()));
+    let written = written.trim();
+    written.parse().map_or_else(|_| level::of_word(written.as_bytes()), level::of_number)
+}
+
+/// The value, if it is a JSON string.
+fn text(value: &RawValue) -> Option<Cow<'_, str>> {
+    let inner = value.get().strip_prefix('"')?.strip_suffix('"')?;
+    match inner.contains('\\') {
+        false => Some(Cow::Borrowed(inner)),
+        true => serde_json::from_str(value.get()).ok().map(Cow::Owned),
+    }
+}
+
+/// What a key at the object's top is good for.
+enum Key {
+    Time(usize),
+    Level(usize),
+    Log,
+    Other,
+}
+
+impl Key {
+    fn of(name: &str) -> Key {
+        let place = |keys: &[&str]| keys.iter().position(|key| *key == name);
+        if let Some(place) = place(&TIME_KEYS) {
+            return Key::Time(place);
+        }
+        match place(&LEVEL_KEYS) {
+            Some(place) => Key::Level(place),
+            None if name == "log" => Key::Log,
+            None => Key::Other,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl Visitor<'_> for KeyVisitor {
+            type Value = Key;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_str<E: Error>(self, name: &str) -> Result<Key, E> {
+                Ok(Key::of(name))
+            }
+        }
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor;
+        impl<'de> Visitor<'de> for ObjectVisitor {
+            type Value = Object<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
+                let mut object = Object::default();
+                while let Some(key) = map.next_key()? {
+                    match key {
+                        Key::Time(place) => object.times[place] = Some(map.next_value()?),
+                        Key::Level(place) => object.levels[place] = Some(map.next_value()?),
+                        Key::Log => object.log = Some(map.next_value()?),
+                        Key::Other => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(object)
+            }
+        }
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+/// `level` in the object that `log` holds.
+fn level_in(log: &RawValue) -> Option<&RawValue> {
+    serde_json::from_str::<Object<'_>>(log.get()).ok()?.levels[0]
+}
+
+/// A checked JSON text without the spaces between its parts; `None` if it is nested too deep.
+fn compact(json: &str) -> Option<String> {
+    let json = json.trim_ascii();
+    let mut out = String::with_capacity(json.len());
+    let (mut depth, mut kept) = (0_usize, 0);
+    let mut at = 0;
+    let bytes = json.as_bytes();
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => at = string_end(bytes, at),
+            b'{' | b'[' if depth == DEPTH_MAX => return None,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            b' ' | b'\t' | b'\n' | b'\r' => {
+                out.push_str(&json[kept..at]);
+                kept = at + 1;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    out.push_str(&json[kept..]);
+    Some(out)
+}
+
+/// Where the string that opens at `open` closes.
+fn string_end(json: &[u8], open: usize) -> usize {
+    let mut at = open + 1;
+    loop {
+        at += memchr2(b'"', b'\\', &json[at..]).expect("the text was checked: every string closes");
+        if json[at] == b'"' {
+            return at;
+        }
+        at += 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use watchbell_model::ParseKind;
+
+    use super::*;
+
+    fn severity(line: &str) -> &'static str {
+        crate::parse(ParseKind::Json, line).severity.as_str()
+    }
+
+    fn fields(line: &str) -> Option<String> {
+        crate::parse(ParseKind::Json, line).fields
+    }
+
+    fn timestamp_ms(line: &str) -> Option<i64> {
+        crate::timestamp(ParseKind::Json, line).map(|timestamp| timestamp.0)
+    }
+
+    #[test]
+    fn fields_are_the_object_without_spaces() {
+        let line = "\t{ \"b\" : 1.50 , \"a\":[ 1e400, -0 ,{ } ], \"b\": \"x \\\" y\\\\\", \"é\":null }\r\n";
+        assert_eq!(fields(line).unwrap(), r#"{"b":1.50,"a":[1e400,-0,{}],"b":"x \" y\\","é":null}"#);
+        assert_eq!(fields("{}").unwrap(), "{}");
+    }
+
+    #[test]
+    fn what_is_no_object_is_read_as_plain() {
+        for line in [
+            "",
+            "null",
+            "[1]",
+            "\"x\"",
+            "{",
+            "{\"a\":1",
+            "{\"a\":1}}",
+            "{\"a\":1} x",
+            "{\"a\":01}",
+            "{'a':1}",
+            "{\"a\":1,}",
+            "{\"a\":\"\t\"}",
+            "{\"a\":\"\\ud800\"}",
+            "{\"\\ud800\":1}",
+            "{\"a\":NaN}",
+        ] {
+            assert_eq!(fields(line), None, "{line}");
+        }
+        assert_eq!(severity("{\"level\":\"error\",\"cut\":\"of"), "error");
+        assert_eq!(severity("ERROR no JSON"), "error");
+        assert_eq!(timestamp_ms("{\"time\":\"2026-11-22T21:11:52Z\",\"cut\":\"of"), None);
+    }
+
+    #[test]
+    fn severity_is_the_first_key_that_names_one() {
+        for (line, expected) in [
+            (r#"{"level":"INFO"}"#, "info"),
+            (r#"{"level":"weird","severity":"Warning"}"#, "warn"),
+            (r#"{"lvl":"err","loglevel":"info"}"#, "error"),
+            (r#"{"log.level":"debug"}"#, "debug"),
+            (r#"{"log":{"level":"notice","logger":"x"}}"#, "info"),
+            (r#"{"log":{"level":"error"},"log.level":"debug"}"#, "debug"),
+            (r#"{"loglevel":"debug","log":{"level":"error"}}"#, "error"),
+            (r#"{"log":"error"}"#, "unknown"),
+            (r#"{"level":50}"#, "error"),
+            (r#"{"level":"30"}"#, "info"),
+            (r#"{"level":3}"#, "error"),
+            (r#"{"level":-1}"#, "unknown"),
+            (r#"{"level":3.5}"#, "unknown"),
+            (r#"{"level":null,"msg":"ERROR"}"#, "unknown"),
+            (r#"{"level":{"x":1}}"#, "unknown"),
+            (r#"{"level":"info","level":"error"}"#, "error"),
+            (r#"{"l\u0065vel":"\u0065rror"}"#, "error"),
+            (r#"{"errors":0,"error":null,"Level":"error"}"#, "unknown"),
+        ] {
+            assert_eq!(severity(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_time_is_the_first_key_that_holds_one() {
+        let at = Some(1_795_381_912_000);
+        for line in [
+            r#"{"time":"2026-11-22T21:11:52Z"}"#,
+            r#"{"date":"2001-01-01T00:00:00Z","timestamp":1795381912}"#,
+            r#"{"timestamp":"soon","ts":1795381912.000}"#,
+            r#"{"timestamp":{"$date":1},"@timestamp":"2026-11-22 21:11:52"}"#,
+            r#"{"eventTime":"2026-11-22T21:11:52\u005a"}"#,
+            r#"{"datetime":"1795381912000"}"#,
+            r#"{"ts":1,"ts":1795381912000000000}"#,
+        ] {
+            assert_eq!(timestamp_ms(line), at, "{line}");
+        }
+        for none in ["{}", r#"{"time":null}"#, r#"{"a":{"time":1795381912}}"#, r#"{"Time":1795381912}"#] {
+            assert_eq!(timestamp_ms(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn hostile_nesting_is_bounded() {
+        let nested = |depth: usize| format!("{{\"a\":{}1{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1));
+        assert!(fields(&nested(DEPTH_MAX)).is_some());
+        assert!(serde_json::from_str::<serde_json::Value>(&fields(&nested(DEPTH_MAX)).unwrap()).is_ok());
+        assert_eq!(fields(&nested(DEPTH_MAX + 1)), None);
+        let deep = nested(500_000).replacen('{', "{\"level\":\"error\",\"log\":{\"x\":0},", 1);
+        assert_eq!((severity(&deep), fields(&deep)), ("error", None));
+        let logs = format!("{}{{}}{}", "{\"log\":".repeat(200_000), "}".repeat(200_000));
+        assert_eq!(severity(&logs), "unknown");
+    }
+
+    proptest! {
+        #[test]
+        fn fields_mean_what_the_line_means(line in "[\\{\\}\\[\\]\",:\\\\ 0-9a-u.-]{0,40}", cut in 0..60_usize) {
+            let object = format!("{{\"level\": \"info\", \"a\": {line:?} , \"b\":[ {cut}]}}");
+            for line in [&line, &object, &object[..cut.min(object.len())]] {
+                let parsed = crate::parse(ParseKind::Json, line);
+                let whole = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(line).ok();
+                let kept = parsed.fields.map(|fields| serde_json::from_str(&fields).expect("fields are JSON"));
+                prop_assert_eq!(kept, whole);
+                prop_assert_eq!(parsed.timestamp, crate::timestamp(ParseKind::Json, line));
+            }
+        }
+    }
+}

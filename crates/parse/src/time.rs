@@ -1,0 +1,250 @@
+//! Times as lines write them.
+
+use jiff::civil::{DateTime, date};
+use watchbell_model::Timestamp;
+
+/// Nanoseconds, the finest unit, in one of each unit that a number since the epoch may have, coarsest first.
+const UNITS_NS: [u128; 4] = [1_000_000_000, 1_000_000, 1_000, 1];
+
+/// The first nanosecond that a number may mean, 1973-03-03: smaller numbers are durations and counters, and up to
+/// here one unit's numbers cannot be another's.
+const EPOCH_NS_MIN: u128 = 100_000_000 * 1_000_000_000;
+
+/// A time written as text: RFC 3339, the same without a zone (UTC), or a number as [`epoch`] reads it.
+pub(crate) fn text(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    let time = match text.parse::<jiff::Timestamp>() {
+        Ok(instant) => Timestamp(instant.as_millisecond()),
+        Err(_) if is_wall_time(text) => civil(text.parse().ok()?)?,
+        Err(_) => return epoch(text),
+    };
+    (time.0 >= 0).then_some(time)
+}
+
+/// A date, one separator and a time of digits only. A zone that could not be read must not be taken for UTC, and a
+/// date alone is no time.
+fn is_wall_time(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.len() >= "2026-11-22 21:11".len()
+        && matches!(bytes[10], b' ' | b'T' | b't')
+        && bytes[11..].iter().all(|b| b.is_ascii_digit() || matches!(b, b':' | b'.' | b','))
+}
+
+fn civil(time: DateTime) -> Option<Timestamp> {
+    let instant = jiff::tz::Offset::UTC.to_timestamp(time).ok()?;
+    Some(Timestamp(instant.as_millisecond()))
+}
+
+/// A decimal number since the epoch, in the unit that puts it between the years 1973 and 5138.
+pub(crate) fn epoch(number: &str) -> Option<Timestamp> {
+    if number.contains(['e', 'E']) {
+        let value: f64 = number.parse().ok().filter(|value: &f64| value.is_finite())?;
+        return epoch(&format!("{value:.9}"));
+    }
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    if whole.len() > 20 || fraction.is_empty() || !is_digits(whole) || !is_digits(fraction) {
+        return None;
+    }
+    let mut billionths = whole.parse::<u128>().ok()?;
+    for place in 0..9 {
+        let digit = fraction.as_bytes().get(place).map_or(0, |digit| digit - b'0');
+        billionths = billionths * 10 + u128::from(digit);
+    }
+    let unit_ns = UNITS_NS.iter().find(|unit_ns| {
+        let ns = billionths * **unit_ns / 1_000_000_000;
+        (EPOCH_NS_MIN..EPOCH_NS_MIN * 1000).contains(&ns)
+    })?;
+    i64::try_from(billionths * unit_ns / 1_000_000_000 / 1_000_000).ok().map(Timestamp)
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// The time of an access log, without its brackets: `17/May/2015:10:05:03 +0200`.
+pub(crate) fn access(text: &[u8]) -> Option<Timestamp> {
+    let [
+        d1,
+        d2,
+        b'/',
+        month @ ..,
+        b'/',
+        y1,
+        y2,
+        y3,
+        y4,
+        b':',
+        h1,
+        h2,
+        b':',
+        m1,
+        m2,
+        b':',
+        s1,
+        s2,
+        b' ',
+        sign,
+        o1,
+        o2,
+        o3,
+        o4,
+    ] = text
+    else {
+        return None;
+    };
+    let two = |tens: &u8, ones: &u8| Some(digit(*tens)? * 10 + digit(*ones)?);
+    let year = i16::from(two(y1, y2)?) * 100 + i16::from(two(y3, y4)?);
+    let date = date_of(year, month_of(month)?, two(d1, d2)?)?;
+    // A leap second is told as the second before it, as everywhere in Unix.
+    let second = two(s1, s2).filter(|second| *second <= 60)?.min(59);
+    let instant =
+        civil(date.to_datetime(jiff::civil::Time::new(two(h1, h2)?, two(m1, m2)?, second, 0).ok()?))?;
+    let (offset_hours, offset_minutes) = (two(o1, o2)?, two(o3, o4)?);
+    if offset_hours > 23 || offset_minutes > 59 {
+        return None;
+    }
+    let offset_ms = (i64::from(offset_hours) * 60 + i64::from(offset_minutes)) * 60_000;
+    match sign {
+        b'+' => Some(instant.plus_ms(-offset_ms)),
+        b'-' => Some(instant.plus_ms(offset_ms)),
+        _ => None,
+    }
+}
+
+fn digit(byte: u8) -> Option<i8> {
+    byte.is_ascii_digit().then(|| (byte - b'0').cast_signed())
+}
+
+fn date_of(year: i16, month: i8, day: i8) -> Option<jiff::civil::Date> {
+    jiff::civil::Date::new(year, month, day).ok().filter(|found| *found >= date(1970, 1, 1))
+}
+
+fn month_of(name: &[u8]) -> Option<i8> {
+    const MONTHS: [&[u8]; 12] =
+        [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+    (1..).zip(MONTHS).find(|(_, month)| *month == name).map(|(number, _)| number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn access_times_honour_their_offset() {
+        let utc = Some(Timestamp(1_431_857_103_000));
+        for text in [
+            "17/May/2015:10:05:03 +0000",
+            "17/May/2015:12:05:03 +0200",
+            "17/May/2015:04:35:03 -0530",
+            "18/May/2015:09:05:03 +2300",
+        ] {
+            assert_eq!(access(text.as_bytes()), utc, "{text}");
+        }
+        assert_eq!(
+            access(b"31/Dec/2016:23:59:60 +0000"),
+            access(b"31/Dec/2016:23:59:59 +0000"),
+            "a leap second"
+        );
+    }
+
+    #[test]
+    fn impossible_access_times_are_none() {
+        for text in [
+            "31/Feb/2015:10:05:03 +0000",
+            "17/Mai/2015:10:05:03 +0000",
+            "17/May/2015:24:05:03 +0000",
+            "17/May/2015:10:60:03 +0000",
+            "17/May/2015:10:05:61 +0000",
+            "17/May/2015:10:05:03 +2400",
+            "17/May/2015:10:05:03 +0060",
+            "17/May/2015:10:05:03 *0000",
+            "17/May/2015:10:05:03",
+            "17/May/0000:10:05:03 +0000",
+            "1é/May/2015:10:05:03 +0000",
+            "",
+        ] {
+            assert_eq!(access(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn text_times_are_read() {
+        let at = Some(Timestamp(1_795_381_912_125));
+        for written in [
+            "2026-11-22T21:11:52.125Z",
+            "2026-11-22 21:11:52.125",
+            "2026-11-22 21:11:52,125",
+            "2026-11-22T21:11:52.125999999",
+            "2026-11-22T22:11:52.125+01:00",
+            "2026-11-22T16:11:52.125-0500",
+            " 2026-11-22T21:11:52.125z ",
+            "1795381912.125",
+            "1795381912125",
+        ] {
+            assert_eq!(text(written), at, "{written}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_none() {
+        for written in [
+            "",
+            "soon",
+            "2026-11-22",
+            "2026-13-22T21:11:52Z",
+            "2026-02-30 21:11:52",
+            "2026-11-22T25:11:52Z",
+            "2026-11-22T21:11:52+99:00",
+            "2026-11-22T21:11:52-99",
+            "2026-11-22T21:11:52[Europe/Berlin]",
+            "2026-11-22T21:11:52 CET",
+            "0001-01-01T00:00:00Z",
+            "1969-12-31 23:59:59",
+            "21:11:52",
+        ] {
+            assert_eq!(text(written), None, "{written}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_by_their_magnitude() {
+        let at = Some(Timestamp(1_795_381_912_125));
+        for number in [
+            "1795381912.125",
+            "1795381912.1259999",
+            "1795381912125",
+            "1795381912125.9",
+            "1795381912125999",
+            "1795381912125999999",
+            "1.795381912125e9",
+            "1.795381912125E12",
+        ] {
+            assert_eq!(epoch(number), at, "{number}");
+        }
+        assert_eq!(epoch("100000000"), Some(Timestamp(100_000_000_000)));
+        assert_eq!(epoch("99999999999"), Some(Timestamp(99_999_999_999_000)));
+        assert_eq!(epoch("100000000000"), Some(Timestamp(100_000_000_000)));
+    }
+
+    #[test]
+    fn numbers_that_are_no_time_are_none() {
+        for number in [
+            "0",
+            "-1795381912",
+            "12.5",
+            "99999999",
+            "1e300",
+            "1e999",
+            "-1e9",
+            "NaN",
+            "99999999999999999999999",
+            "100000000000000000000",
+            "1795381912.",
+            ".5",
+            "1795381912.1.2",
+            "+1795381912",
+        ] {
+            assert_eq!(epoch(number), None, "{number}");
+        }
+    }
+}
