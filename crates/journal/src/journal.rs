@@ -18,8 +18,8 @@ use crate::segment::{self, FIRST_FRAME};
 /// The length a segment does not exceed, unless a single frame alone does.
 pub const SEGMENT_BYTES_MAX: u64 = 64 << 20;
 
-/// The write buffer kept between batches; a larger one is given back.
-const BUFFER_BYTES_KEPT: usize = 4 << 20;
+/// The write buffer kept between batches, in bytes; a larger one is given back.
+const BUFFER_BYTES_KEPT: usize = 16 << 20;
 
 /// How a journal is opened.
 #[derive(Debug, Clone, Copy)]
