@@ -85,9 +85,24 @@ impl<'p> Cursor<'p> {
         self.at..self.at + self.peek().map_or(0, char::len_utf8)
     }
 
-    /// The next character for an error message.
+    /// The word or symbol that comes next, for an error message; empty at the end.
+    fn next_word(&self) -> &'p str {
+        let rest = self.rest();
+        let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        &rest[..word.max(self.here().len())]
+    }
+
+    /// The span of the word or symbol that comes next.
+    pub(crate) fn next_span(&self) -> Range<usize> {
+        self.at..self.at + self.next_word().len()
+    }
+
+    /// What comes next, for an error message.
     pub(crate) fn found(&self) -> String {
-        self.peek().map_or_else(|| "the end of the pattern".to_owned(), |c| format!("\"{c}\""))
+        match self.next_word() {
+            "" => "the end of the pattern".to_owned(),
+            word => format!("\"{word}\""),
+        }
     }
 
     /// Refuses anything that still stands after the `closer` of the pattern.

@@ -62,7 +62,7 @@ impl Delimited {
                 .help("end the pattern with ]; to look for the character itself, quote it: \"[\""));
         }
         if !cursor.eat("]") {
-            return Err(expression::unexpected(cursor, "\",\" or \"]\""));
+            return Err(expression::unexpected(cursor, "\",\", \"]\""));
         }
         cursor.expect_end(']')?;
         Ok(pattern)
@@ -165,7 +165,7 @@ impl Delimited {
         cursor.skip_white_space();
         match cursor.peek() {
             None | Some(',' | ']') => Ok(()),
-            Some(_) => Err(expression::unexpected(cursor, "\",\" or \"]\"")),
+            Some(_) => Err(expression::unexpected(cursor, "\",\", \"]\"")),
         }
     }
 }

@@ -254,3 +254,81 @@ impl<'m> Reader<'m> {
         found.then_some(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    /// The same document as `serde_json` sees it; numbers by their spelling.
+    fn value(document: &Document<'_>, node: NodeIndex) -> Value {
+        match document.value(node) {
+            Json::Null => Value::Null,
+            Json::True => true.into(),
+            Json::False => false.into(),
+            Json::Number(text) => serde_json::from_str(text).unwrap(),
+            Json::String(raw) => unescape(raw).into(),
+            Json::Array => {
+                document.every_child(node).into_iter().map(|child| value(document, child)).collect()
+            }
+            Json::Object => {
+                let key = |child: NodeIndex| unescape(document.nodes[child].key).into_owned();
+                document
+                    .every_child(node)
+                    .into_iter()
+                    .map(|child| (key(child), value(document, child)))
+                    .collect()
+            }
+        }
+    }
+
+    fn agrees(text: &str) {
+        let theirs = serde_json::from_str::<Value>(text).ok().filter(Value::is_object);
+        let ours = Document::read(text).map(|document| value(&document, ROOT));
+        assert_eq!(ours, theirs, "{text}");
+    }
+
+    proptest! {
+        #[test]
+        fn accepts_what_serde_json_accepts_and_sees_the_same(
+            // Pieces of JSON in any order: nearly valid texts, some of them valid.
+            pieces in prop::collection::vec(prop::sample::select(vec![
+                "{", "}", "[", "]", ",", ":", "\"a\"", "\"b\"", "\"\\u0061\"", "\"\\ud83d\\ude00\\n\"", "1", "-0.5e+3", "01",
+                "true", "null", " ", "\"\t\"", "\"\\x\"", "1.", "-", "é",
+            ]), 0..12),
+        ) {
+            agrees(&pieces.concat());
+            agrees(&format!("{{\"a\":{}}}", pieces.concat()));
+            agrees(&format!("{{\"a\":[{}]}}", pieces.join(",")));
+            agrees(&format!("{{\"a\":1,{}:{{}}}}", pieces.concat()));
+        }
+
+        #[test]
+        fn reads_whatever_serde_json_writes(
+            keys in prop::collection::vec(".{0,4}", 0..5), text in ".{0,12}", float in any::<f64>()
+        ) {
+            let inner: Value = keys.iter().map(|key| (key.clone(), Value::from(float))).collect();
+            let outer = serde_json::json!({ "text": text, "list": [inner, [], {}, text], "key": keys });
+            agrees(&outer.to_string());
+            agrees(&serde_json::to_string_pretty(&outer).unwrap());
+        }
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_does_not_hide_the_event() {
+        let document = Document::read(r#"{"a":"x\ud800y","b":1}"#).unwrap();
+        let node = document.member(ROOT, "a").unwrap();
+        assert_eq!(document.value(node), Json::String(r"x\ud800y"));
+        assert_eq!(unescape(r"x\ud800y"), "x\u{FFFD}y");
+        assert!(document.member(ROOT, "b").is_some());
+    }
+
+    #[test]
+    fn depth_has_no_limit_and_needs_no_stack() {
+        let deep = format!("{{\"a\":{}{},\"b\":1}}", "[".repeat(1 << 20), "]".repeat(1 << 20));
+        let document = Document::read(&deep).unwrap();
+        assert!(document.member(ROOT, "b").is_some());
+        assert!(Document::read(&"{\"a\":".repeat(1 << 18)).is_none());
+    }
+}

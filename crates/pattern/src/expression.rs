@@ -96,12 +96,10 @@ fn next_is(cursor: &mut Cursor<'_>, operator: &str) -> bool {
     cursor.eat(operator)
 }
 
-/// The error for something that stands where an expression could only go on or end in `closer`.
-pub(crate) fn unexpected(cursor: &Cursor<'_>, closer: &str) -> PatternError {
-    let error = PatternError::new(
-        cursor.here(),
-        format!("expected \"&&\", \"||\" or {closer} after a condition, found {}", cursor.found()),
-    );
+/// The error for something that stands where an expression could only go on or meet one of `closers`.
+pub(crate) fn unexpected(cursor: &Cursor<'_>, closers: &str) -> PatternError {
+    let message = format!("found {}, expected {closers}, \"&&\" or \"||\"", cursor.found());
+    let error = PatternError::new(cursor.next_span(), message);
     match cursor.word_from(cursor.at()) {
         "AND" | "and" | "&" => error.help("write &&"),
         "OR" | "or" | "|" => error.help("write ||"),

@@ -102,22 +102,22 @@ fn condition(cursor: &mut Cursor<'_>) -> Result<Condition, PatternError> {
 
 /// `IS NULL`, `IS TRUE`, `IS FALSE` or `NOT EXISTS`.
 fn keyword_test(cursor: &mut Cursor<'_>) -> Result<Test, PatternError> {
-    let start = cursor.here();
+    let span = cursor.next_span();
     match word(cursor) {
         "IS" => is_test(cursor),
         "NOT" => {
             cursor.skip_white_space();
-            let next = cursor.here();
+            let span = cursor.next_span();
             match word(cursor) {
                 "EXISTS" => Ok(Test::NotExists),
-                _ => Err(PatternError::new(next, "NOT must be followed by EXISTS")
+                _ => Err(PatternError::new(span, "NOT must be followed by EXISTS")
                     .help("write NOT EXISTS; to negate a comparison use !=")),
             }
         }
-        "EXISTS" => Err(PatternError::new(cursor.since(start.start), "EXISTS alone is not supported")
+        "EXISTS" => Err(PatternError::new(span, "EXISTS alone is not supported")
             .help("write = * to ask for any number or text")),
         other => {
-            let error = PatternError::new(start, "expected an operator after the selector");
+            let error = PatternError::new(span, "expected an operator after the selector");
             Err(match other.to_ascii_uppercase().as_str() {
                 "IS" | "NOT" | "EXISTS" => {
                     error.help("keywords are written in capitals: IS NULL, NOT EXISTS")
@@ -130,18 +130,15 @@ fn keyword_test(cursor: &mut Cursor<'_>) -> Result<Test, PatternError> {
 
 fn is_test(cursor: &mut Cursor<'_>) -> Result<Test, PatternError> {
     cursor.skip_white_space();
-    let next = cursor.here();
+    let span = cursor.next_span();
     match word(cursor) {
         "NULL" => Ok(Test::IsNull),
         "TRUE" => Ok(Test::IsTrue),
         "FALSE" => Ok(Test::IsFalse),
-        "NOT" => Err(PatternError::new(cursor.since(next.start), "IS NOT is not supported")
-            .help("write = * for any number or text, or IS TRUE in place of IS NOT FALSE")),
-        _ => Err(PatternError::new(
-            next.start..cursor.at().max(next.end),
-            "IS must be followed by NULL, TRUE or FALSE",
-        )
-        .help("keywords are written in capitals; compare other values with =")),
+        "NOT" => Err(PatternError::new(span, "IS NOT is not supported")
+            .help("write = * for any number or text, IS TRUE or IS FALSE for a boolean")),
+        _ => Err(PatternError::new(span, "IS must be followed by NULL, TRUE or FALSE")
+            .help("keywords are written in capitals; compare other values with =")),
     }
 }
 

@@ -44,14 +44,16 @@ impl Path {
         }
         let wildcards = path.steps.iter().filter(|step| matches!(step, Step::Every)).count();
         if wildcards > WILDCARDS_PER_SELECTOR_MAX {
-            return Err(PatternError::new(cursor.since(start), "a selector may have only one wildcard"));
+            return Err(PatternError::new(cursor.since(start), "a selector may have only one wildcard")
+                .help("name all but one element of the path: $.items[*].id"));
         }
         cursor.wildcards += wildcards;
         if cursor.wildcards > WILDCARDS_PER_PATTERN_MAX {
             return Err(PatternError::new(
                 cursor.since(start),
                 format!("a pattern may have only {WILDCARDS_PER_PATTERN_MAX} wildcards"),
-            ));
+            )
+            .help("name elements, or split the pattern into several filters"));
         }
         Ok(path)
     }
@@ -80,8 +82,8 @@ impl Path {
 
 fn not_a_selector(cursor: &Cursor<'_>) -> PatternError {
     let error = PatternError::new(
-        cursor.here(),
-        format!("expected a selector that starts with \"$.\", found {}", cursor.found()),
+        cursor.next_span(),
+        format!("found {}, expected a selector that starts with \"$.\"", cursor.found()),
     );
     match cursor.peek() {
         Some('"') => {
@@ -114,8 +116,9 @@ fn step(cursor: &mut Cursor<'_>) -> Result<Step, PatternError> {
         }
         _ if name.is_empty() => Err(PatternError::new(
             cursor.here(),
-            format!("expected a key, an index or \"*\" in the selector, found {}", cursor.found()),
-        )),
+            format!("found {}, expected a key, an index or \"*\"", cursor.found()),
+        )
+        .help("a selector looks like $.user.tags[0]; it has no spaces outside quotes")),
         _ => Ok(Step::Member(name.to_owned())),
     }
 }
@@ -133,10 +136,8 @@ fn bracket(cursor: &mut Cursor<'_>) -> Result<Step, PatternError> {
         Some(c) if c.is_ascii_digit() => {
             let digits = cursor.take_while(|c| c.is_ascii_digit());
             let index = digits.parse().map_err(|_| {
-                PatternError::new(
-                    cursor.since(start + 1),
-                    format!("the index {digits} is larger than any array"),
-                )
+                PatternError::new(cursor.since(start + 1), "the index is larger than any array")
+                    .help("count from 0")
             })?;
             Step::Element(index)
         }
@@ -158,8 +159,8 @@ fn bracket(cursor: &mut Cursor<'_>) -> Result<Step, PatternError> {
 
 fn bad_bracket(cursor: &Cursor<'_>) -> PatternError {
     PatternError::new(
-        cursor.here(),
-        format!("brackets hold one index, \"*\" or a quoted key, found {}", cursor.found()),
+        cursor.next_span(),
+        format!("found {}, expected an index, \"*\" or a quoted key", cursor.found()),
     )
     .help("write [0], [*] or ['any key']")
 }

@@ -157,11 +157,9 @@ impl<'p> Translation<'p> {
                 .help("write {m}, {m,}, {,n} or {m,n} with whole numbers"));
         };
         if high.is_some_and(|high| high < low) {
-            return Err(self.error(
-                opening,
-                length + 2,
-                format!("the bounds in {{{inside}}} are the wrong way round"),
-            ));
+            return Err(self
+                .error(opening, length + 2, "the bounds are the wrong way round")
+                .help("write the smaller number first"));
         }
         let high = high.map(|high| high.to_string()).unwrap_or_default();
         self.out.extend(["{", low.to_string().as_str(), ",", high.as_str(), "}"]);
@@ -229,9 +227,9 @@ impl<'p> Translation<'p> {
                 self.write(&high);
                 Ok(())
             }
-            (Item::Character(_), Item::Character(_)) => {
-                Err(self.error(at, end - at, "the range is the wrong way round"))
-            }
+            (Item::Character(_), Item::Character(_)) => Err(self
+                .error(at, end - at, "the range is the wrong way round")
+                .help("write the smaller character first; to have - in a class write \\-")),
             _ => Err(self
                 .error(at, end - at, "a range needs one character on each side")
                 .help("to have - in a class write \\-")),
@@ -280,7 +278,9 @@ impl<'p> Translation<'p> {
         let mut digit =
             || self.rest.next_if(|(_, c)| c.is_ascii_hexdigit()).and_then(|(_, c)| c.to_digit(16));
         let code = digit().and_then(|high| Some(high * 16 + digit()?)).and_then(char::from_u32);
-        code.map(Item::Character).ok_or_else(|| self.error(at, 2, "\\x needs two hexadecimal digits"))
+        code.map(Item::Character).ok_or_else(|| {
+            self.error(at, 2, "\\x needs two hexadecimal digits").help("\\x28 is a parenthesis")
+        })
     }
 
     fn refused(&self, at: usize, c: char) -> PatternError {

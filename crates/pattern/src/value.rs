@@ -124,13 +124,24 @@ impl Value {
     fn bare(cursor: &mut Cursor<'_>) -> Result<Self, PatternError> {
         let start = cursor.at();
         let text = cursor.take_while(|c| c.is_ascii_alphanumeric() || "_-.+*".contains(c));
-        if let Some(c) = cursor.peek().filter(|c| !WHITE_SPACE.contains(c) && !"})],&|".contains(*c)) {
-            let word = cursor.word_from(start).trim_end_matches(['}', ')', ']', ',']);
-            return Err(PatternError::new(
-                cursor.here(),
-                format!("\"{c}\" is not allowed in an unquoted value"),
-            )
-            .help(format!("put the value in double quotes: {}", quote(word))));
+        match cursor.peek() {
+            Some('=' | '<' | '>' | '!') if text.is_empty() => {
+                return Err(PatternError::new(
+                    cursor.here(),
+                    format!("found {}, expected a value", cursor.found()),
+                )
+                .help("operators are = != > >= < <="));
+            }
+            Some(c) if !WHITE_SPACE.contains(&c) && !"})],&|".contains(c) => {
+                let word = cursor.word_from(start);
+                let word = word.strip_suffix(['}', ')', ']', ',']).unwrap_or(word).trim_matches('\'');
+                return Err(PatternError::new(
+                    cursor.here(),
+                    format!("\"{c}\" is not allowed in an unquoted value"),
+                )
+                .help(format!("put the value in double quotes: {}", quote(word))));
+            }
+            _ => {}
         }
         if text == "null" {
             return Err(PatternError::new(cursor.since(start), "an unquoted null is not a value")
