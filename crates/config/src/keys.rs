@@ -160,6 +160,9 @@ pub(crate) const STATISTICS: &[&str] = &["SampleCount", "Sum", "Average", "Minim
 pub(crate) const MISSING_DATA: &[&str] = &["missing", "ignore", "breaching", "not_breaching"];
 pub(crate) const SEVERITIES: &[&str] = &["info", "warning", "error", "critical"];
 
+/// Tables that have exactly one of two keys.
+pub(crate) const EXACTLY_ONE: &[(&str, [&str; 2])] = &[("alarms.*", ["metric_filter", "metric"])];
+
 /// Every key, table by table, in the order in which the reference describes them.
 pub const KEYS: &[Key] = &[
     required("version", Kind::Version, "the version of this file's format"),

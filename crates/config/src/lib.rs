@@ -10,6 +10,7 @@ mod archive;
 mod duration;
 mod keys;
 mod log_group;
+mod mask;
 mod metric_filter;
 mod name;
 mod nearest;
@@ -17,6 +18,8 @@ mod path;
 mod plan;
 mod problem;
 mod reader;
+mod render;
+mod schema;
 mod secret;
 mod topic;
 mod web_address;
@@ -28,6 +31,8 @@ use watchbell_model::Plan;
 
 pub use keys::{KEYS, Key, Kind, Presence};
 pub use problem::{Level, Problem};
+pub use render::{PROBLEMS_SHOWN_MAX, PlacedProblem, Report, render, report};
+pub use schema::schema;
 
 /// A file's text and what is needed to understand it.
 #[derive(Clone, Copy, Debug)]

@@ -5,12 +5,20 @@ use std::ops::Range;
 
 use toml::de::DeValue;
 use watchbell_model::{GroupName, MetricFilter, MetricName, MetricTransformation};
+use watchbell_pattern::{Pattern, PatternError, Selector};
 
 use crate::name;
+use crate::problem::{Problem, quote};
 use crate::reader::{Field, Names, Table, Text};
 
 /// Used if a metric's `value` is absent.
 const VALUE_DEFAULT: &str = "1";
+/// Longest `value`, in characters. Source: CloudWatch Logs API Reference, `MetricTransformation`, `metricValue`.
+const VALUE_CHARS_MAX: usize = 100;
+/// More filters of one log group than CloudWatch's quota are a warning.
+const FILTERS_PER_GROUP_MAX: usize = 100;
+/// Most filters of one log group with a regex. Source: CloudWatch Logs, filter pattern syntax, regular expressions.
+const REGEX_FILTERS_PER_GROUP_MAX: usize = 5;
 
 /// The metric filters of a file, and what can be said of the wrong ones among them.
 #[derive(Default)]
@@ -25,51 +33,102 @@ pub(crate) struct Filters {
 
 pub(crate) fn read<'a>(root: &mut Table<'a>, groups: &Names<'a>) -> Filters {
     let mut filters = Filters::default();
+    let mut quotas = Quotas::default();
     for (name, entry) in root.named("metric_filters", "metric filter") {
         name::check(entry.context, &name::METRIC_FILTER, name.value, name.span.clone());
-        let (metric, filter) = match entry.entry(&name) {
-            Some(table) => read_one(table, groups),
-            None => (None, None),
+        let Some(table) = entry.entry(&name) else {
+            filters.is_metric_unknown = true;
+            continue;
         };
-        match metric {
+        let read = read_one(table, groups, &mut quotas);
+        match read.metric {
             Some(metric) => drop(filters.metrics.insert(name.value.to_owned(), metric)),
             None => filters.is_metric_unknown = true,
         }
-        filters.plan.extend(filter.map(|filter| (name.value.to_owned(), filter)));
+        filters.plan.extend(read.filter.map(|filter| (name.value.to_owned(), filter)));
     }
     filters
 }
 
-fn read_one<'a>(
-    mut table: Table<'a>,
-    groups: &Names<'a>,
-) -> (Option<(MetricName, Range<usize>)>, Option<MetricFilter>) {
-    let group = table
-        .need("log_group")
-        .and_then(|field| field.text())
-        .filter(|text| groups.resolve(table.context, text, &table.title));
-    let pattern = table.need("pattern").and_then(|field| field.text());
-    let field = table.need("metric");
-    let metric_table = field.as_ref().and_then(|field| field.table(format!("the metric of {}", table.title)));
-    let (metric, transformation) = match metric_table {
-        Some(metric) => read_metric(metric),
-        None => (None, None),
-    };
-    table.finish();
-    let filter = || {
-        Some(MetricFilter {
-            log_group: GroupName::new(group?.value).ok()?,
-            pattern: pattern?.value.to_owned(),
-            metric: transformation?,
-        })
-    };
-    (metric.zip(field.map(|field| field.span())), filter())
+/// What one table gives: its metric may be known although the filter is wrong elsewhere.
+struct ReadFilter {
+    metric: Option<(MetricName, Range<usize>)>,
+    filter: Option<MetricFilter>,
 }
 
-fn read_metric(mut table: Table<'_>) -> (Option<MetricName>, Option<MetricTransformation>) {
+fn read_one<'a>(mut table: Table<'a>, groups: &Names<'a>, quotas: &mut Quotas<'a>) -> ReadFilter {
+    let log_group = table.need("log_group").and_then(|field| field.text());
+    let log_group = log_group.filter(|text| groups.resolve(table.context, text, &table.title));
+    let pattern = table.need("pattern").and_then(|field| pattern(&field));
+    if let Some(log_group) = &log_group {
+        quotas.count(&table, log_group.value, pattern.as_ref());
+    }
+    let field = table.need("metric");
+    let inner = field.as_ref().and_then(|field| field.table(format!("the metric of {}", table.title)));
+    let metric = inner.map(|inner| read_metric(inner, pattern.as_ref()));
+    table.finish();
+    let (name, transformation) = metric.unwrap_or_default();
+    let filter = || {
+        let log_group = GroupName::new(log_group?.value).ok()?;
+        Some(MetricFilter { log_group, pattern: pattern?.as_str().to_owned(), metric: transformation? })
+    };
+    ReadFilter { metric: name.zip(field.map(|field| field.span())), filter: filter() }
+}
+
+/// What CloudWatch allows a log group, counted over the file.
+#[derive(Default)]
+struct Quotas<'a> {
+    /// How many filters each log group has, and how many of them with a regex.
+    groups: BTreeMap<&'a str, (usize, usize)>,
+}
+
+impl<'a> Quotas<'a> {
+    fn count(&mut self, table: &Table<'_>, log_group: &'a str, pattern: Option<&Pattern>) {
+        let (filters, with_regex) = self.groups.entry(log_group).or_default();
+        *filters += 1;
+        if *filters == FILTERS_PER_GROUP_MAX + 1 {
+            let message = format!(
+                "log group {} has more than {FILTERS_PER_GROUP_MAX} metric filters",
+                quote(log_group)
+            );
+            let help = "that works here; CloudWatch's quota is lower";
+            table.context.report(Problem::warning(table.place.clone(), message).help(help));
+        }
+        if pattern.is_some_and(Pattern::has_regex) {
+            *with_regex += 1;
+            if *with_regex > REGEX_FILTERS_PER_GROUP_MAX {
+                let message = format!(
+                    "log group {} has more than {REGEX_FILTERS_PER_GROUP_MAX} metric filters with a regex",
+                    quote(log_group)
+                );
+                let help = "write terms instead of %…%, or use another log group";
+                table.context.report(Problem::error(table.place.clone(), message).help(help));
+            }
+        }
+    }
+}
+
+fn pattern(field: &Field<'_>) -> Option<Pattern> {
+    let text = field.text()?;
+    Pattern::parse(text.value).map_err(|error| refuse(field, &text, &error)).ok()
+}
+
+/// Notes what the pattern's reader says, at its place in the string.
+fn refuse(field: &Field<'_>, text: &Text<'_>, error: &PatternError) {
+    let span = text.part(field.context.source.text, &error.span);
+    let mut problem = Problem::error(span, format!("{}: {}", field.title(), error.message));
+    problem.help.clone_from(&error.help);
+    field.context.report(problem);
+}
+
+/// The metric and the whole transformation. Without a `pattern` a selector cannot be checked, and is taken.
+fn read_metric(
+    mut table: Table<'_>,
+    pattern: Option<&Pattern>,
+) -> (Option<MetricName>, Option<MetricTransformation>) {
     let metric = metric_name(&mut table);
     let value = match table.field("value") {
-        Some(field) => value(&field),
+        Some(field) => value(&field, pattern),
         None => Some(VALUE_DEFAULT.to_owned()),
     };
     let default = match table.field("default") {
@@ -93,9 +152,25 @@ pub(crate) fn metric_name(table: &mut Table<'_>) -> Option<MetricName> {
     Some(MetricName { namespace: namespace?, name: name? })
 }
 
-fn value(field: &Field<'_>) -> Option<String> {
-    match field.value() {
-        DeValue::String(text) => Some(text.clone().into_owned()),
-        _ => field.number().map(|number| number.to_string()),
+/// A finite number or a selector, as text.
+fn value(field: &Field<'_>, pattern: Option<&Pattern>) -> Option<String> {
+    if !matches!(field.value(), DeValue::String(_)) {
+        return field.number().map(|number| number.to_string());
     }
+    let text = field.text()?;
+    if text.value.chars().count() > VALUE_CHARS_MAX {
+        field.refuse(format!("{} has more than {VALUE_CHARS_MAX} characters", field.title()), "shorten it");
+        return None;
+    }
+    if let Ok(number) = text.value.parse::<f64>() {
+        if !number.is_finite() {
+            field.refuse(format!("{} is not a finite number", field.title()), "write a number or a selector");
+        }
+        return Some(text.value.to_owned());
+    }
+    let selector = pattern.map(|pattern| Selector::parse(text.value, pattern));
+    if let Some(Err(error)) = &selector {
+        refuse(field, &text, error);
+    }
+    Some(text.value.to_owned())
 }

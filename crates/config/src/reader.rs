@@ -93,6 +93,23 @@ pub(crate) struct Text<'a> {
     pub(crate) span: Range<usize>,
 }
 
+impl Text<'_> {
+    /// The place in the file of a part of the string's value; the whole string if escapes moved it.
+    pub(crate) fn part(&self, file: &str, part: &Range<usize>) -> Range<usize> {
+        let raw = &file[self.span.clone()];
+        let quotes = if raw.starts_with("\"\"\"") || raw.starts_with("'''") { 3 } else { 1 };
+        let inner = raw.get(quotes..raw.len().saturating_sub(quotes)).unwrap_or("");
+        let trimmed = inner.len() - self.value.len().min(inner.len());
+        // A multi-line string loses the line end after its opening quotes.
+        let is_plain = inner.ends_with(self.value) && matches!(&inner[..trimmed], "" | "\n" | "\r\n");
+        if !is_plain {
+            return self.span.clone();
+        }
+        let start = self.span.start + quotes + trimmed;
+        start + part.start..start + part.end
+    }
+}
+
 /// A value that was found under a key.
 pub(crate) struct Field<'a> {
     pub(crate) context: &'a Context<'a>,
@@ -286,16 +303,6 @@ impl<'a> Table<'a> {
         field
     }
 
-    /// The string under `key`.
-    pub(crate) fn text(&mut self, key: &str) -> Option<Text<'a>> {
-        self.field(key)?.text()
-    }
-
-    /// The strings under `key`.
-    pub(crate) fn texts(&mut self, key: &str) -> Vec<Text<'a>> {
-        self.field(key).map(|field| field.texts()).unwrap_or_default()
-    }
-
     /// The named entries under `key`, as `[alarms.NAME]`; `noun` is what messages call one of them.
     pub(crate) fn named(&mut self, key: &str, noun: &str) -> Vec<(Text<'a>, Field<'a>)> {
         let Some(field) = self.field(key) else { return Vec::new() };
@@ -404,11 +411,6 @@ impl<'a> Names<'a> {
         let places =
             entries.into_iter().flatten().map(|(name, _)| (&**name.get_ref(), name.span())).collect();
         Names { noun, table, places }
-    }
-
-    /// Where each name stands.
-    pub(crate) fn places(&self) -> &BTreeMap<&'a str, Range<usize>> {
-        &self.places
     }
 
     /// Whether `text` is declared; if not, that is noted. `user` is who mentions it, as messages name it.

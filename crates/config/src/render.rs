@@ -1,0 +1,239 @@
+//! Problems as people and programs read them.
+//!
+//! Promise: the output is bounded however bad the file is, and never holds a secret of the file.
+
+use std::ops::Range;
+
+use codespan_reporting::diagnostic::{Diagnostic, Label};
+use codespan_reporting::files::{Error, Files};
+use codespan_reporting::term::{self, Config, Styles, StylesWriter, termcolor};
+use serde::Serialize;
+
+use crate::problem::{Level, Lines, Problem};
+use crate::{Source, mask};
+
+/// Most problems that are written out; the others are only counted.
+pub const PROBLEMS_SHOWN_MAX: usize = 100;
+/// Most bytes of a line that are shown before the marked text.
+const BEFORE_BYTES_MAX: usize = 100;
+/// Most bytes of a line that are shown from the marked text on.
+const AFTER_BYTES_MAX: usize = 160;
+/// What stands in a snippet for a secret, however long it is.
+const MASK: &str = "********";
+
+/// The problems as text: each with its line, the reason and the way out, then one line that counts them.
+///
+/// Empty without problems. `colour` adds ANSI colours. At most [`PROBLEMS_SHOWN_MAX`] problems are written out,
+/// errors first choice.
+pub fn render(problems: &[Problem], source: &Source<'_>, colour: bool) -> String {
+    if problems.is_empty() {
+        return String::new();
+    }
+    let (lines, masked) = (Lines::of(source.text), mask::secrets(source.text));
+    let mut writer = if colour { termcolor::Buffer::ansi() } else { termcolor::Buffer::no_color() };
+    let (styles, config) = (Styles::default(), Config::default());
+    for problem in shown(problems) {
+        let excerpt = Excerpt::of(problem, source, &lines, &masked);
+        let diagnostic = excerpt.diagnostic(problem);
+        let mut styled = StylesWriter::new(&mut writer, &styles);
+        term::emit_to_write_style(&mut styled, &config, &excerpt, &diagnostic)
+            .expect("an excerpt has its one line, and memory takes every write");
+    }
+    let mut text = String::from_utf8_lossy(writer.as_slice()).into_owned();
+    text.push_str(&summary(problems, source.name));
+    text.push('\n');
+    text
+}
+
+/// The problems to write out, in file order: all, or as many errors as fit and then warnings.
+fn shown(problems: &[Problem]) -> Vec<&Problem> {
+    let is_error = |problem: &&Problem| problem.level == Level::Error;
+    let errors = problems.iter().filter(is_error).take(PROBLEMS_SHOWN_MAX);
+    let warnings = problems.iter().filter(|problem| !is_error(problem));
+    let mut shown: Vec<&Problem> = errors.chain(warnings).take(PROBLEMS_SHOWN_MAX).collect();
+    shown.sort_by_key(|problem| (problem.span.start, problem.span.end));
+    shown
+}
+
+/// `5 errors and 1 warning in watchbell.toml`.
+fn summary(problems: &[Problem], name: &str) -> String {
+    let count = |level, one: &str| {
+        let count = problems.iter().filter(|problem| problem.level == level).count();
+        (count > 0).then(|| format!("{count} {one}{}", if count == 1 { "" } else { "s" }))
+    };
+    let counts: Vec<String> =
+        [count(Level::Error, "error"), count(Level::Warning, "warning")].into_iter().flatten().collect();
+    let counts = counts.join(" and ");
+    if problems.len() > PROBLEMS_SHOWN_MAX {
+        return format!("{counts} in {name}, of which {PROBLEMS_SHOWN_MAX} are shown");
+    }
+    format!("{counts} in {name}")
+}
+
+/// The first line of a problem's text, masked, and cut if it is long.
+struct Excerpt<'a> {
+    name: &'a str,
+    /// From 1.
+    line: usize,
+    /// From 1, in characters.
+    column: usize,
+    text: String,
+    /// What is marked in `text`.
+    marked: Range<usize>,
+}
+
+impl<'a> Excerpt<'a> {
+    fn of(problem: &Problem, source: &Source<'a>, lines: &Lines, masked: &[Range<usize>]) -> Excerpt<'a> {
+        let (line, column) = lines.line_column(source.text, problem.span.start);
+        let whole = lines.range(source.text, line);
+        let at = problem.span.start.min(whole.end);
+        let start = source.text.floor_char_boundary(at.saturating_sub(BEFORE_BYTES_MAX)).max(whole.start);
+        let end = source.text.ceil_char_boundary(at.saturating_add(AFTER_BYTES_MAX)).min(whole.end);
+        let mut excerpt =
+            Excerpt { name: source.name, line, column, text: String::new(), marked: usize::MAX..0 };
+        excerpt.text.push_str(if start > whole.start { "…" } else { "" });
+        let mut masks = masked[masked.partition_point(|mask| mask.end <= start)..].iter();
+        let (mut at, mut mask) = (start, masks.next());
+        while at < end {
+            let hidden = mask.filter(|mask| mask.start <= at);
+            let character = source.text[at..].chars().next().expect("at < end, at a boundary");
+            let next = hidden.map_or(at + character.len_utf8(), |mask| mask.end.min(end));
+            match hidden {
+                Some(_) => excerpt.push(MASK, &problem.span, at..next),
+                None => excerpt.push(printable(character).encode_utf8(&mut [0; 4]), &problem.span, at..next),
+            }
+            if hidden.is_some() {
+                mask = masks.next();
+            }
+            at = next;
+        }
+        if excerpt.marked.start == usize::MAX {
+            excerpt.marked = excerpt.text.len()..excerpt.text.len();
+        }
+        excerpt.text.push_str(if end < whole.end { "…" } else { "" });
+        excerpt
+    }
+
+    /// Adds what stands for the bytes `source` of the file, marked if `span` covers or begins at them.
+    fn push(&mut self, shown: &str, span: &Range<usize>, source: Range<usize>) {
+        let before = self.text.len();
+        self.text.push_str(shown);
+        if span.start < source.end && (source.start < span.end || source.start == span.start) {
+            let end = if span.is_empty() { before } else { self.text.len() };
+            self.marked = self.marked.start.min(before)..self.marked.end.max(end);
+        }
+    }
+
+    fn diagnostic(&self, problem: &Problem) -> Diagnostic<()> {
+        let diagnostic = match problem.level {
+            Level::Error => Diagnostic::error(),
+            Level::Warning => Diagnostic::warning(),
+        };
+        let label =
+            Label::primary((), self.marked.clone()).with_message(problem.label.as_deref().unwrap_or(""));
+        let help = problem.help.as_ref().map(|help| format!("help: {help}"));
+        diagnostic.with_message(&problem.message).with_label(label).with_notes(help.into_iter().collect())
+    }
+}
+
+/// The character, unless a terminal would act on it.
+fn printable(character: char) -> char {
+    let turns_text = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if turns_text || (character.is_control() && character != '\t') { '\u{fffd}' } else { character }
+}
+
+/// A file of one line, so that a snippet can show other text than the file's and still name its place.
+impl<'f> Files<'f> for Excerpt<'_> {
+    type FileId = ();
+    type Name = &'f str;
+    type Source = &'f str;
+
+    fn name(&'f self, (): ()) -> Result<&'f str, Error> {
+        Ok(self.name)
+    }
+
+    fn source(&'f self, (): ()) -> Result<&'f str, Error> {
+        Ok(&self.text)
+    }
+
+    fn line_index(&'f self, (): (), _byte_index: usize) -> Result<usize, Error> {
+        Ok(0)
+    }
+
+    fn line_number(&'f self, (): (), _line_index: usize) -> Result<usize, Error> {
+        Ok(self.line)
+    }
+
+    fn column_number(&'f self, (): (), _line_index: usize, _byte_index: usize) -> Result<usize, Error> {
+        Ok(self.column)
+    }
+
+    fn line_range(&'f self, (): (), _line_index: usize) -> Result<Range<usize>, Error> {
+        Ok(0..self.text.len())
+    }
+}
+
+/// The problems for programs: what `--format json` prints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report<'a> {
+    /// The file as the user named it.
+    pub file: &'a str,
+    /// How many errors there are.
+    pub errors: usize,
+    /// How many warnings there are.
+    pub warnings: usize,
+    /// In file order; at most [`PROBLEMS_SHOWN_MAX`], errors first choice.
+    pub problems: Vec<PlacedProblem<'a>>,
+}
+
+/// A problem with its place in lines and columns, from 1; columns count characters. The end is exclusive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlacedProblem<'a> {
+    /// The file as the user named it.
+    pub file: &'a str,
+    /// Where the text to change begins.
+    pub line: usize,
+    /// Where in that line.
+    pub column: usize,
+    /// Where it ends.
+    pub end_line: usize,
+    /// Where in that line.
+    pub end_column: usize,
+    /// How grave it is.
+    pub level: Level,
+    /// What is wrong.
+    pub message: &'a str,
+    /// The reason, where the message does not say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<&'a str>,
+    /// What to write instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<&'a str>,
+}
+
+/// The problems for programs.
+pub fn report<'a>(problems: &'a [Problem], source: &Source<'a>) -> Report<'a> {
+    let lines = Lines::of(source.text);
+    let place = |problem: &'a Problem| {
+        let (line, column) = lines.line_column(source.text, problem.span.start);
+        let (end_line, end_column) = lines.line_column(source.text, problem.span.end);
+        PlacedProblem {
+            file: source.name,
+            line,
+            column,
+            end_line,
+            end_column,
+            level: problem.level,
+            message: &problem.message,
+            label: problem.label.as_deref(),
+            help: problem.help.as_deref(),
+        }
+    };
+    let errors = problems.iter().filter(|problem| problem.level == Level::Error).count();
+    Report {
+        file: source.name,
+        errors,
+        warnings: problems.len() - errors,
+        problems: shown(problems).into_iter().map(place).collect(),
+    }
+}
