@@ -16,8 +16,28 @@ const RETRY_STOPPING_S: u16 = 5;
 #[derive(Debug)]
 pub(crate) struct Refusal {
     status: StatusCode,
-    header: Option<(HeaderName, HeaderValue)>,
+    hint: Hint,
     error: ErrorBody,
+}
+
+/// A header that tells a program what to do.
+#[derive(Clone, Copy, Debug)]
+enum Hint {
+    None,
+    /// Show a token.
+    Authenticate,
+    /// Come back after so many seconds.
+    RetryAfter(u16),
+}
+
+impl Hint {
+    fn header(self) -> Option<(HeaderName, HeaderValue)> {
+        match self {
+            Hint::None => None,
+            Hint::Authenticate => Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            Hint::RetryAfter(seconds) => Some((RETRY_AFTER, seconds.into())),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -37,7 +57,7 @@ impl Refusal {
     ) -> Refusal {
         Refusal {
             status,
-            header: None,
+            hint: Hint::None,
             error: ErrorBody { code, message: message.into(), help: help.into() },
         }
     }
@@ -61,14 +81,14 @@ impl Refusal {
     }
 
     fn retry_after(self, seconds: u16) -> Refusal {
-        Refusal { header: Some((RETRY_AFTER, seconds.into())), ..self }
+        Refusal { hint: Hint::RetryAfter(seconds), ..self }
     }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = json(self.status, &serde_json::json!({ "error": self.error }));
-        response.headers_mut().extend(self.header);
+        response.headers_mut().extend(self.hint.header());
         response
     }
 }
@@ -107,8 +127,7 @@ impl From<&Denied> for Refusal {
 }
 
 fn unauthorized(code: &'static str, message: &str, help: &str) -> Refusal {
-    let header = Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
-    Refusal { header, ..Refusal::new(StatusCode::UNAUTHORIZED, code, message, help) }
+    Refusal { hint: Hint::Authenticate, ..Refusal::new(StatusCode::UNAUTHORIZED, code, message, help) }
 }
 
 impl From<IngestError> for Refusal {

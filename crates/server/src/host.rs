@@ -17,8 +17,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// All methods but [`Host::ingest`] answer from memory and at once: they are called on the threads that serve
 /// connections.
 pub trait Host: Send + Sync + 'static {
-    /// Roles, tokens and their values as they are now. Asked once for each request, so a reload takes effect with
-    /// the next one.
+    /// Roles, tokens and their values as they are now. Asked for each request, so a reload takes effect with the
+    /// next one.
     fn access(&self) -> Arc<AccessInForce>;
 
     /// How lines of this log group are read; `None` if no such group is configured.

@@ -18,6 +18,7 @@
 
 mod access;
 mod answer;
+mod ask;
 mod guard;
 mod host;
 mod ingest;

@@ -91,3 +91,150 @@ impl Lines {
         self.events.push(kept, timestamp(kept), flags);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use watchbell_model::{Batch, GroupName, Source};
+
+    use super::*;
+
+    fn split_plain(body: &[u8]) -> (Batch, Counts) {
+        batch(split(body, false, |_| None).unwrap())
+    }
+
+    fn batch(lines: Lines) -> (Batch, Counts) {
+        let source = Source::Http { principal: "loopback".into(), batch_id: None };
+        (lines.events.build(GroupName::new("g").unwrap(), "s".into(), source, false), lines.counts)
+    }
+
+    fn messages(batch: &Batch) -> Vec<&str> {
+        batch.events().map(|event| event.message).collect()
+    }
+
+    #[test]
+    fn a_line_ends_at_a_line_feed_and_loses_one_carriage_return() {
+        for (body, expected, empty_lines) in [
+            (&b"a\nb\n"[..], &["a", "b"][..], 0),
+            (b"a\r\nb\r\n", &["a", "b"], 0),
+            (b"a\nb", &["a", "b"], 0),
+            (b"a\r\r\n", &["a\r"], 0),
+            (b"a\rb\n", &["a\rb"], 0),
+            (b"a\r", &["a\r"], 0),
+            (b"\na\n\r\n\nb\n\n", &["a", "b"], 4),
+            (b" \n", &[" "], 0),
+            (b"\0\n", &["\0"], 0),
+            (b"\n", &[], 1),
+            (b"", &[], 0),
+        ] {
+            let (batch, counts) = split_plain(body);
+            assert_eq!(messages(&batch), expected, "{body:?}");
+            assert_eq!(counts, Counts { empty_lines, ..Counts::default() }, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_the_limit_is_whole_and_one_byte_more_is_cut() {
+        let mut body = vec![b'x'; LINE_BYTES_MAX];
+        body.extend(b"\r\n");
+        body.extend(vec![b'y'; LINE_BYTES_MAX + 1]);
+        let (batch, counts) = split_plain(&body);
+        let seen: Vec<_> = batch.events().map(|event| (event.message.len(), event.flags)).collect();
+        assert_eq!(seen, [(LINE_BYTES_MAX, EventFlags::default()), (LINE_BYTES_MAX, EventFlags::CUT)]);
+        assert_eq!((counts.cut_lines, counts.dropped_bytes), (1, 1));
+    }
+
+    #[test]
+    fn a_cut_keeps_characters_whole() {
+        let line = format!("x{}", "\u{e9}".repeat(LINE_BYTES_MAX / 2));
+        let (batch, counts) = split_plain(line.as_bytes());
+        assert_eq!(batch.event(0).message.len(), LINE_BYTES_MAX - 1);
+        assert_eq!((counts.cut_lines, counts.dropped_bytes), (1, 2));
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_replaced_and_flagged() {
+        let (batch, counts) = split_plain(b"ok\n\xff\xfea\nstill ok");
+        let flags: Vec<_> = batch.events().map(|event| event.flags).collect();
+        assert_eq!(messages(&batch), ["ok", "\u{fffd}\u{fffd}a", "still ok"]);
+        assert_eq!(flags, [EventFlags::default(), EventFlags::REPAIRED, EventFlags::default()]);
+        assert_eq!(counts, Counts { repaired_lines: 1, ..Counts::default() });
+    }
+
+    #[test]
+    fn a_line_that_was_bad_only_where_it_was_cut_off_is_not_repaired() {
+        let mut line = vec![b'x'; LINE_BYTES_MAX];
+        line.push(0xff);
+        let (batch, counts) = split_plain(&line);
+        assert_eq!(batch.event(0).flags, EventFlags::CUT);
+        assert_eq!((counts.repaired_lines, counts.dropped_bytes), (0, "\u{fffd}".len()));
+    }
+
+    #[test]
+    fn lines_that_grow_over_the_limit_by_their_repair_are_cut() {
+        let (batch, counts) = split_plain(&vec![0xff; LINE_BYTES_MAX]);
+        assert_eq!(batch.event(0).flags, EventFlags::CUT.with(EventFlags::REPAIRED));
+        assert_eq!(batch.event(0).message.len() + counts.dropped_bytes, 3 * LINE_BYTES_MAX);
+    }
+
+    #[test]
+    fn lines_that_are_not_json_are_kept_and_counted() {
+        let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
+        let body = format!("{{\"a\":1}}\n1\n\"x\"\n{{\n\n{{}} {{}}\n {{}} \n{deep}\n");
+        let (batch, counts) = batch(split(body.as_bytes(), true, |_| None).unwrap());
+        assert_eq!(batch.len(), 7);
+        assert_eq!(counts, Counts { not_json: 2, empty_lines: 1, ..Counts::default() });
+    }
+
+    #[test]
+    fn times_are_asked_for_the_text_as_kept() {
+        let time = |line: &str| line.parse().ok().map(Timestamp);
+        let (batch, _) = batch(split(b"7\r\n\nx\n9", false, time).unwrap());
+        let times: Vec<_> = batch.events().map(|event| event.timestamp).collect();
+        assert_eq!(times, [Some(Timestamp(7)), None, Some(Timestamp(9))]);
+    }
+
+    #[test]
+    fn what_would_not_fit_an_entry_is_refused() {
+        assert!(split(&b"a\n".repeat(1_000_000), false, |_| None).is_ok());
+        assert_eq!(split(&b"a\n".repeat(1_200_000), false, |_| None).unwrap_err(), TooLarge);
+        let bad = [vec![0xff; LINE_BYTES_MAX / 3], b"\n".to_vec()].concat();
+        assert!(split(&bad.repeat(15), false, |_| None).is_ok());
+        assert_eq!(split(&bad.repeat(16), false, |_| None).unwrap_err(), TooLarge);
+    }
+
+    proptest! {
+        #[test]
+        fn lines_joined_and_split_come_back(
+            lines in prop::collection::vec("[a\u{e9}\r\0 {]{0,5}", 0..20),
+            returns in prop::collection::vec(any::<bool>(), 20),
+            ended: bool,
+        ) {
+            let mut body = String::new();
+            for (line, carriage_return) in lines.iter().zip(&returns) {
+                body.push_str(line);
+                // A line that ends in a carriage return of its own needs another one to keep it.
+                body.push_str(if *carriage_return || line.ends_with('\r') { "\r\n" } else { "\n" });
+            }
+            if !ended && lines.last().is_some_and(|last| !last.is_empty()) {
+                body.truncate(body.trim_end_matches('\n').len());
+                body.truncate(body.len() - usize::from(body.ends_with('\r')));
+            }
+            let (batch, counts) = split_plain(body.as_bytes());
+            let kept: Vec<&str> = lines.iter().map(String::as_str).filter(|line| !line.is_empty()).collect();
+            prop_assert_eq!(messages(&batch), kept);
+            prop_assert_eq!(counts, Counts { empty_lines: lines.len() - batch.len(), ..Counts::default() });
+        }
+
+        #[test]
+        fn any_bytes_give_one_event_for_each_line_with_a_byte(body in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'\n'), Just(b'\r')], 0..300)) {
+            let (batch, counts) = split_plain(&body);
+            let ends = body.split(|byte| *byte == b'\n').count() - 1;
+            let unterminated = usize::from(!body.is_empty() && !body.ends_with(b"\n"));
+            prop_assert_eq!(batch.len() + counts.empty_lines, ends + unterminated);
+            prop_assert!(batch.events().all(|event| !event.message.is_empty() && !event.message.contains('\n')));
+            let repaired = batch.events().filter(|event| event.flags.has(EventFlags::REPAIRED)).count();
+            prop_assert_eq!(repaired, counts.repaired_lines);
+        }
+    }
+}
