@@ -1,0 +1,144 @@
+//! Rows come in journal order; objects go out by partition.
+
+use std::collections::BTreeMap;
+
+use watchbell_model::{EventFlags, EventId, Severity, Timestamp};
+
+use crate::partition::{Partition, date_of};
+use crate::{ArchiveError, Object, object};
+
+/// One event, as the archive keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// Its name.
+    pub event_id: EventId,
+    /// When it happened. Every value is kept; the date of the partition is the nearest one that exists.
+    pub timestamp: Timestamp,
+    /// When it was accepted.
+    pub ingestion_time: Timestamp,
+    /// The log group.
+    pub log_group: &'a str,
+    /// The log stream.
+    pub stream: &'a str,
+    /// The app; any text.
+    pub app: &'a str,
+    /// How grave it is.
+    pub severity: Severity,
+    /// The text as stored.
+    pub message: &'a str,
+    /// Its parsed fields, a JSON object.
+    pub fields: Option<&'a str>,
+    /// What happened to it on its way in.
+    pub flags: EventFlags,
+}
+
+/// Gathers the rows of one archive plan and makes objects of them.
+///
+/// Holds each text once, plus about 60 bytes a row; the caller decides by [`Collector::text_bytes`] when to close.
+#[derive(Debug, Default)]
+pub struct Collector {
+    partitions: BTreeMap<Partition, Columns>,
+    last: Option<EventId>,
+    text_bytes: usize,
+}
+
+impl Collector {
+    /// Adds a row.
+    ///
+    /// # Panics
+    /// If it does not come after the one before in the same journal: it would stand in the archive twice, or
+    /// under a name that lies.
+    pub fn push(&mut self, row: &Row<'_>) {
+        let follows = |last: EventId| last.installation == row.event_id.installation && last < row.event_id;
+        assert!(self.last.is_none_or(follows), "rows come in journal order, but {} does not", row.event_id);
+        self.last = Some(row.event_id);
+        self.text_bytes += row.message.len() + row.fields.map_or(0, str::len);
+        let partition =
+            Partition { date: date_of(row.timestamp), app: row.app.to_owned(), severity: row.severity };
+        self.partitions.entry(partition).or_default().push(row);
+    }
+
+    /// Bytes of messages and fields so far.
+    pub fn text_bytes(&self) -> usize {
+        self.text_bytes
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.partitions.is_empty()
+    }
+
+    /// The objects, in the order of their partitions; none if there is no row.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Malformed`] if Parquet cannot hold the rows, as with a message over 2 GiB.
+    pub fn finish(self) -> Result<Vec<Object>, ArchiveError> {
+        self.partitions.into_iter().map(|(partition, columns)| object::build(&partition, columns)).collect()
+    }
+}
+
+/// Many texts in one buffer.
+#[derive(Debug, Default)]
+pub(crate) struct Texts {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) ends: Vec<usize>,
+}
+
+impl Texts {
+    fn push(&mut self, text: &str) {
+        self.bytes.extend(text.as_bytes());
+        self.ends.push(self.bytes.len());
+    }
+}
+
+/// Texts of which few are different: each once, and which one each row has.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    pub(crate) distinct: Vec<String>,
+    pub(crate) rows: Vec<u32>,
+}
+
+impl Names {
+    fn push(&mut self, name: &str) {
+        // Rows of one stream come together, so the last row's name is nearly always this row's too.
+        let last = self.rows.last().copied().filter(|last| self.distinct[*last as usize] == name);
+        let known = || self.distinct.iter().position(|known| known == name);
+        let place = last.map(|last| last as usize).or_else(known).unwrap_or_else(|| {
+            self.distinct.push(name.to_owned());
+            self.distinct.len() - 1
+        });
+        self.rows.push(u32::try_from(place).expect("a collector has fewer than 2^32 rows"));
+    }
+}
+
+/// The rows of one partition, column by column.
+#[derive(Debug, Default)]
+pub(crate) struct Columns {
+    pub(crate) event_ids: Vec<EventId>,
+    pub(crate) timestamps: Vec<i64>,
+    pub(crate) ingestion_times: Vec<i64>,
+    pub(crate) log_groups: Names,
+    pub(crate) log_streams: Names,
+    pub(crate) messages: Texts,
+    /// One for each row that has fields.
+    pub(crate) fields: Texts,
+    /// For each row, whether it has.
+    pub(crate) has_fields: Vec<bool>,
+    pub(crate) flags: Vec<EventFlags>,
+}
+
+impl Columns {
+    fn push(&mut self, row: &Row<'_>) {
+        self.event_ids.push(row.event_id);
+        self.timestamps.push(row.timestamp.0);
+        self.ingestion_times.push(row.ingestion_time.0);
+        self.log_groups.push(row.log_group);
+        self.log_streams.push(row.stream);
+        self.messages.push(row.message);
+        self.has_fields.push(row.fields.is_some());
+        if let Some(fields) = row.fields {
+            self.fields.push(fields);
+        }
+        self.flags.push(row.flags);
+    }
+}

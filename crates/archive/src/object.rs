@@ -1,0 +1,204 @@
+//! One object: the rows of one partition as a Parquet file in memory.
+
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
+use parquet::basic::{
+    Compression, Encoding, LogicalType, Repetition, TimeUnit, Type as PhysicalType, ZstdLevel,
+};
+use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+use parquet::errors::Result as ParquetResult;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr, WriterVersion};
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::types::{ColumnPath, Type, TypePtr};
+
+use crate::collector::{Columns, Names, Texts};
+use crate::partition::Partition;
+use crate::{ArchiveError, FORMAT};
+
+/// Most rows in a row group: what a reader takes up at once.
+const GROUP_ROWS_MAX: usize = 262_144;
+
+/// An object to be put into a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Path below the archive's root; the same rows give the same one.
+    pub path: String,
+    /// Events in it, at least one.
+    pub events: u64,
+    /// The Parquet file.
+    pub bytes: Bytes,
+}
+
+/// Makes the object of one partition; `columns` holds at least one row.
+pub(crate) fn build(partition: &Partition, columns: Columns) -> Result<Object, ArchiveError> {
+    let (first, last) = columns.event_ids.first().zip(columns.event_ids.last()).expect("there is a row");
+    let name = format!("{first}_{:012}-{:06}.parquet", last.offset.0, last.line);
+    let path = format!("{}/{name}", partition.path());
+    let metadata = [
+        ("watchbell.format", FORMAT.to_owned()),
+        ("watchbell.installation", first.installation.to_string()),
+        ("watchbell.first_event", first.to_string()),
+        ("watchbell.last_event", last.to_string()),
+        ("watchbell.app", partition.app.clone()),
+    ];
+    let events = columns.event_ids.len() as u64;
+    let bytes = write(partition, columns, properties(&metadata))
+        .map_err(|error| ArchiveError::malformed(&path, error.to_string()))?;
+    Ok(Object { path, events, bytes: bytes.into() })
+}
+
+/// What a column is compressed and read by.
+pub(crate) enum Kind {
+    /// A time in milliseconds.
+    Time,
+    /// A text that is often the same from row to row.
+    Name,
+    /// A text that is nearly always another.
+    Text,
+    /// Texts that begin alike.
+    Id,
+}
+
+/// The columns of format 1, in order: name, kind, and whether every row has a value.
+pub(crate) const COLUMNS: [(&str, Kind, Repetition); 10] = [
+    ("event_id", Kind::Id, Repetition::REQUIRED),
+    ("timestamp", Kind::Time, Repetition::REQUIRED),
+    ("ingestion_time", Kind::Time, Repetition::REQUIRED),
+    ("log_group", Kind::Name, Repetition::REQUIRED),
+    ("log_stream", Kind::Name, Repetition::REQUIRED),
+    ("app", Kind::Name, Repetition::REQUIRED),
+    ("severity", Kind::Name, Repetition::REQUIRED),
+    ("message", Kind::Text, Repetition::REQUIRED),
+    ("fields", Kind::Text, Repetition::OPTIONAL),
+    ("flags", Kind::Name, Repetition::OPTIONAL),
+];
+
+static SCHEMA: LazyLock<TypePtr> = LazyLock::new(|| {
+    let fields = COLUMNS.iter().map(|(name, kind, repetition)| {
+        let (physical, logical) = match kind {
+            Kind::Time => (PhysicalType::INT64, LogicalType::timestamp(true, TimeUnit::MILLIS)),
+            Kind::Name | Kind::Text | Kind::Id => (PhysicalType::BYTE_ARRAY, LogicalType::String),
+        };
+        let field = Type::primitive_type_builder(name, physical)
+            .with_repetition(*repetition)
+            .with_logical_type(Some(logical));
+        Arc::new(field.build().expect("the type fits its logical type"))
+    });
+    let schema = Type::group_type_builder("event").with_fields(fields.collect());
+    Arc::new(schema.build().expect("a group of fields is a schema"))
+});
+
+/// zstd level 1: level 3 costs half as much again and saves nothing on logs.
+fn properties(metadata: &[(&str, String)]) -> WriterPropertiesPtr {
+    let metadata = metadata.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone()));
+    let mut properties = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_2_0)
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("level 1 exists")))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_offset_index_disabled(true)
+        .set_key_value_metadata(Some(metadata.collect()));
+    for (name, kind, _) in &COLUMNS {
+        let column = ColumnPath::from(*name);
+        let (encoding, statistics) = match kind {
+            Kind::Name => continue,
+            Kind::Time => (Encoding::DELTA_BINARY_PACKED, EnabledStatistics::Chunk),
+            Kind::Text => (Encoding::PLAIN, EnabledStatistics::None),
+            Kind::Id => (Encoding::DELTA_BYTE_ARRAY, EnabledStatistics::None),
+        };
+        properties = properties
+            .set_column_dictionary_enabled(column.clone(), false)
+            .set_column_encoding(column.clone(), encoding)
+            .set_column_statistics_enabled(column, statistics);
+    }
+    Arc::new(properties.build())
+}
+
+fn write(partition: &Partition, columns: Columns, properties: WriterPropertiesPtr) -> ParquetResult<Vec<u8>> {
+    let mut writer = SerializedFileWriter::new(Vec::new(), SCHEMA.clone(), properties)?;
+    let rows = columns.event_ids.len();
+    let app = ByteArray::from(partition.app.as_str());
+    let severity = ByteArray::from(partition.severity.as_str());
+    let (log_groups, log_streams) = (values_of(&columns.log_groups), values_of(&columns.log_streams));
+    let (messages, fields) = (Slices::new(columns.messages), Slices::new(columns.fields));
+    let mut fields_written = 0;
+    for start in (0..rows).step_by(GROUP_ROWS_MAX) {
+        let range = start..rows.min(start + GROUP_ROWS_MAX);
+        let name = |names: &Names, values: &[ByteArray], row: usize| values[names.rows[row] as usize].clone();
+        let has_fields = &columns.has_fields[range.clone()];
+        let fields_end = fields_written + has_fields.iter().filter(|has| **has).count();
+        let flags = &columns.flags[range.clone()];
+
+        let mut group = writer.next_row_group()?;
+        write_texts(
+            &mut group,
+            None,
+            columns.event_ids[range.clone()].iter().map(|id| id.to_string().into_bytes().into()),
+        )?;
+        write_times(&mut group, &columns.timestamps[range.clone()])?;
+        write_times(&mut group, &columns.ingestion_times[range.clone()])?;
+        write_texts(&mut group, None, range.clone().map(|row| name(&columns.log_groups, &log_groups, row)))?;
+        write_texts(
+            &mut group,
+            None,
+            range.clone().map(|row| name(&columns.log_streams, &log_streams, row)),
+        )?;
+        write_texts(&mut group, None, range.clone().map(|_| app.clone()))?;
+        write_texts(&mut group, None, range.clone().map(|_| severity.clone()))?;
+        write_texts(&mut group, None, range.map(|row| messages.get(row)))?;
+        write_texts(
+            &mut group,
+            Some(has_fields),
+            (fields_written..fields_end).map(|place| fields.get(place)),
+        )?;
+        let flagged: Vec<bool> = flags.iter().map(|flags| !flags.names().is_empty()).collect();
+        let names = flags.iter().map(|flags| flags.names().join(",")).filter(|names| !names.is_empty());
+        write_texts(&mut group, Some(&flagged), names.map(|names| names.into_bytes().into()))?;
+        group.close()?;
+        fields_written = fields_end;
+    }
+    writer.into_inner()
+}
+
+type Group<'a> = SerializedRowGroupWriter<'a, Vec<u8>>;
+
+fn write_times(group: &mut Group<'_>, times: &[i64]) -> ParquetResult<()> {
+    let mut column = group.next_column()?.expect("the schema has this column");
+    column.typed::<Int64Type>().write_batch(times, None, None)?;
+    column.close()
+}
+
+/// One text for each row, or one for each `true` of `present`.
+fn write_texts(
+    group: &mut Group<'_>,
+    present: Option<&[bool]>,
+    texts: impl Iterator<Item = ByteArray>,
+) -> ParquetResult<()> {
+    let mut column = group.next_column()?.expect("the schema has this column");
+    let texts: Vec<ByteArray> = texts.collect();
+    let levels: Option<Vec<i16>> = present.map(|rows| rows.iter().map(|has| i16::from(*has)).collect());
+    column.typed::<ByteArrayType>().write_batch(&texts, levels.as_deref(), None)?;
+    column.close()
+}
+
+fn values_of(names: &Names) -> Vec<ByteArray> {
+    names.distinct.iter().map(|name| ByteArray::from(name.as_str())).collect()
+}
+
+/// Texts in one shared buffer, taken out without a copy.
+struct Slices {
+    bytes: Bytes,
+    ends: Vec<usize>,
+}
+
+impl Slices {
+    fn new(texts: Texts) -> Slices {
+        Slices { bytes: texts.bytes.into(), ends: texts.ends }
+    }
+
+    fn get(&self, place: usize) -> ByteArray {
+        let start = if place == 0 { 0 } else { self.ends[place - 1] };
+        self.bytes.slice(start..self.ends[place]).into()
+    }
+}
