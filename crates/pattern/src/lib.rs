@@ -6,6 +6,19 @@
 //! Not here: metrics (`engine`), log groups and their limits (`config`), parsed fields: a pattern always sees the
 //! event's text.
 //!
+//! ```
+//! use watchbell_pattern::{Pattern, Selector};
+//!
+//! let pattern = Pattern::parse("[ip, ..., status = 5*, bytes]")?;
+//! let line = r#"10.0.0.7 - - [24/Sep/2013:11:49:52 -0700] "GET / HTTP/1.1" 503 287"#;
+//! assert!(pattern.matches(line));
+//! assert_eq!(Selector::parse("$bytes", &pattern)?.value(line).as_deref(), Some("287"));
+//!
+//! let refused = Pattern::parse("ERR*").unwrap_err();
+//! assert_eq!(refused.span, 3..4);
+//! # Ok::<(), watchbell_pattern::PatternError>(())
+//! ```
+//!
 //! "Spec section" in these files means: 1 languages, 2 terms, 3 regexes, 4 JSON (4.1 event, 4.2 selectors,
 //! 4.3 comparisons, 4.4 `IS` and `NOT EXISTS`, 4.5 refusals), 5 space-delimited (5.1 tokens, 5.2 lining up,
 //! 5.3 conditions, 5.4 extraction), 6 metric transformation of the filter pattern specification.

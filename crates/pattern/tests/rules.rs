@@ -119,6 +119,8 @@ fn sets_are_ascii_and_a_dot_is_one_character() {
     holds("%^caf[^e]$%", &["café"]);
     fails(r"%^a\sb$%", &["a\u{a0}b"]);
     holds(r"%^a\s\Sb$%", &["a\n\u{a0}b"]);
+    holds(r"%^\s+$%", &[" \t\n\x0b\x0c\r"]);
+    fails(r"%\S%", &[" \t\n\x0b\x0c\r"]);
 }
 
 #[test]
@@ -137,6 +139,7 @@ fn symbols_in_classes_are_themselves() {
     fails(r"%^[a\-c]$%", &["b"]);
     holds(r"%^[\[\]\\^$.*+?{}|]$%", &["[", "]", "\\", "^", "$", ".", "*", "+", "?", "{", "}", "|"]);
     fails("%^[.]$%", &["a"]);
+    holds("%^[a-a]$%", &["a"]);
     holds(r"%^[\d\-x]$%", &["5", "-", "x"]);
     holds(r"%^[^\D5]$%", &["4"]);
     fails(r"%^[^\D5]$%", &["5", "a"]);
@@ -204,7 +207,18 @@ fn only_a_whole_json_object_is_an_event_for_a_json_pattern() {
             "{\"a\":01}",
         ],
     );
-    fails(absent, &["{\"a\":1,}", "{\"a\":NaN}", "{\"a\":\"\n\"}", "\u{feff}{}", "{\"a\" 1}", "{\"a\":+1}"]);
+    fails(
+        absent,
+        &[
+            "{\"a\":1,}",
+            "{\"a\":NaN}",
+            "{\"a\":\"\n\"}",
+            "{\"a\":\"\x1f\"}",
+            "\u{feff}{}",
+            "{\"a\" 1}",
+            "{\"a\":+1}",
+        ],
+    );
 }
 
 #[test]
@@ -239,6 +253,7 @@ fn an_index_is_for_arrays_and_a_name_for_objects() {
     holds("{ $.a[00] = 1 }", &[r#"{"a":[1]}"#]);
     holds("{ $.a.[1][0] = 1 }", &[r#"{"a":[0,[1]]}"#]);
     fails("{ $.[0] = 1 }", &[r#"{"0":1}"#]);
+    fails("{ $.a[''] = 1 }", &[r#"{"a":[1]}"#]);
 }
 
 #[test]
@@ -340,6 +355,10 @@ fn the_last_field_takes_the_raw_rest_only_if_tokens_are_left_over() {
     extracts("[a, b]", "x [y z]  \"w\" \t\r\n", &[("$a", "x"), ("$b", "[y z]  \"w\"")]);
     extracts("[a,]", "x y z ", &[("$a", "x"), ("$2", "y z")]);
     extracts("[a]", "  \"x y\"  ", &[("$a", "x y")]);
+    // Only ASCII white space separates and is cut.
+    extracts("[a]", "x\u{a0}y", &[("$a", "x\u{a0}y")]);
+    extracts("[a]", "\"x\"\u{a0} y\u{a0}", &[("$a", "\"x\"\u{a0} y\u{a0}")]);
+    extracts("[a, b]", "\"x\"\u{a0} y", &[("$a", "\"x\"\u{a0}"), ("$b", "y")]);
     holds("[a = 12]", &[" 12 "]);
     fails("[a, b > 1]", &["x 5 6"]);
 }
