@@ -76,6 +76,9 @@ async fn body_start(response: &mut Response) -> String {
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
     let asked = text(RETRY_AFTER)?;
+    if asked.is_empty() {
+        return None;
+    }
     let after_s = if asked.bytes().all(|byte| byte.is_ascii_digit()) {
         // More digits than a u64 holds mean "very long", as the largest does.
         asked.parse().unwrap_or(u64::MAX)
@@ -88,4 +91,37 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 /// Seconds since 1970 of a date as HTTP writes it: `Sun, 22 Nov 2026 21:11:52 GMT`.
 fn http_date_s(text: &str) -> Option<i64> {
     jiff::fmt::rfc2822::parse(text).ok().map(|date| date.timestamp().as_second())
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    fn asked(retry_after_value: &'static str, date: Option<&'static str>) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, HeaderValue::from_static(retry_after_value));
+        headers.extend(date.map(|date| (DATE, HeaderValue::from_static(date))));
+        retry_after(&headers)
+    }
+
+    #[test]
+    fn retry_after_is_read_in_seconds_and_as_a_date() {
+        let at = Some("Sun, 22 Nov 2026 21:11:52 GMT");
+        assert_eq!(asked("30", None), Some(Duration::from_secs(30)));
+        assert_eq!(asked("Sun, 22 Nov 2026 21:12:02 GMT", at), Some(Duration::from_secs(10)));
+        assert_eq!(asked("Sun, 22 Nov 2026 21:12:02 GMT", None), None);
+        assert_eq!(asked("Sun, 22 Nov 2026 21:11:00 GMT", at), None);
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn nonsense_in_retry_after_neither_fails_nor_silences_an_alarm() {
+        assert_eq!(asked("soon", None), None);
+        assert_eq!(asked("-5", None), None);
+        assert_eq!(asked("", None), None);
+        assert_eq!(asked("999999999", None), Some(RETRY_AFTER_MAX));
+        assert_eq!(asked("99999999999999999999999", None), Some(RETRY_AFTER_MAX));
+    }
 }

@@ -9,7 +9,7 @@ use watchbell_model::{AlarmSeverity, AlarmState, MatchedLine, Transition};
 
 use crate::Message;
 use crate::command::look_further;
-use crate::escape::{mrkdwn, mrkdwn_code, visible_cut};
+use crate::escape::{CUT, mrkdwn, mrkdwn_code, visible_cut};
 use crate::facts::{Fact, advice, facts, origin};
 
 /// What a section's text may have.
@@ -18,8 +18,14 @@ const SECTION_CHARACTERS_MAX: usize = 3000;
 /// Where the title over a code block is cut.
 const TITLE_CHARACTERS_MAX: usize = 200;
 
-/// Where one line is cut, so that every line of a section has room.
+/// Where one log line is cut, so that every line of a section has room.
 const LINE_CHARACTERS_MAX: usize = 300;
+
+/// Where one line of a fact is cut: room for a description of usual length.
+const FACT_CHARACTERS_MAX: usize = 2000;
+
+/// What all commands together may have.
+const COMMANDS_CHARACTERS_MAX: usize = 2700;
 
 /// How many filters are shown, so that the blocks stay far below Slack's 50.
 const FILTERS_SHOWN: usize = 10;
@@ -35,11 +41,8 @@ impl Message {
         }
         blocks.extend(code_section("first lines", &log_lines(&transition.first_lines)));
         blocks.extend(code_section("last lines", &log_lines(&transition.last_lines)));
-        let advice = advice(transition);
-        if !advice.is_empty() {
-            blocks.push(facts_section(&advice));
-        }
-        blocks.extend(code_section("look further", &look_further(transition)));
+        blocks.extend(advice(transition).into_iter().map(|fact| facts_section(&[fact])));
+        blocks.extend(code_section("look further", &copyable(look_further(transition))));
         blocks.push(json!({ "type": "context", "elements": [mrkdwn_object(&self.id())] }));
         json!({
             "text": mrkdwn(&self.summary(), SECTION_CHARACTERS_MAX),
@@ -64,14 +67,19 @@ fn mrkdwn_object(text: &str) -> Value {
     json!({ "type": "mrkdwn", "verbatim": true, "text": text })
 }
 
-/// Each fact with a bold label; as many whole facts as a section holds.
+/// Each fact with a bold label; as many lines as a section holds.
 fn facts_section(facts: &[Fact]) -> Value {
     let mut text = String::new();
     for (label, lines) in facts {
-        let said: Vec<String> = lines.iter().map(|line| linked(line)).collect();
-        let fact = format!("*{label}*  {}\n", said.join("\n"));
-        if text.encode_utf16().count() + fact.encode_utf16().count() <= SECTION_CHARACTERS_MAX {
-            text.push_str(&fact);
+        for (i, line) in lines.iter().enumerate() {
+            let label = if i == 0 { format!("*{label}*  ") } else { String::new() };
+            let line = format!("{label}{}\n", linked(line));
+            // The last unit is kept for the mark of a cut.
+            if text.encode_utf16().count() + line.encode_utf16().count() >= SECTION_CHARACTERS_MAX {
+                text.push(CUT);
+                return json!({ "type": "section", "text": mrkdwn_object(&text) });
+            }
+            text.push_str(&line);
         }
     }
     json!({ "type": "section", "text": mrkdwn_object(text.trim_end()) })
@@ -79,9 +87,9 @@ fn facts_section(facts: &[Fact]) -> Value {
 
 /// A line of a fact; a web address that is all of it becomes a link, which `verbatim` would not do.
 fn linked(line: &str) -> String {
-    let escaped = mrkdwn(line, LINE_CHARACTERS_MAX);
+    let escaped = mrkdwn(line, FACT_CHARACTERS_MAX);
     let address = line.starts_with("https://") || line.starts_with("http://");
-    if address && !line.contains(['<', '>', '|', ' ']) && line.encode_utf16().count() <= LINE_CHARACTERS_MAX {
+    if address && !line.contains(['<', '>', '|', ' ']) && line.encode_utf16().count() <= FACT_CHARACTERS_MAX {
         format!("<{escaped}>")
     } else {
         escaped
@@ -100,4 +108,16 @@ fn code_section(title: &str, lines: &[String]) -> Option<Value> {
 fn log_lines(lines: &[MatchedLine]) -> Vec<String> {
     let cut = |text: &str| visible_cut(text, LINE_CHARACTERS_MAX);
     lines.iter().flat_map(|line| [cut(&origin(line)), format!("  {}", cut(&line.message))]).collect()
+}
+
+/// Those of `commands` that stand in a code block unchanged and uncut: others would not do what they say.
+fn copyable(mut commands: Vec<String>) -> Vec<String> {
+    let mut room = COMMANDS_CHARACTERS_MAX;
+    commands.retain(|command| {
+        let length = mrkdwn(command, usize::MAX).encode_utf16().count() + 1;
+        let fits = length <= room && !command.contains("``");
+        room -= if fits { length } else { 0 };
+        fits
+    });
+    commands
 }

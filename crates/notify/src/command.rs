@@ -1,10 +1,8 @@
 //! Commands to look further with, quoted so that a shell takes log text for nothing but text.
 
-use std::collections::BTreeSet;
+use watchbell_model::{MatchedLine, Transition};
 
-use watchbell_model::Transition;
-
-use crate::escape::visible;
+use crate::escape::is_visible;
 
 /// How many commands a message has at most.
 const LOOK_FURTHER_MAX: usize = 5;
@@ -16,17 +14,15 @@ const LOOK_FURTHER_MAX: usize = 5;
 pub(crate) fn look_further(transition: &Transition) -> Vec<String> {
     let lines = || transition.first_lines.iter().chain(&transition.last_lines);
     let mut commands = Vec::new();
-    for filter in &transition.filters {
-        let of_filter = lines().filter(|line| line.group == filter.log_group);
-        let files: BTreeSet<&str> = of_filter.map(|line| line.stream.as_str()).collect();
-        for file in files.into_iter().filter(|file| file.starts_with('/')) {
-            let command = pattern_command(&filter.pattern, file);
-            if visible(&command) == command {
+    for filter in transition.filters.iter().filter(|filter| is_visible(&filter.pattern)) {
+        let of_file = |line: &&MatchedLine| line.group == filter.log_group && line.stream.starts_with('/');
+        for line in lines().filter(of_file).filter(|line| is_visible(&line.stream)) {
+            let command = pattern_command(&filter.pattern, &line.stream);
+            if commands.len() < LOOK_FURTHER_MAX && !commands.contains(&command) {
                 commands.push(command);
             }
         }
     }
-    commands.truncate(LOOK_FURTHER_MAX);
     commands
 }
 

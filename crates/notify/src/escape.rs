@@ -3,7 +3,7 @@
 //! Promise: nothing is cut inside a character, an escape or an entity.
 
 /// Stands where text was cut.
-const CUT: char = '…';
+pub(crate) const CUT: char = '…';
 
 /// A zero-width space: between two backticks it keeps them from closing a code block.
 const APART: char = '\u{200b}';
@@ -45,12 +45,17 @@ pub(crate) fn mrkdwn_code(text: &str, width: usize) -> String {
     format!("```\n{}\n```", cut_pieces(pieces, width.saturating_sub(FENCES)))
 }
 
+/// Whether [`visible`] leaves `text` as it is.
+pub(crate) fn is_visible(text: &str) -> bool {
+    !text.chars().any(steers)
+}
+
 fn visible_character(character: char) -> String {
-    if character.is_control() || is_hidden(character) {
-        character.escape_default().to_string()
-    } else {
-        character.to_string()
-    }
+    if steers(character) { character.escape_default().to_string() } else { character.to_string() }
+}
+
+fn steers(character: char) -> bool {
+    character.is_control() || is_hidden(character)
 }
 
 /// Characters that change the order of others or show nothing: with them a line can look like another.
@@ -136,7 +141,7 @@ mod tests {
 
         #[test]
         fn visible_text_has_nothing_to_steer_with(text: String) {
-            prop_assert!(!visible(&text).chars().any(|c| c.is_control() || is_hidden(c)));
+            prop_assert!(is_visible(&visible(&text)));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a message says besides its first line, in the order in which the console and Slack both say it.
 
-use watchbell_model::{AlarmState, Datapoint, MatchedLine, Timestamp, Transition};
+use watchbell_model::{AlarmState, Datapoint, MatchedLine, Timestamp, Transition, TreatMissingData};
 
 use crate::message::{condition, decisive, number, period};
 
@@ -19,7 +19,7 @@ pub(crate) fn facts(transition: &Transition) -> Vec<Fact> {
     vec![
         ("when", when(transition)),
         ("state", vec![format!("{}, was {}", transition.to, transition.from)]),
-        ("rule", vec![rule(transition)]),
+        ("rule", rule(transition)),
         ("datapoints", datapoints(transition)),
         ("matched", vec![matched]),
     ]
@@ -28,14 +28,15 @@ pub(crate) fn facts(transition: &Transition) -> Vec<Fact> {
 /// What the alarm means and what to do, as its plan says; line feeds in it start new lines.
 pub(crate) fn advice(transition: &Transition) -> Vec<Fact> {
     let lines = |text: &String| text.trim_end().split('\n').map(|line| line.trim_end().to_owned()).collect();
-    let description = transition.rule.description.as_ref().map(|text| ("meaning", lines(text)));
+    let description = transition.rule.description.as_ref().filter(|text| !text.trim().is_empty());
+    let description = description.map(|text| ("meaning", lines(text)));
     let runbook = transition.rule.runbook.as_ref().map(|text| ("runbook", vec![text.clone()]));
     description.into_iter().chain(runbook).collect()
 }
 
-/// Where and when a matching line was: `2026-11-22 21:11:03.120  /var/log/shop/access.log`.
+/// Where and when a matching line was: `2026-11-22 21:11:03.120 UTC  /var/log/shop/access.log`.
 pub(crate) fn origin(line: &MatchedLine) -> String {
-    format!("{}  {}", date_and_clock(line.timestamp, true), line.stream)
+    format!("{} UTC  {}", date_and_clock(line.timestamp, true), line.stream)
 }
 
 fn when(transition: &Transition) -> Vec<String> {
@@ -45,17 +46,14 @@ fn when(transition: &Transition) -> Vec<String> {
     let slot = format!("{} to {}", clock(datapoint.start, transition.at), clock(end, transition.at));
     let mut lines = vec![format!("{at} UTC, slot {slot}")];
     if transition.early && transition.to == AlarmState::Alarm {
-        lines.push(
-            "the slot is not over yet; the numbers are those so far and nothing can undo the ALARM"
-                .to_owned(),
-        );
+        lines.push("early: the slot is not over, but no later event can change the outcome".to_owned());
     }
     lines
 }
 
-fn rule(transition: &Transition) -> String {
+fn rule(transition: &Transition) -> Vec<String> {
     let rule = &transition.rule;
-    format!(
+    let condition = format!(
         "{} of {} {} {} over {}, {} of {} datapoints",
         rule.statistic.as_str(),
         rule.metric.namespace,
@@ -64,7 +62,15 @@ fn rule(transition: &Transition) -> String {
         period(rule.period.as_s()),
         rule.datapoints_to_alarm,
         rule.evaluation_periods,
-    )
+    );
+    let missing = transition.datapoints.iter().any(|it| it.value.is_none());
+    let missing = missing.then_some(match rule.treat_missing_data {
+        TreatMissingData::Missing => "missing data counts as nothing known",
+        TreatMissingData::Ignore => "missing data leaves the state as it is",
+        TreatMissingData::Breaching => "missing data counts as breaching",
+        TreatMissingData::NotBreaching => "missing data counts as not breaching",
+    });
+    [condition].into_iter().chain(missing.map(str::to_owned)).collect()
 }
 
 fn datapoints(transition: &Transition) -> Vec<String> {

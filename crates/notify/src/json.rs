@@ -1,26 +1,4 @@
-//! The JSON form of a message, for webhooks. Version 1.
-//!
-//! | key | value |
-//! | --- | --- |
-//! | `version` | 1; within a version keys are added, never changed or removed |
-//! | `type` | `"alarm.state_change"` |
-//! | `id` | names the message for ever, the same in every attempt |
-//! | `alarm`, `severity` | the alarm's name; `info`, `warning`, `error` or `critical` |
-//! | `state`, `previous_state` | `OK`, `ALARM` or `INSUFFICIENT_DATA` |
-//! | `summary`, `reason` | one line for people; the reason in CloudWatch's words |
-//! | `at` | when it was decided; every time is RFC 3339 in UTC with milliseconds |
-//! | `early` | whether it fired before its newest slot was complete |
-//! | `metric` | `{namespace, name}` |
-//! | `statistic`, `period_s` | CloudWatch's name for it; seconds |
-//! | `condition` | `{operator, threshold}`, the operator as `>=` |
-//! | `datapoints_to_alarm`, `evaluation_periods` | M and N |
-//! | `datapoints` | `[{start, value, samples, breaching}]`, oldest first; `value` is null where no samples were |
-//! | `matched` | how many events matched in those slots |
-//! | `lines` | `{first, last}`, each `[{event_id, timestamp, log_group, log_stream, message}]`, oldest first |
-//! | `filters` | `[{name, log_group, pattern}]`: the metric filters that feed the alarm |
-//! | `description`, `runbook` | text or null |
-//! | `look_further` | shell commands |
-//! | `plan` | the journal offset of the plan that was in force |
+//! The JSON form of a message, for webhooks. Version 1: within a version keys are added, never changed or removed.
 //!
 //! Log text stands here as it was stored: JSON's own escapes are the protection.
 
@@ -31,10 +9,29 @@ use crate::Message;
 use crate::command::look_further;
 
 impl Message {
-    /// The form for webhooks, version 1: one object with `type` `alarm.state_change` and the keys `version`, `id`,
-    /// `alarm`, `state`, `previous_state`, `severity`, `summary`, `reason`, `at`, `early`, `metric`, `statistic`,
-    /// `period_s`, `condition`, `datapoints_to_alarm`, `evaluation_periods`, `datapoints`, `matched`, `lines`,
-    /// `filters`, `description`, `runbook`, `look_further` and `plan`.
+    /// The form for webhooks, an object:
+    ///
+    /// | key | value |
+    /// | --- | --- |
+    /// | `version` | 1; within a version keys are added, never changed or removed |
+    /// | `type` | `"alarm.state_change"` |
+    /// | `id` | names the message for ever, the same in every attempt |
+    /// | `alarm`, `severity` | the alarm's name; `info`, `warning`, `error` or `critical` |
+    /// | `state`, `previous_state` | `OK`, `ALARM` or `INSUFFICIENT_DATA` |
+    /// | `summary`, `reason` | one line for people; the reason in CloudWatch's words |
+    /// | `at` | when it was decided; every time is RFC 3339 in UTC with milliseconds |
+    /// | `early` | whether it fired before its newest slot was complete |
+    /// | `metric` | `{namespace, name}` |
+    /// | `statistic`, `period_s` | CloudWatch's name for it; seconds |
+    /// | `condition` | `{operator, threshold}`, the operator as `>=` |
+    /// | `datapoints_to_alarm`, `evaluation_periods` | M and N |
+    /// | `datapoints` | `[{start, value, samples, breaching}]`, oldest first; `value` is null where no samples were |
+    /// | `matched` | how many events matched in those slots |
+    /// | `lines` | `{first, last}`, each `[{event_id, timestamp, log_group, log_stream, message}]`, oldest first |
+    /// | `filters` | `[{name, log_group, pattern}]`: the metric filters that feed the alarm |
+    /// | `description`, `runbook` | text or null |
+    /// | `look_further` | shell commands |
+    /// | `plan` | the journal offset of the plan that was in force |
     pub fn json(&self) -> Value {
         let transition = self.transition();
         let rule = &transition.rule;

@@ -55,10 +55,13 @@ fn what_happened(transition: &Transition) -> String {
     match transition.to {
         AlarmState::Alarm if among == 1 => format!("{measured}, threshold {condition}"),
         AlarmState::Alarm => {
-            format!("{} of {among} datapoints {condition}, newest {measured}", breaching(transition))
+            format!(
+                "{} of {among} datapoints {condition}, the last of them {measured}",
+                breaching(transition)
+            )
         }
         AlarmState::Ok if among == 1 => format!("{measured}, threshold {condition} {longer} met"),
-        AlarmState::Ok => format!("fewer than {needed} of {among} datapoints {condition}, newest {measured}"),
+        AlarmState::Ok => format!("{longer} {needed} of {among} datapoints {condition}"),
         AlarmState::InsufficientData => {
             format!("not enough data to tell whether {} {condition}", rule.statistic.as_str())
         }

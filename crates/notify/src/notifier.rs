@@ -29,7 +29,8 @@ pub enum SendError {
     Again {
         /// What the receiver or the network said.
         reason: String,
-        /// How long the receiver asked to be left alone; wait the longer of this and [`backoff`](crate::backoff()).
+        /// How long the receiver asked to be left alone; at most an hour; wait the longer of this and
+        /// [`backoff`](crate::backoff()).
         after: Option<Duration>,
     },
     /// No attempt with these settings can work: the address or the signing key is malformed.

@@ -46,3 +46,45 @@ impl SigningKey {
         format!("v1,{}", STANDARD.encode(hmac::sign(&self.0, &signed)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0f00000000000001-12.0";
+    const BODY: &[u8] = b"{\"type\":\"alarm.state_change\"}";
+
+    // Expected values from Python's standard library:
+    // python3 -c "import hmac,hashlib,base64; print(base64.b64encode(hmac.new(KEY, b'0f00000000000001-12.0.1795381912.'
+    //   + b'{\"type\":\"alarm.state_change\"}', hashlib.sha256).digest()).decode())"
+
+    #[test]
+    fn a_key_in_base64_signs_with_the_bytes_it_stands_for() {
+        // KEY = b'watchbell-test-signing-key-0001'
+        let expected = "v1,b5jNLTYrpMbviyB0XfwisEBrewHwjX+4wiIvDLXYmqM=";
+        for text in [
+            "whsec_d2F0Y2hiZWxsLXRlc3Qtc2lnbmluZy1rZXktMDAwMQ==",
+            "whsec_d2F0Y2hiZWxsLXRlc3Qtc2lnbmluZy1rZXktMDAwMQ\n",
+            "watchbell-test-signing-key-0001",
+        ] {
+            assert_eq!(SigningKey::new(text).unwrap().sign(ID, 1_795_381_912, BODY), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn any_other_key_signs_with_its_own_bytes() {
+        // KEY = b'open sesame'
+        let signature = SigningKey::new("open sesame").unwrap().sign(ID, 1_795_381_912, BODY);
+        assert_eq!(signature, "v1,HjJlH8AtWGpPttVKAtAJsXOChnB9GkMT632jvOQGVA4=");
+    }
+
+    #[test]
+    fn a_malformed_key_is_refused_without_being_named() {
+        for malformed in ["", "  ", "whsec_", "whsec_s3cr3t!"] {
+            let Err(SendError::Never { reason }) = SigningKey::new(malformed) else {
+                panic!("{malformed:?} passed")
+            };
+            assert!(!reason.contains("s3cr3t"), "{reason}");
+        }
+    }
+}

@@ -10,8 +10,8 @@ use crate::facts::{advice, facts, origin};
 /// A width that suits a terminal: log lines longer than this many characters are cut.
 pub const TEXT_WIDTH: usize = 160;
 
-/// Columns before a fact: two of margin, a label, a space.
-const LABEL_WIDTH: usize = 11;
+/// Columns of a label, the space after the longest included.
+const LABEL_WIDTH: usize = 13;
 
 impl Message {
     /// The form for a console: the summary, then indented facts, aligned; ends with an empty line.
@@ -37,7 +37,7 @@ impl Message {
         for (label, lines) in advice(transition) {
             push_fact(&mut out, label, &lines);
         }
-        push_fact(&mut out, "look", &look_further(transition));
+        push_fact(&mut out, "look further", &look_further(transition));
         push_fact(&mut out, "id", &[self.id()]);
         out.push('\n');
         out
