@@ -120,6 +120,10 @@ impl Client {
 }
 
 /// TLS with `ring`, trusting the system's certificate authorities; and what is wrong if there are none.
+///
+/// Handed to reqwest ready-made, because its own verifier makes the whole client fail where there are none, for
+/// `http://` too, and because a provider installed for the process would be a global. The authorities are the
+/// machine's and not a list built in: an operator's own authority counts, and updates arrive without a new binary.
 fn tls() -> Result<(ClientConfig, Option<Arc<str>>), ClientError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
