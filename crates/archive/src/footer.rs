@@ -25,6 +25,9 @@ impl Footer {
         let path = object.location.as_ref();
         let damaged = || ArchiveError::malformed(path, "is cut off, or is no Parquet file");
         let refused = |error| ArchiveError::store(path, error);
+        if object.size < END_BYTES as u64 {
+            return Err(damaged());
+        }
         let tail_start = object.size.saturating_sub(TAIL_BYTES);
         let mut tail = store.get_range(&object.location, tail_start..object.size).await.map_err(refused)?;
         let (rest, end) = tail.split_last_chunk::<END_BYTES>().ok_or_else(damaged)?;

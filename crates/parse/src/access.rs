@@ -21,7 +21,8 @@ struct Columns<'a> {
     request: &'a str,
     status: &'a str,
     size: &'a str,
-    referer_and_agent: Option<(&'a str, &'a str)>,
+    referer: Option<&'a str>,
+    user_agent: Option<&'a str>,
 }
 
 /// The first part in brackets that is a time.
@@ -59,6 +60,8 @@ impl<'a> Columns<'a> {
         let (request, rest) = quoted(line[time_end + 1..].strip_prefix(' ')?)?;
         let (status, rest) = word(rest.strip_prefix(' ')?);
         let (size, rest) = word(rest.strip_prefix(' ')?);
+        let (referer, rest) = next_quoted(rest)?;
+        let (user_agent, _) = next_quoted(rest)?;
         let columns = Columns {
             ip,
             identity,
@@ -68,7 +71,8 @@ impl<'a> Columns<'a> {
             request,
             status,
             size,
-            referer_and_agent: referer_and_agent(rest)?,
+            referer,
+            user_agent,
         };
         columns.is_sound().then_some(columns)
     }
@@ -95,21 +99,20 @@ impl<'a> Columns<'a> {
         }
         object.number("status", self.status);
         object.number("size", self.size);
-        if let Some((referer, user_agent)) = self.referer_and_agent {
-            object.text("referer", referer);
-            object.text("user_agent", user_agent);
+        for (key, text) in [("referer", self.referer), ("user_agent", self.user_agent)] {
+            if let Some(text) = text {
+                object.text(key, text);
+            }
         }
         object.finish()
     }
 }
 
-/// The two quoted columns of the combined format: `Some(None)` if there are none, `None` if a quote stays open.
-fn referer_and_agent(rest: &str) -> Option<Option<(&str, &str)>> {
-    let Some(rest) = rest.strip_prefix(" \"") else { return Some(None) };
-    let (referer, rest) = until_quote(rest)?;
-    let Some(rest) = rest.strip_prefix(" \"") else { return Some(None) };
-    let (user_agent, _) = until_quote(rest)?;
-    Some(Some((referer, user_agent)))
+/// The quoted column that comes next, if one does, and what follows it; `None` if its quote stays open.
+fn next_quoted(rest: &str) -> Option<(Option<&str>, &str)> {
+    let Some(inner) = rest.strip_prefix(" \"") else { return Some((None, rest)) };
+    let (text, rest) = until_quote(inner)?;
+    Some((Some(text), rest))
 }
 
 /// What stands in quotes at the start of `text`, and what follows them.

@@ -22,7 +22,7 @@ const LEVEL_KEYS: [&str; 5] = ["level", "severity", "lvl", "log.level", "logleve
 /// Where `log.level` stands in [`LEVEL_KEYS`].
 const LOG_LEVEL: usize = 3;
 
-/// Deeper objects are not kept as fields: readers of the archive have such a limit too, and it is serde_json's own.
+/// Deeper objects are not kept as fields: readers of the archive have such a limit too, and it is `serde_json`'s own.
 const DEPTH_MAX: usize = 127;
 
 /// Everything the line says; `None` if it is not one JSON object.
@@ -74,9 +74,10 @@ fn severity_of(value: &RawValue) -> Severity {
 /// The value, if it is a JSON string.
 fn text(value: &RawValue) -> Option<Cow<'_, str>> {
     let inner = value.get().strip_prefix('"')?.strip_suffix('"')?;
-    match inner.contains('\\') {
-        false => Some(Cow::Borrowed(inner)),
-        true => serde_json::from_str(value.get()).ok().map(Cow::Owned),
+    if inner.contains('\\') {
+        serde_json::from_str(value.get()).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(inner))
     }
 }
 

@@ -35,17 +35,12 @@ pub(crate) fn of_word(word: &[u8]) -> Severity {
 /// Source: RFC 5424 §6.2.1; pino's `levels`. Between two tens the lower one counts.
 pub(crate) fn of_number(number: u64) -> Severity {
     match number {
-        0..=2 => Severity::Critical,
-        3 => Severity::Error,
-        4 => Severity::Warn,
-        5 | 6 => Severity::Info,
-        7 => Severity::Debug,
         10..=19 => Severity::Trace,
-        20..=29 => Severity::Debug,
-        30..=39 => Severity::Info,
-        40..=49 => Severity::Warn,
-        50..=59 => Severity::Error,
-        60..=69 => Severity::Critical,
+        7 | 20..=29 => Severity::Debug,
+        5 | 6 | 30..=39 => Severity::Info,
+        4 | 40..=49 => Severity::Warn,
+        3 | 50..=59 => Severity::Error,
+        0..=2 | 60..=69 => Severity::Critical,
         _ => Severity::Unknown,
     }
 }
