@@ -105,12 +105,12 @@ impl From<&Denied> for Refusal {
             DeniedReason::NoToken => unauthorized(
                 "no_token",
                 "this server needs a token",
-                "send the header \"Authorization: Bearer TOKEN\" once, with a token of this server's [access]",
+                "send one header \"Authorization: Bearer VALUE\" with the value of one of its [tokens.NAME]",
             ),
             DeniedReason::UnknownToken => unauthorized(
                 "unknown_token",
                 "no token has this value",
-                "compare the value with the secret that the token in [access] names",
+                "compare it with the secret that the value of [tokens.NAME] refers to",
             ),
             DeniedReason::NotAllowed => {
                 let token = denied.token.as_deref().unwrap_or_default();

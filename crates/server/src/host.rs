@@ -27,7 +27,8 @@ pub trait Host: Send + Sync + 'static {
     /// Names of all configured log groups, for an answer that helps.
     fn group_names(&self) -> Vec<String>;
 
-    /// The time in a line, if its group's parser finds one. Called only for groups that take the time from the line.
+    /// The time in a line, if its group's parser finds one. Called for each line, and only for groups that take the
+    /// time from the line.
     fn timestamp(&self, group: &GroupInForce, line: &str) -> Option<Timestamp>;
 
     /// Accepts a batch, which has at least one event; resolves after it is on disk.

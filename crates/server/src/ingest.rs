@@ -40,6 +40,7 @@ const DISCARD_BYTES_MAX: usize = 64 * 1024 * 1024;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Larger bodies are split on a thread of their own, so that they do not hold up other connections.
 const SPLIT_INLINE_BYTES_MAX: usize = 64 * 1024;
+
 /// The answer to an accepted request.
 #[derive(Serialize)]
 struct Answer {
@@ -105,7 +106,8 @@ fn reserve(server: &Server, announced: Option<u64>) -> Result<OwnedSemaphorePerm
 }
 
 async fn read(body: &mut Body) -> Result<Vec<u8>, Refusal> {
-    let mut bytes = Vec::new();
+    // What the sender announced is within the limit here; without an announcement this is 0.
+    let mut bytes = Vec::with_capacity(usize::try_from(body.size_hint().lower()).unwrap_or_default());
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(broken_off)?.into_data() else { continue };
         if bytes.len() + data.len() > BODY_BYTES_MAX {

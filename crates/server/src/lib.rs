@@ -3,6 +3,7 @@
 //! Promise: an answer of 200 to `POST /ingest/…` means that [`Host::ingest`] has said that the events are on disk;
 //! every error is JSON with a code, a message and a way out; a caller that no role allows is denied and reported;
 //! a web page of another site reaches nothing; every wait and every buffer has a bound with a name.
+//! What is no HTTP at all, or has a head of unreasonable size, gets a bare 400, 414 or 431 and loses its connection.
 //! Not here: the journal, the parsers, the metrics themselves (all behind [`Host`]), TLS, compressed bodies,
 //! addresses that are not loopback.
 //!

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -91,8 +92,17 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
+/// The result of what should happen soon: a broken promise shows as a failure, not as a test without end.
+pub(crate) async fn soon<T>(it: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_mins(1), it).await.expect("it happens")
+}
+
 /// Reads one answer, which must have a `Content-Length`.
 pub(crate) async fn answer(stream: &mut TcpStream) -> Answer {
+    soon(read_answer(stream)).await
+}
+
+async fn read_answer(stream: &mut TcpStream) -> Answer {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.expect("an answer"));

@@ -10,6 +10,8 @@ use watchbell_model::{
 };
 use watchbell_server::{Accepted, AccessInForce, BoxFuture, Denied, GroupInForce, Host, IngestError};
 
+use crate::client::soon;
+
 /// Records batches and denials. Its log groups are `shop/access`, which takes times from lines that are numbers,
 /// `shop/app`, and `/aws/x#y`.
 pub(crate) struct Recorder {
@@ -63,7 +65,7 @@ impl Recorder {
 
     /// Waits until so many batches reached `ingest` since the last call.
     pub(crate) async fn batches_arrived(&self, batches: u32) {
-        self.arrived.acquire_many(batches).await.unwrap().forget();
+        soon(self.arrived.acquire_many(batches)).await.unwrap().forget();
     }
 
     /// The batches on disk so far.

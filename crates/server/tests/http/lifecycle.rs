@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use watchbell_server::{CONNECTIONS_MAX, DRAIN_TIMEOUT, HEADER_READ_TIMEOUT, serve};
 
-use crate::client::{Served, answer};
+use crate::client::{Served, answer, soon};
 use crate::host::Recorder;
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn shutdown_finishes_what_is_in_flight_and_accepts_nothing_new() {
     let (address, host) = (served.address, Arc::clone(&served.host));
     let mut in_flight = served.begin(&kept_alive(&served)).await;
     host.batches_arrived(1).await;
-    let mut ended = served.stop();
+    let ended = served.stop();
     // The listener is gone once this connection is refused.
     while TcpStream::connect(address).await.is_ok() {
         tokio::task::yield_now().await;
@@ -59,8 +59,8 @@ async fn shutdown_finishes_what_is_in_flight_and_accepts_nothing_new() {
     assert!(!ended.is_finished());
     host.disk.add_permits(1);
     assert_eq!(answer(&mut in_flight).await.status, 200);
-    assert_eq!(in_flight.read(&mut [0]).await.unwrap(), 0);
-    (&mut ended).await.unwrap().unwrap();
+    assert_eq!(soon(in_flight.read(&mut [0])).await.unwrap(), 0);
+    soon(ended).await.unwrap().unwrap();
     assert_eq!(host.messages(), ["x"]);
 }
 
@@ -70,9 +70,9 @@ async fn shutdown_does_not_wait_for_idle_connections() {
     let mut used = served.begin(&kept_alive(&served)).await;
     assert_eq!(answer(&mut used).await.status, 200);
     let began = Instant::now();
-    served.stop().await.unwrap().unwrap();
+    soon(served.stop()).await.unwrap().unwrap();
     assert!(began.elapsed() < DRAIN_TIMEOUT);
-    assert_eq!(used.read(&mut [0]).await.unwrap(), 0);
+    assert_eq!(soon(used.read(&mut [0])).await.unwrap(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,9 +82,9 @@ async fn shutdown_cuts_off_what_does_not_finish_in_time() {
     let mut stuck = served.begin(&kept_alive(&served)).await;
     host.batches_arrived(1).await;
     let began = Instant::now();
-    served.stop().await.unwrap().unwrap();
+    soon(served.stop()).await.unwrap().unwrap();
     assert!(began.elapsed() >= DRAIN_TIMEOUT);
-    assert!(!matches!(stuck.read(&mut [0]).await, Ok(1..)));
+    assert!(!matches!(soon(stuck.read(&mut [0])).await, Ok(1..)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,7 +95,7 @@ async fn a_head_that_does_not_arrive_in_time_ends_the_connection() {
     for mut stream in [served.begin(b"GET / HTTP/1.1\r\nHost:").await, served.connect().await, used] {
         let began = Instant::now();
         let mut rest = Vec::new();
-        let _ = stream.read_to_end(&mut rest).await;
+        let _ = soon(stream.read_to_end(&mut rest)).await;
         assert!(!rest.starts_with(b"HTTP/1.1 200"));
         assert!(began.elapsed() <= HEADER_READ_TIMEOUT, "{:?}", began.elapsed());
     }
@@ -122,6 +122,6 @@ async fn connections_over_the_limit_wait_for_a_place() {
 #[tokio::test]
 async fn an_address_that_others_can_reach_is_refused() {
     let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
-    let error = serve(listener, Recorder::new(), std::future::pending()).await.unwrap_err();
+    let error = soon(serve(listener, Recorder::new(), std::future::pending())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
