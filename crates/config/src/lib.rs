@@ -57,7 +57,8 @@ pub struct Checked {
 /// Reads a whole file.
 pub fn check(source: &Source<'_>) -> Checked {
     let (document, syntax) = DeTable::parse_recoverable(source.text);
-    let context = reader::Context::new(source, syntax.iter().map(syntax_problem).collect());
+    let context =
+        reader::Context::new(source, syntax.iter().map(|error| syntax_problem(source.text, error)).collect());
     let plan = plan::read(&context, document.get_ref());
     let problems = context.into_problems();
     let usable = problems.iter().all(|problem| problem.level == Level::Warning);
@@ -65,7 +66,14 @@ pub fn check(source: &Source<'_>) -> Checked {
 }
 
 /// What the TOML parser says, in our words' form. Its messages never repeat the text.
-fn syntax_problem(error: &toml::de::Error) -> Problem {
-    let span = error.span().unwrap_or_default();
-    Problem::error(span, error.message())
+fn syntax_problem(text: &str, error: &toml::de::Error) -> Problem {
+    let span = error.span().unwrap_or(text.len()..text.len());
+    match (error.message(), text.get(span.clone())) {
+        // All that stands there is a name.
+        ("duplicate key", Some(key)) => {
+            Problem::error(span, format!("duplicate key {}", problem::quote(key.trim_matches(['"', '\'']))))
+                .help("keep one of them")
+        }
+        (message, _) => Problem::error(span, message),
+    }
 }

@@ -1,0 +1,119 @@
+//! The table of keys, the reader and the schema know the same keys.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::Value;
+use toml::de::{DeTable, DeValue};
+use watchbell_config::{KEYS, Kind, Presence, Source, check, schema};
+
+/// The good cases together use every key there is.
+const GOOD: [&str; 6] = [
+    include_str!("cases/design.toml"),
+    include_str!("cases/access.toml"),
+    include_str!("cases/every_key.toml"),
+    include_str!("cases/metric_by_name.toml"),
+    include_str!("cases/log_groups_of_all_kinds.toml"),
+    include_str!("cases/archive_elsewhere.toml"),
+];
+
+fn kind(path: &str) -> Option<Kind> {
+    KEYS.iter().find(|key| key.path == path).map(|key| key.kind)
+}
+
+/// Every path of a table and the tables in it, names as `*`.
+fn paths(parent: &str, table: &DeTable<'_>, found: &mut BTreeSet<String>) {
+    for (name, value) in table {
+        let name = if kind(parent) == Some(Kind::Named) { "*" } else { name.get_ref() };
+        let path = if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
+        match value.get_ref() {
+            DeValue::Table(table) if kind(&path) != Some(Kind::Secret) => paths(&path, table, found),
+            DeValue::Array(items) => {
+                for table in items.iter().filter_map(|item| item.get_ref().as_table()) {
+                    paths(&path, table, found);
+                }
+            }
+            _ => {}
+        }
+        found.insert(path);
+    }
+}
+
+/// A key that is read has a row, or the reader stops; a row that is in a file and is not read stops it too. So
+/// files that use every row settle it.
+#[test]
+fn every_key_of_the_table_is_read() {
+    let mut found = BTreeSet::new();
+    for text in GOOD {
+        let checked = check(&Source { name: "watchbell.toml", text, folder: Path::new("/x") });
+        assert!(checked.plan.is_some(), "{:?}", checked.problems);
+        paths("", DeTable::parse(text).unwrap().get_ref(), &mut found);
+    }
+    let available = KEYS.iter().filter(|key| key.is_available()).map(|key| key.path);
+    let unused: Vec<&str> = available.filter(|path| !found.contains(*path)).collect();
+    assert!(unused.is_empty(), "no good case has {unused:?}");
+}
+
+#[test]
+fn every_key_has_one_row_a_table_and_a_doc() {
+    let paths: BTreeSet<&str> = KEYS.iter().map(|key| key.path).collect();
+    assert_eq!(paths.len(), KEYS.len(), "a path has two rows");
+    for key in KEYS {
+        let is_doc = key.doc.starts_with(|c: char| c.is_lowercase() || c.is_uppercase() && key.doc.len() > 3);
+        assert!(is_doc && !key.doc.ends_with('.'), "{}: {}", key.path, key.doc);
+        let parent = kind(key.parent());
+        let is_table = matches!(parent, Some(Kind::Table | Kind::Tables | Kind::Named));
+        assert!(key.parent().is_empty() || is_table, "{} stands in no table", key.path);
+    }
+}
+
+/// A default that the table of keys promises is the default that the reader takes.
+#[test]
+fn defaults_are_those_of_the_table() {
+    let plan = |text: &str| {
+        let checked = check(&Source { name: "watchbell.toml", text, folder: Path::new("/x") });
+        checked.plan.unwrap_or_else(|| panic!("{:?}", checked.problems))
+    };
+    let default = |path: &str| match KEYS.iter().find(|key| key.path == path).unwrap().presence {
+        Presence::Default(value) => value,
+        presence => panic!("{path} is {presence:?}"),
+    };
+    let mut written = format!("version = 1\ndata_dir = \"{}\"\n", default("data_dir"));
+    written += &format!("http.listen = \"{}\"\n[log_groups.a]\n", default("http.listen"));
+    for key in ["parse", "lateness", "start"] {
+        written += &format!("{key} = \"{}\"\n", default(&format!("log_groups.*.{key}")));
+    }
+    written +=
+        "[metric_filters.m]\nlog_group = \"a\"\npattern = \"\"\nmetric = { namespace = \"N\", name = \"M\", ";
+    written += &format!("value = \"{}\" }}\n", default("metric_filters.*.metric.value"));
+    written += "[alarms.x]\nmetric_filter = \"m\"\nperiod = \"60s\"\ncondition = \"> 1\"\n";
+    for key in ["statistic", "datapoints", "missing_data", "severity"] {
+        written += &format!("{key} = \"{}\"\n", default(&format!("alarms.*.{key}")));
+    }
+    let bare = "version = 1\n[log_groups.a]\n[metric_filters.m]\nlog_group = \"a\"\npattern = \"\"\n\
+        metric = { namespace = \"N\", name = \"M\" }\n[alarms.x]\nmetric_filter = \"m\"\nperiod = \"60s\"\ncondition = \"> 1\"\n";
+    assert_eq!(plan(&written), plan(bare));
+}
+
+/// The part of the schema that describes `path`.
+fn described<'s>(schema: &'s Value, path: &str) -> Option<&'s Value> {
+    path.split('.').try_fold(schema, |table, name| {
+        let table = table.get("anyOf").map_or(table, |choices| &choices[0]);
+        if name == "*" { table.get("additionalProperties") } else { table.get("properties")?.get(name) }
+    })
+}
+
+#[test]
+fn the_schema_has_every_key_of_this_version_and_no_other() {
+    let schema = schema();
+    for key in KEYS {
+        let described = described(&schema, key.path);
+        assert_eq!(described.is_some(), key.is_available(), "{}", key.path);
+        if let Some(described) = described {
+            assert_eq!(described["description"], key.doc, "{}", key.path);
+        }
+    }
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert_eq!(schema["additionalProperties"], false);
+    assert_eq!(schema["required"], serde_json::json!(["version"]));
+}
