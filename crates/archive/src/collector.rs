@@ -1,10 +1,11 @@
 //! Rows come in journal order; objects go out by partition.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use watchbell_model::{EventFlags, EventId, Severity, Timestamp};
 
-use crate::partition::{Partition, date_of};
+use crate::partition::{Partition, clamped};
 use crate::{ArchiveError, Object, object};
 
 /// One event, as the archive keeps it.
@@ -32,12 +33,17 @@ pub struct Row<'a> {
     pub flags: EventFlags,
 }
 
+/// Milliseconds in a UTC day.
+const DAY_MS: i64 = 86_400_000;
+
 /// Gathers the rows of one archive plan and makes objects of them.
 ///
-/// Holds each text once, plus about 60 bytes a row; the caller decides by [`Collector::text_bytes`] when to close.
+/// Holds each text once, plus about 80 bytes a row; the caller decides by [`Collector::text_bytes`] when to close.
 #[derive(Debug, Default)]
 pub struct Collector {
-    partitions: BTreeMap<Partition, Columns>,
+    apps: Distinct,
+    /// By day since 1970, place in `apps`, and severity.
+    partitions: BTreeMap<(i64, u32, Severity), Columns>,
     last: Option<EventId>,
     text_bytes: usize,
 }
@@ -53,8 +59,8 @@ impl Collector {
         assert!(self.last.is_none_or(follows), "rows come in journal order, but {} does not", row.event_id);
         self.last = Some(row.event_id);
         self.text_bytes += row.message.len() + row.fields.map_or(0, str::len);
-        let partition =
-            Partition { date: date_of(row.timestamp), app: row.app.to_owned(), severity: row.severity };
+        let day = clamped(row.timestamp).0.div_euclid(DAY_MS);
+        let partition = (day, self.apps.place(row.app), row.severity);
         self.partitions.entry(partition).or_default().push(row);
     }
 
@@ -68,12 +74,19 @@ impl Collector {
         self.partitions.is_empty()
     }
 
-    /// The objects, in the order of their partitions; none if there is no row.
+    /// The objects, in the order of their paths; none if there is no row.
     ///
     /// # Errors
     /// [`ArchiveError::Malformed`] if Parquet cannot hold the rows, as with a message over 2 GiB.
     pub fn finish(self) -> Result<Vec<Object>, ArchiveError> {
-        self.partitions.into_iter().map(|(partition, columns)| object::build(&partition, columns)).collect()
+        let apps = self.apps.names;
+        let build = |((day, app, severity), columns): (_, Columns)| {
+            let date = Timestamp(day * DAY_MS).utc_date();
+            object::build(&Partition { date, app: apps[app as usize].to_string(), severity }, columns)
+        };
+        let mut objects: Vec<Object> = self.partitions.into_iter().map(build).collect::<Result<_, _>>()?;
+        objects.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(objects)
     }
 }
 
@@ -91,23 +104,42 @@ impl Texts {
     }
 }
 
+/// Different texts, each with its place.
+#[derive(Debug, Default)]
+pub(crate) struct Distinct {
+    pub(crate) names: Vec<Arc<str>>,
+    places: BTreeMap<Arc<str>, u32>,
+    last: u32,
+}
+
+impl Distinct {
+    /// Where the name stands in `names` from now on.
+    fn place(&mut self, name: &str) -> u32 {
+        // Rows of one stream come together, so the last name is nearly always this one too.
+        if self.names.get(self.last as usize).is_some_and(|last| **last == *name) {
+            return self.last;
+        }
+        self.last = self.places.get(name).copied().unwrap_or_else(|| {
+            let place = u32::try_from(self.names.len()).expect("a collector has fewer than 2^32 rows");
+            let name: Arc<str> = name.into();
+            self.names.push(name.clone());
+            self.places.insert(name, place);
+            place
+        });
+        self.last
+    }
+}
+
 /// Texts of which few are different: each once, and which one each row has.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    pub(crate) distinct: Vec<String>,
+    pub(crate) distinct: Distinct,
     pub(crate) rows: Vec<u32>,
 }
 
 impl Names {
     fn push(&mut self, name: &str) {
-        // Rows of one stream come together, so the last row's name is nearly always this row's too.
-        let last = self.rows.last().copied().filter(|last| self.distinct[*last as usize] == name);
-        let known = || self.distinct.iter().position(|known| known == name);
-        let place = last.map(|last| last as usize).or_else(known).unwrap_or_else(|| {
-            self.distinct.push(name.to_owned());
-            self.distinct.len() - 1
-        });
-        self.rows.push(u32::try_from(place).expect("a collector has fewer than 2^32 rows"));
+        self.rows.push(self.distinct.place(name));
     }
 }
 

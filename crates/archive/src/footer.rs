@@ -1,5 +1,7 @@
 //! A footer: what an object says about itself at its end.
 
+use std::panic;
+
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
@@ -43,7 +45,10 @@ impl Footer {
         }
         let footer_end = tail.len().checked_sub(END_BYTES).ok_or_else(damaged)?;
         let footer_start = footer_end.checked_sub(footer_bytes).ok_or_else(damaged)?;
-        let metadata = ParquetMetaDataReader::decode_metadata(&tail[footer_start..footer_end])
+        let footer = &tail[footer_start..footer_end];
+        // As in `read`: the parquet crate asserts on some kinds of damage.
+        let metadata = panic::catch_unwind(|| ParquetMetaDataReader::decode_metadata(footer))
+            .map_err(|_| damaged())?
             .map_err(|error| ArchiveError::malformed(path, error.to_string()))?;
         Footer::check(path, &metadata)
     }

@@ -1,5 +1,6 @@
 //! One object: the rows of one partition as a Parquet file in memory.
 
+use std::io::Write;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr, WriterVersion};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{ColumnPath, Type, TypePtr};
+use watchbell_model::EventId;
 
 use crate::collector::{Columns, Names, Texts};
 use crate::partition::Partition;
@@ -131,11 +133,8 @@ fn write(partition: &Partition, columns: Columns, properties: WriterPropertiesPt
         let flags = &columns.flags[range.clone()];
 
         let mut group = writer.next_row_group()?;
-        write_texts(
-            &mut group,
-            None,
-            columns.event_ids[range.clone()].iter().map(|id| id.to_string().into_bytes().into()),
-        )?;
+        let event_ids = Slices::new(event_ids(&columns.event_ids[range.clone()]));
+        write_texts(&mut group, None, (0..range.len()).map(|place| event_ids.get(place)))?;
         write_times(&mut group, &columns.timestamps[range.clone()])?;
         write_times(&mut group, &columns.ingestion_times[range.clone()])?;
         write_texts(&mut group, None, range.clone().map(|row| name(&columns.log_groups, &log_groups, row)))?;
@@ -183,7 +182,16 @@ fn write_texts(
 }
 
 fn values_of(names: &Names) -> Vec<ByteArray> {
-    names.distinct.iter().map(|name| ByteArray::from(name.as_str())).collect()
+    names.distinct.names.iter().map(|name| ByteArray::from(&**name)).collect()
+}
+
+fn event_ids(ids: &[EventId]) -> Texts {
+    let mut texts = Texts::default();
+    for id in ids {
+        write!(texts.bytes, "{id}").expect("memory takes everything");
+        texts.ends.push(texts.bytes.len());
+    }
+    texts
 }
 
 /// Texts in one shared buffer, taken out without a copy.

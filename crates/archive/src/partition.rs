@@ -7,6 +7,9 @@ use watchbell_model::{Severity, Timestamp};
 /// Midnight at which the year 1 begins: earlier dates have no four digits, which readers take for dates.
 const FIRST_DATE: Timestamp = Timestamp(-62_135_596_800_000);
 
+/// Midnight of 9999-12-30, the last day that is whole in every zone, and so the last that the date library has.
+const LAST_DATE: Timestamp = Timestamp(253_402_128_000_000);
+
 /// Longest app name in a path, in bytes, escapes included: file systems end names at 255.
 const APP_BYTES_MAX: usize = 200;
 
@@ -16,7 +19,7 @@ const NO_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
 /// What all events of an object share.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Partition {
-    /// UTC date, `2026-11-22`, from `0001-01-01` on; other times go to the nearest date there is.
+    /// UTC date, `2026-11-22`, of the [`clamped`] time.
     pub(crate) date: String,
     /// The app as it is.
     pub(crate) app: String,
@@ -31,9 +34,9 @@ impl Partition {
     }
 }
 
-/// The date of a partition.
-pub(crate) fn date_of(timestamp: Timestamp) -> String {
-    timestamp.max(FIRST_DATE).utc_date()
+/// The nearest time that has a date of four digits.
+pub(crate) fn clamped(timestamp: Timestamp) -> Timestamp {
+    timestamp.clamp(FIRST_DATE, LAST_DATE)
 }
 
 /// The app as one part of a path.
@@ -114,6 +117,7 @@ mod tests {
 
     #[test]
     fn every_time_has_a_date_of_four_digits() {
+        let date_of = |timestamp| clamped(timestamp).utc_date();
         assert_eq!(date_of(Timestamp(1_795_381_912_125)), "2026-11-22");
         assert_eq!(date_of(Timestamp(-1)), "1969-12-31");
         assert_eq!(date_of(Timestamp(i64::MIN)), "0001-01-01");

@@ -1,5 +1,8 @@
 //! Reads an object back.
 
+use std::panic;
+
+use bytes::Bytes;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::basic::Repetition;
 use parquet::column::reader::ColumnReader;
@@ -46,9 +49,15 @@ pub struct StoredEvent {
 /// format.
 pub async fn read(store: &dyn ObjectStore, path: &str) -> Result<Vec<StoredEvent>, ArchiveError> {
     let refused = |error| ArchiveError::store(path, error);
-    let damaged = |error: ParquetError| ArchiveError::malformed(path, error.to_string());
     let object = store.get(&location(path)?).await.map_err(refused)?;
     let bytes = object.bytes().await.map_err(refused)?;
+    // The parquet crate asserts on some kinds of damage, and a damaged object must stop nothing else.
+    panic::catch_unwind(|| decode(path, bytes))
+        .unwrap_or_else(|_| Err(ArchiveError::malformed(path, "is damaged: no reader can take it")))
+}
+
+fn decode(path: &str, bytes: Bytes) -> Result<Vec<StoredEvent>, ArchiveError> {
+    let damaged = |error: ParquetError| ArchiveError::malformed(path, error.to_string());
     let reader = SerializedFileReader::new(bytes).map_err(damaged)?;
     Footer::check(path, reader.metadata())?;
     let mut events = Vec::new();
