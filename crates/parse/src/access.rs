@@ -171,9 +171,14 @@ impl Object {
 
     fn text(&mut self, key: &str, text: &str) {
         self.key(key);
-        match text {
-            "-" => self.0.extend(b"null"),
-            _ => serde_json::to_writer(&mut self.0, text).expect("a text is written to memory"),
+        if text == "-" {
+            self.0.extend(b"null");
+        } else if needs_escape(text) {
+            serde_json::to_writer(&mut self.0, text).expect("memory takes everything");
+        } else {
+            self.0.push(b'"');
+            self.0.extend(text.as_bytes());
+            self.0.push(b'"');
         }
     }
 
@@ -187,6 +192,12 @@ impl Object {
         self.0.push(b'}');
         String::from_utf8(self.0).expect("made of texts")
     }
+}
+
+/// Whether JSON writes a byte of the text in another way. The least byte is found quicker than the first that is small.
+fn needs_escape(text: &str) -> bool {
+    let control = text.bytes().min().is_some_and(|least| least < b' ');
+    control || memchr2(b'"', b'\\', text.as_bytes()).is_some()
 }
 
 #[cfg(test)]
@@ -230,6 +241,12 @@ mod tests {
             let expected = if request == r#"GET /\" x"# { None } else { Some(&kept) };
             assert_eq!(found.get("request"), expected, "{request}");
         }
+    }
+
+    #[test]
+    fn control_characters_are_escaped() {
+        let found = fields(&format!("{HEAD} \"GET /\u{1f}\t\u{7f}é HTTP/1.1\" 200 1")).unwrap();
+        assert!(found.contains("\"path\":\"/\\u001f\\t\u{7f}é\""), "{found}");
     }
 
     #[test]

@@ -22,6 +22,9 @@ const LEVEL_KEYS: [&str; 5] = ["level", "severity", "lvl", "log.level", "logleve
 /// Where `log.level` stands in [`LEVEL_KEYS`].
 const LOG_LEVEL: usize = 3;
 
+/// How long these keys are.
+const KEY_BYTES: std::ops::RangeInclusive<usize> = 2..=10;
+
 /// Deeper objects are not kept as fields: readers of the archive have such a limit too, and it is `serde_json`'s own.
 const DEPTH_MAX: usize = 127;
 
@@ -91,14 +94,16 @@ enum Key {
 
 impl Key {
     fn of(name: &str) -> Key {
-        let place = |keys: &[&str]| keys.iter().position(|key| *key == name);
-        if let Some(place) = place(&TIME_KEYS) {
-            return Key::Time(place);
+        // Most keys are neither: their length tells at once.
+        if !KEY_BYTES.contains(&name.len()) {
+            return Key::Other;
         }
-        match place(&LEVEL_KEYS) {
-            Some(place) => Key::Level(place),
-            None if name == "log" => Key::Log,
-            None => Key::Other,
+        let place = |keys: &[&str]| keys.iter().position(|key| *key == name);
+        match (place(&TIME_KEYS), place(&LEVEL_KEYS)) {
+            (Some(place), _) => Key::Time(place),
+            (_, Some(place)) => Key::Level(place),
+            _ if name == "log" => Key::Log,
+            _ => Key::Other,
         }
     }
 }
