@@ -196,8 +196,8 @@ impl Object {
 
 /// Whether JSON writes a byte of the text in another way. The least byte is found quicker than the first that is small.
 fn needs_escape(text: &str) -> bool {
-    let control = text.bytes().min().is_some_and(|least| least < b' ');
-    control || memchr2(b'"', b'\\', text.as_bytes()).is_some()
+    let least = text.bytes().fold(u8::MAX, u8::min);
+    least < b' ' || memchr2(b'"', b'\\', text.as_bytes()).is_some()
 }
 
 #[cfg(test)]
