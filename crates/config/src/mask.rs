@@ -1,28 +1,39 @@
 //! Finds the parts of a file that are, or may be, secrets, so that snippets can hide them.
 //!
-//! Works on TOML's tokens and not on values, because a file that does not parse is drawn too. Promise: what
-//! stands where a secret belongs is found, and so is what stands under a key that reads like one; when in
-//! doubt, text is hidden.
+//! Promise: in a file that parses, what stands where a secret belongs is found, and so is what stands under a key
+//! that reads like one. In a file that does not parse nobody can say what stands where; there every word that is
+//! not one of the format's own is hidden. Comments are always hidden.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
+use toml::de::DeTable;
 use toml_parser::lexer::{Token, TokenKind};
 
+use crate::duration;
 use crate::keys::{self, Kind};
 use crate::problem::holds_password;
-use crate::secret;
+use crate::{secret, web_address};
 
 /// Words that make a key's value a secret, in lower case.
 const SECRET_WORDS: [&str; 8] =
     ["secret", "token", "password", "passwd", "passphrase", "credential", "key", "auth"];
 /// Most wrong letters in a key that is still taken for one that holds a secret.
 const WRONG_LETTERS_MAX: usize = 2;
+/// Longest key, in bytes, that is compared with those that hold secrets.
+const NAME_BYTES_MAX: usize = 64;
+/// Longest number that is shown in a file that does not parse; a secret may be all digits.
+const OWN_NUMBER_BYTES_MAX: usize = 5;
 /// Whoever knows such an address can post.
 const SECRET_ADDRESS: &str = "hooks.slack.com/";
 
 /// The bytes to hide, in order, not overlapping.
 pub(crate) fn secrets(text: &str) -> Vec<Range<usize>> {
-    let mut walk = Walk { text, header: Vec::new(), dangling: false, masks: Vec::new() };
+    let (_, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        return foreign_words(text);
+    }
+    let mut walk = Walk { text, header: Vec::new(), masks: Vec::new() };
     let tokens: Vec<Token> = toml_parser::Source::new(text).lex().collect();
     let mut rest = &tokens[..];
     while !rest.is_empty() {
@@ -31,12 +42,44 @@ pub(crate) fn secrets(text: &str) -> Vec<Range<usize>> {
     walk.masks
 }
 
+/// The words that are neither keys, nor values with a meaning of their own, nor small numbers with a unit.
+fn foreign_words(text: &str) -> Vec<Range<usize>> {
+    let is_word = |c: char| c.is_alphanumeric() || !c.is_ascii() || "-_/+@:.!$%&*?".contains(c);
+    let own = own_words();
+    let is_own = |word: &str| {
+        let is_short = word.len() <= OWN_NUMBER_BYTES_MAX;
+        let is_number = word.bytes().all(|byte| byte.is_ascii_digit()) || duration::parse_ms(word).is_ok();
+        word.is_empty() || own.contains(word) || is_short && is_number
+    };
+    let mut words = Vec::new();
+    let mut at = 0;
+    for piece in text.split_inclusive(|c| !is_word(c)) {
+        let word = piece.trim_end_matches(|c| !is_word(c));
+        if !word.split(['.', ':']).all(is_own) {
+            words.push(at..at + word.len());
+        }
+        at += piece.len();
+    }
+    words
+}
+
+/// The words that the format itself gives a meaning.
+fn own_words() -> BTreeSet<&'static str> {
+    let mut words = BTreeSet::from(["true", "false", "of", "env", "file"]);
+    for row in keys::KEYS {
+        words.extend(row.path.split('.'));
+        if let Kind::OneOf(choices) = row.kind {
+            words.extend(choices);
+        }
+    }
+    words
+}
+
+/// Walks over the tokens of a file that parses.
 struct Walk<'t> {
     text: &'t str,
     /// The path of the table that a statement belongs to.
     header: Vec<String>,
-    /// Whether the last statement was a key whose value is missing in its line.
-    dangling: bool,
     masks: Vec<Range<usize>>,
 }
 
@@ -48,45 +91,28 @@ enum Level {
 }
 
 impl Walk<'_> {
-    /// Walks over one statement: a header, a key with its value, or neither; gives the tokens after it.
+    /// Walks over one line without a value, or over a key with its value; gives the tokens after it.
     fn statement<'k>(&mut self, tokens: &'k [Token]) -> &'k [Token] {
         let line = tokens
             .iter()
             .position(|token| token.kind() == TokenKind::Newline)
             .map_or(tokens.len(), |at| at + 1);
-        let first = tokens.iter().position(|token| token.kind() != TokenKind::Whitespace).unwrap_or(0);
-        if tokens[first].kind() == TokenKind::LeftSquareBracket {
-            self.header = self.names(&tokens[..line]);
-            self.comments(&tokens[..line]);
-            return &tokens[line..];
-        }
-        match tokens[..line].iter().position(|token| token.kind() == TokenKind::Equals) {
-            Some(equals) => {
+        let kinds = || tokens[..line].iter().map(Token::kind);
+        let is_header =
+            kinds().find(|kind| *kind != TokenKind::Whitespace) == Some(TokenKind::LeftSquareBracket);
+        match kinds().position(|kind| kind == TokenKind::Equals) {
+            Some(equals) if !is_header => {
                 let path = [self.header.clone(), self.names(&tokens[..equals])].concat();
-                self.dangling = !tokens[equals + 1..line].iter().any(|token| is_text(token.kind()));
                 self.value(path, &tokens[equals + 1..])
             }
-            None => {
-                self.stray(&tokens[first..line]);
+            _ => {
+                if is_header {
+                    self.header = self.names(&tokens[..line]);
+                }
+                tokens[..line].iter().for_each(|token| self.comment(token));
                 &tokens[line..]
             }
         }
-    }
-
-    /// A line that is no statement: `key: value`, or the value of the line before.
-    fn stray(&mut self, line: &[Token]) {
-        let Some((first, rest)) = line.split_first().filter(|(first, _)| is_text(first.kind())) else {
-            return;
-        };
-        if self.dangling || first.kind() != TokenKind::Atom {
-            self.hide(first.span().start()..first.span().end());
-        }
-        let name = self.names(&[*first]).concat();
-        let path = [self.header.clone(), vec![name.trim_end_matches(':').to_owned()]].concat();
-        for token in rest.iter().filter(|token| is_text(token.kind())) {
-            self.scalar(&path, token);
-        }
-        self.comments(rest);
     }
 
     /// Walks over a value and, if brackets are open, over lines that follow.
@@ -114,14 +140,8 @@ impl Walk<'_> {
                         is_key = true;
                     }
                 }
-                TokenKind::Equals if is_key => is_key = false,
-                TokenKind::Equals => {
-                    // A bracket was never closed: this is another statement, under a header nobody knows.
-                    let name = self.names(&tokens[at.saturating_sub(2)..at]);
-                    path = [vec![String::new(); 3], name].concat();
-                    levels.clear();
-                }
-                TokenKind::Comment => self.comments(&tokens[at..=at]),
+                TokenKind::Equals => is_key = false,
+                TokenKind::Comment => self.comment(token),
                 kind if is_text(kind) && is_key => path.extend(self.names(&tokens[at..=at])),
                 kind if is_text(kind) => self.scalar(&path, token),
                 _ => {}
@@ -137,26 +157,13 @@ impl Walk<'_> {
             || holds_password(raw)
             || raw.contains(SECRET_ADDRESS)
         {
-            self.hide(span);
-        } else if let (true, Some(line_end)) = (is_unclosed(token.kind(), raw), raw.find('\n')) {
-            // It swallowed the rest of the file, whatever that holds.
-            self.hide(span.start + line_end + 1..span.end);
-        }
-    }
-
-    fn comments(&mut self, tokens: &[Token]) {
-        for token in tokens.iter().filter(|token| token.kind() == TokenKind::Comment) {
-            let span = token.span().start()..token.span().end();
-            let comment = self.text[span.clone()].to_lowercase();
-            if holds_password(&comment) || comment.contains(SECRET_ADDRESS) || holds_secret_word(&comment) {
-                self.hide(span);
-            }
-        }
-    }
-
-    fn hide(&mut self, span: Range<usize>) {
-        if !span.is_empty() {
             self.masks.push(span);
+        }
+    }
+
+    fn comment(&mut self, token: &Token) {
+        if token.kind() == TokenKind::Comment {
+            self.masks.push(token.span().start()..token.span().end());
         }
     }
 
@@ -176,15 +183,6 @@ fn is_text(kind: TokenKind) -> bool {
     kind == TokenKind::Atom || kind.encoding().is_some()
 }
 
-fn is_unclosed(kind: TokenKind, raw: &str) -> bool {
-    let quotes = match kind {
-        TokenKind::MlBasicString => "\"\"\"",
-        TokenKind::MlLiteralString => "'''",
-        _ => return false,
-    };
-    raw.len() < 2 * quotes.len() || !raw.ends_with(quotes)
-}
-
 /// Whether the value `text` at `path` is, or may be, a secret.
 fn is_secret(path: &[String], text: &str) -> bool {
     let generic: Vec<&str> =
@@ -200,24 +198,25 @@ fn is_secret(path: &[String], text: &str) -> bool {
     }
     match kind_at(&generic) {
         Some(Kind::Secret) => true,
-        Some(Kind::UrlOrSecret) => text.contains('@'),
+        Some(Kind::UrlOrSecret) => text.contains('@') || web_address::parse(text).is_err(),
         // A table's key with a plain value is a mistake, and what was meant is unknown.
         Some(Kind::Table | Kind::Tables | Kind::Named) | None => reads_secret(&generic),
         Some(_) => false,
     }
 }
 
-/// Whether a path that no row describes reads as if a secret belonged there.
+/// Whether a path that no row describes reads as if a secret belonged there, slips of the finger included.
 fn reads_secret(path: &[&str]) -> bool {
+    let secret_keys = keys::KEYS.iter().filter(|row| row.kind == Kind::Secret).map(keys::Key::name);
+    let known: Vec<&str> = secret_keys
+        .chain(SECRET_WORDS)
+        .chain(["slack"])
+        .filter(|word| word.len() > 2 * WRONG_LETTERS_MAX)
+        .collect();
     path.iter().any(|name| {
         let name = name.to_lowercase();
-        let is_near = |known: &str| strsim::damerau_levenshtein(&name, known) <= WRONG_LETTERS_MAX;
-        let secret_rows = || keys::KEYS.iter().filter(|row| row.kind == Kind::Secret);
-        holds_secret_word(&name)
-            || name.len() > WRONG_LETTERS_MAX
-                && name.len() < 64
-                && (["slack", "tokens"].into_iter().any(is_near)
-                    || secret_rows().any(|row| is_near(row.name())))
+        let is_near = |known: &&str| strsim::damerau_levenshtein(&name, known) <= WRONG_LETTERS_MAX;
+        holds_secret_word(&name) || name.len() <= NAME_BYTES_MAX && known.iter().any(is_near)
     })
 }
 
@@ -244,6 +243,8 @@ mod tests {
             "[tokens.ci]\nvalue \"hunter2\"",
             "[tokens.ci]\nvalue: hunter2",
             "[tokens.ci]\nvlaue = \"hunter2\"",
+            "[tokens.ci] value = \"hunter2\"",
+            "[tokens.ci value = \"hunter2\"",
             "tokens.ci.value = '''hunter2'''",
             "tokens = { ci = { value = \"hunter2\" } }",
             "tokens = \"hunter2\"",
@@ -278,8 +279,6 @@ mod tests {
             "[topics.ops]\nwebhook = { url = \"https://x.example\", signing_key = { file = \"key.txt\" } }",
             "[alarms.a]\nstatistc = \"Sum\"",
             "[metric_filters.auth]\nmetric = { namespace = \"A\", name = \"B\", value = \"$.size\" }",
-            "# a comment\nversion = 1",
-            "[alarms.a]\nperiod: 60s",
         ] {
             assert!(secrets(text).is_empty(), "{text}");
         }

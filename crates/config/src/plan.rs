@@ -71,14 +71,11 @@ fn data_dir(root: &mut Table<'_>) -> Option<String> {
 
 /// The path that a field holds, absolute; what is wrong with it is noted.
 pub(crate) fn absolute_path(field: &Field<'_>, text: &str) -> Option<String> {
-    path::absolute(field.context.source.folder, text)
-        .map_err(|reason| {
-            field.refuse(
-                format!("{} {reason}", field.title()),
-                "write a path, absolute or relative to this file",
-            )
-        })
-        .ok()
+    let refuse = |reason| {
+        let message = format!("{} {reason}", field.title());
+        field.refuse(message, "write a path, absolute or relative to this file");
+    };
+    path::absolute(field.context.source.folder, text).map_err(refuse).ok()
 }
 
 fn http(root: &mut Table<'_>) -> Option<Http> {

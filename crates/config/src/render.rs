@@ -31,11 +31,11 @@ pub fn render(problems: &[Problem], source: &Source<'_>, colour: bool) -> String
     }
     let (lines, masked) = (Lines::of(source.text), mask::secrets(source.text));
     let mut writer = if colour { termcolor::Buffer::ansi() } else { termcolor::Buffer::no_color() };
-    let (styles, config) = (Styles::default(), Config::default());
+    let (palette, config) = (Styles::default(), Config::default());
     for problem in shown(problems) {
         let excerpt = Excerpt::of(problem, source, &lines, &masked);
         let diagnostic = excerpt.diagnostic(problem);
-        let mut styled = StylesWriter::new(&mut writer, &styles);
+        let mut styled = StylesWriter::new(&mut writer, &palette);
         term::emit_to_write_style(&mut styled, &config, &excerpt, &diagnostic)
             .expect("an excerpt has its one line, and memory takes every write");
     }
@@ -78,8 +78,8 @@ struct Excerpt<'a> {
     /// From 1, in characters.
     column: usize,
     text: String,
-    /// What is marked in `text`.
-    marked: Range<usize>,
+    /// What is marked in `text`; without, its end.
+    marked: Option<Range<usize>>,
 }
 
 impl<'a> Excerpt<'a> {
@@ -89,8 +89,7 @@ impl<'a> Excerpt<'a> {
         let at = problem.span.start.min(whole.end);
         let start = source.text.floor_char_boundary(at.saturating_sub(BEFORE_BYTES_MAX)).max(whole.start);
         let end = source.text.ceil_char_boundary(at.saturating_add(AFTER_BYTES_MAX)).min(whole.end);
-        let mut excerpt =
-            Excerpt { name: source.name, line, column, text: String::new(), marked: usize::MAX..0 };
+        let mut excerpt = Excerpt { name: source.name, line, column, text: String::new(), marked: None };
         excerpt.text.push_str(if start > whole.start { "…" } else { "" });
         let mut masks = masked[masked.partition_point(|mask| mask.end <= start)..].iter();
         let (mut at, mut mask) = (start, masks.next());
@@ -107,9 +106,7 @@ impl<'a> Excerpt<'a> {
             }
             at = next;
         }
-        if excerpt.marked.start == usize::MAX {
-            excerpt.marked = excerpt.text.len()..excerpt.text.len();
-        }
+        excerpt.marked.get_or_insert(excerpt.text.len()..excerpt.text.len());
         excerpt.text.push_str(if end < whole.end { "…" } else { "" });
         excerpt
     }
@@ -120,7 +117,7 @@ impl<'a> Excerpt<'a> {
         self.text.push_str(shown);
         if span.start < source.end && (source.start < span.end || source.start == span.start) {
             let end = if span.is_empty() { before } else { self.text.len() };
-            self.marked = self.marked.start.min(before)..self.marked.end.max(end);
+            self.marked.get_or_insert(before..end).end = end;
         }
     }
 
@@ -129,8 +126,8 @@ impl<'a> Excerpt<'a> {
             Level::Error => Diagnostic::error(),
             Level::Warning => Diagnostic::warning(),
         };
-        let label =
-            Label::primary((), self.marked.clone()).with_message(problem.label.as_deref().unwrap_or(""));
+        let marked = self.marked.clone().unwrap_or_default();
+        let label = Label::primary((), marked).with_message(problem.label.as_deref().unwrap_or(""));
         let help = problem.help.as_ref().map(|help| format!("help: {help}"));
         diagnostic.with_message(&problem.message).with_label(label).with_notes(help.into_iter().collect())
     }

@@ -30,10 +30,11 @@ pub(crate) fn read(root: &mut Table<'_>, told: &BTreeSet<String>) -> BTreeMap<St
 fn read_one(mut table: Table<'_>) -> Topic {
     let mut channels: Vec<Channel> = Vec::new();
     let mut is_empty = true;
-    for (kind, read) in CHANNELS {
+    for kind in KINDS {
         let Some(field) = table.field(kind) else { continue };
         is_empty &= field.value().as_array().is_some_and(|items| items.is_empty());
-        channels.extend(field.tables(&format!("{kind} of {}", table.title)).into_iter().filter_map(read));
+        let tables = field.tables(&format!("{kind} of {}", table.title));
+        channels.extend(tables.into_iter().filter_map(|table| channel(kind, table)));
     }
     if is_empty && !table.has_refused_keys() {
         let message = format!("{} has no subscription", table.title);
@@ -44,9 +45,20 @@ fn read_one(mut table: Table<'_>) -> Topic {
     Topic { subscriptions: numbered(channels) }
 }
 
-/// Each kind of channel and how its table is read, in the order of a topic's subscriptions.
-const CHANNELS: [(&str, fn(Table<'_>) -> Option<Channel>); 3] =
-    [("console", console), ("webhook", webhook), ("slack", slack)];
+/// The kinds of channels, in the order of a topic's subscriptions.
+const KINDS: [&str; 3] = ["console", "webhook", "slack"];
+
+/// The channel that a table under the key `kind` describes.
+fn channel(kind: &str, table: Table<'_>) -> Option<Channel> {
+    match kind {
+        "webhook" => webhook(table),
+        "slack" => slack(table),
+        _ => {
+            table.finish();
+            Some(Channel::Console)
+        }
+    }
+}
 
 /// Names each subscription after its channel's kind, from the second of a kind on with a number.
 fn numbered(channels: Vec<Channel>) -> Vec<Subscription> {
@@ -60,11 +72,6 @@ fn numbered(channels: Vec<Channel>) -> Vec<Subscription> {
         subscriptions.push(Subscription { name, channel });
     }
     subscriptions
-}
-
-fn console(table: Table<'_>) -> Option<Channel> {
-    table.finish();
-    Some(Channel::Console)
 }
 
 fn webhook(mut table: Table<'_>) -> Option<Channel> {

@@ -1,6 +1,7 @@
 //! The table of keys, the reader and the schema know the same keys.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::path::Path;
 
 use serde_json::Value;
@@ -79,16 +80,16 @@ fn defaults_are_those_of_the_table() {
         presence => panic!("{path} is {presence:?}"),
     };
     let mut written = format!("version = 1\ndata_dir = \"{}\"\n", default("data_dir"));
-    written += &format!("http.listen = \"{}\"\n[log_groups.a]\n", default("http.listen"));
+    write!(written, "http.listen = \"{}\"\n[log_groups.a]\n", default("http.listen")).unwrap();
     for key in ["parse", "lateness", "start"] {
-        written += &format!("{key} = \"{}\"\n", default(&format!("log_groups.*.{key}")));
+        write!(written, "{key} = \"{}\"\n", default(&format!("log_groups.*.{key}"))).unwrap();
     }
     written +=
         "[metric_filters.m]\nlog_group = \"a\"\npattern = \"\"\nmetric = { namespace = \"N\", name = \"M\", ";
-    written += &format!("value = \"{}\" }}\n", default("metric_filters.*.metric.value"));
+    write!(written, "value = \"{}\" }}\n", default("metric_filters.*.metric.value")).unwrap();
     written += "[alarms.x]\nmetric_filter = \"m\"\nperiod = \"60s\"\ncondition = \"> 1\"\n";
     for key in ["statistic", "datapoints", "missing_data", "severity"] {
-        written += &format!("{key} = \"{}\"\n", default(&format!("alarms.*.{key}")));
+        write!(written, "{key} = \"{}\"\n", default(&format!("alarms.*.{key}"))).unwrap();
     }
     let bare = "version = 1\n[log_groups.a]\n[metric_filters.m]\nlog_group = \"a\"\npattern = \"\"\n\
         metric = { namespace = \"N\", name = \"M\" }\n[alarms.x]\nmetric_filter = \"m\"\nperiod = \"60s\"\ncondition = \"> 1\"\n";
