@@ -2,8 +2,9 @@
 
 use watchbell_model::{Access, Action, Role, Statement, Token};
 
+use crate::names::Names;
 use crate::problem::{Problem, quote};
-use crate::reader::{Field, Names, Table, Text};
+use crate::reader::{Field, Table, Text};
 use crate::{keys, name, secret};
 
 pub(crate) fn read<'a>(root: &mut Table<'a>, role_names: &Names<'a>) -> Access {

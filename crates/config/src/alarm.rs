@@ -8,8 +8,9 @@ use watchbell_model::{
 
 use crate::metric_filter::{self, Filters};
 use crate::name;
+use crate::names::Names;
 use crate::problem::{Problem, quote};
-use crate::reader::{Context, Field, Names, Table};
+use crate::reader::{Context, Field, Table};
 use crate::web_address::{self, WebAddressError};
 
 /// Most topics of one alarm. Source: CloudWatch API Reference, `PutMetricAlarm`, `AlarmActions`.
@@ -232,7 +233,7 @@ fn notify(table: &mut Table<'_>, topics: &Names<'_>) -> Vec<String> {
         return Vec::new();
     };
     let texts = field.texts();
-    if texts.is_empty() {
+    if field.value().as_array().is_some_and(|items| items.is_empty()) {
         warn_nobody_told(table.context, table);
     }
     let mut told: Vec<String> = Vec::new();

@@ -13,6 +13,7 @@ mod log_group;
 mod mask;
 mod metric_filter;
 mod name;
+mod names;
 mod nearest;
 mod path;
 mod plan;

@@ -8,8 +8,9 @@ use watchbell_model::{GroupName, MetricFilter, MetricName, MetricTransformation}
 use watchbell_pattern::{Pattern, PatternError, Selector};
 
 use crate::name;
+use crate::names::Names;
 use crate::problem::{Problem, quote};
-use crate::reader::{Field, Names, Table, Text};
+use crate::reader::{Field, Table, Text};
 
 /// Used if a metric's `value` is absent.
 const VALUE_DEFAULT: &str = "1";

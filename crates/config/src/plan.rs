@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use toml::de::{DeTable, DeValue};
 use watchbell_model::{Http, Plan};
 
+use crate::names::Names;
 use crate::problem::{Problem, quote};
-use crate::reader::{Context, Field, Names, Table};
+use crate::reader::{Context, Field, Table};
 use crate::{access, alarm, archive, log_group, metric_filter, path, topic};
 
 /// The version of the file's format that this version of Watchbell reads.

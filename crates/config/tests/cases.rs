@@ -8,7 +8,7 @@ use watchbell_config::{Checked, Level, Source, check, render, report};
 
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(folder).expect("the cases are there").flatten().map(|entry| entry.path());
     let mut cases: Vec<PathBuf> =
         entries.filter(|path| path.extension().is_some_and(|it| it == "toml")).collect();
     cases.sort();
@@ -19,8 +19,8 @@ fn cases() -> Vec<PathBuf> {
 fn hold_against(path: &Path, found: Option<String>, differences: &mut Vec<String>) {
     if std::env::var_os("UPDATE").is_some() {
         match found {
-            Some(found) => fs::write(path, found).unwrap(),
-            None if path.exists() => fs::remove_file(path).unwrap(),
+            Some(found) => fs::write(path, found).expect("the file can be written"),
+            None if path.exists() => fs::remove_file(path).expect("the file can be removed"),
             None => {}
         }
         return;
@@ -34,11 +34,12 @@ fn hold_against(path: &Path, found: Option<String>, differences: &mut Vec<String
 }
 
 fn check_case(path: &Path) -> (Checked, String) {
-    let text = fs::read_to_string(path).unwrap();
+    let text = fs::read_to_string(path).expect("the case is text");
     let source = Source { name: "watchbell.toml", text: &text, folder: Path::new("/etc/watchbell") };
     let checked = check(&source);
     let rendered = render(&checked.problems, &source, false);
-    for shown in [&rendered, &serde_json::to_string(&report(&checked.problems, &source)).unwrap()] {
+    let json = serde_json::to_string(&report(&checked.problems, &source)).expect("a report is plain data");
+    for shown in [&rendered, &json] {
         assert!(!shown.contains("hunter2"), "{} shows a secret:\n{shown}", path.display());
     }
     (checked, rendered)

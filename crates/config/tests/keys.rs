@@ -80,16 +80,16 @@ fn defaults_are_those_of_the_table() {
         presence => panic!("{path} is {presence:?}"),
     };
     let mut written = format!("version = 1\ndata_dir = \"{}\"\n", default("data_dir"));
-    write!(written, "http.listen = \"{}\"\n[log_groups.a]\n", default("http.listen")).unwrap();
+    writeln!(written, "http.listen = \"{}\"\n[log_groups.a]", default("http.listen")).unwrap();
     for key in ["parse", "lateness", "start"] {
-        write!(written, "{key} = \"{}\"\n", default(&format!("log_groups.*.{key}"))).unwrap();
+        writeln!(written, "{key} = \"{}\"", default(&format!("log_groups.*.{key}"))).unwrap();
     }
     written +=
         "[metric_filters.m]\nlog_group = \"a\"\npattern = \"\"\nmetric = { namespace = \"N\", name = \"M\", ";
-    write!(written, "value = \"{}\" }}\n", default("metric_filters.*.metric.value")).unwrap();
+    writeln!(written, "value = \"{}\" }}", default("metric_filters.*.metric.value")).unwrap();
     written += "[alarms.x]\nmetric_filter = \"m\"\nperiod = \"60s\"\ncondition = \"> 1\"\n";
     for key in ["statistic", "datapoints", "missing_data", "severity"] {
-        write!(written, "{key} = \"{}\"\n", default(&format!("alarms.*.{key}"))).unwrap();
+        writeln!(written, "{key} = \"{}\"", default(&format!("alarms.*.{key}"))).unwrap();
     }
     let bare = "version = 1\n[log_groups.a]\n[metric_filters.m]\nlog_group = \"a\"\npattern = \"\"\n\
         metric = { namespace = \"N\", name = \"M\" }\n[alarms.x]\nmetric_filter = \"m\"\nperiod = \"60s\"\ncondition = \"> 1\"\n";

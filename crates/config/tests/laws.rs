@@ -43,7 +43,7 @@ fn shown(text: &str) -> String {
     }
     assert!(problems.is_sorted_by_key(|problem| problem.span.start));
     assert!(plan.is_some() || !problems.is_empty(), "neither a plan nor a reason");
-    let json = serde_json::to_string(&report(&problems, &source)).unwrap();
+    let json = serde_json::to_string(&report(&problems, &source)).expect("a report is plain data");
     render(&problems, &source, false) + &render(&problems, &source, true) + &json
 }
 
