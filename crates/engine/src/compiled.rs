@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use watchbell_model::{Alarm, GroupName, MetricFilter, MetricName, Offset, Plan, TransitionFilter};
-use watchbell_pattern::{Pattern, Selector};
+use watchbell_pattern::{Pattern, Selector, number};
 
 use crate::EngineError;
 use crate::alarm::is_monotone;
@@ -41,7 +41,7 @@ impl CompiledFilter {
     pub(crate) fn value(&self, message: &str) -> Option<f64> {
         let value = match &self.value {
             Value::Literal(number) => *number,
-            Value::Selected(selector) => selector.value(message)?.parse().ok()?,
+            Value::Selected(selector) => number(&selector.value(message)?)?,
         };
         (value.abs() <= SAMPLE_MAX).then_some(value)
     }

@@ -18,7 +18,7 @@ pub const LINE_BYTES_MAX: usize = 1024 * 1024;
 pub struct Fingerprint {
     /// How many bytes from the start were hashed.
     pub bytes: u32,
-    /// CRC-64-sized digest of them; the function belongs to whoever reads files and never changes.
+    /// The first eight bytes of their SHA-256, big-endian.
     pub hash: u64,
 }
 

@@ -1,0 +1,56 @@
+//! `watchbell check`: everything that is wrong with the file, at once.
+
+use std::fmt::Write as _;
+
+use watchbell_config::Checked;
+use watchbell_engine::alarms_that_fire_early;
+use watchbell_model::Plan;
+
+use super::file::File;
+use super::{Format, Global, written};
+use crate::{ExitStatus, Failure, out};
+
+pub(super) fn run(global: &Global) -> Result<(), Failure> {
+    let file = File::read(&global.config)?;
+    let Checked { plan, problems } = watchbell_config::check(&file.source());
+    match global.format {
+        Format::Json => {
+            let report = watchbell_config::report(&problems, &file.source());
+            written(out::line(&serde_json::to_string(&report).expect("a report is texts and numbers")))?;
+        }
+        Format::Text => {
+            if !problems.is_empty() {
+                written(out::line(
+                    watchbell_config::render(&problems, &file.source(), out::colour()).trim_end(),
+                ))?;
+            }
+            if let Some(plan) = &plan {
+                written(out::line(summary(&file.name, plan)?.trim_end()))?;
+            }
+        }
+    }
+    plan.map(drop).ok_or_else(|| Failure::new(ExitStatus::Configuration, ""))
+}
+
+fn summary(name: &str, plan: &Plan) -> Result<String, Failure> {
+    let early =
+        alarms_that_fire_early(plan).map_err(|error| Failure::new(ExitStatus::Configuration, error))?;
+    let count = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    let mut text = format!(
+        "{name} is good: {}, {}, {}, {}\n",
+        count(plan.log_groups.len(), "log group"),
+        count(plan.metric_filters.len(), "metric filter"),
+        count(plan.alarms.len(), "alarm"),
+        count(plan.topics.len(), "topic"),
+    );
+    let width = plan.alarms.keys().map(|name| name.chars().count()).max().unwrap_or(0);
+    for name in plan.alarms.keys() {
+        let when = if early.contains(name) {
+            "fires with the line that makes it certain"
+        } else {
+            "is decided at the end of each period"
+        };
+        writeln!(text, "  alarm {name:width$}  {when}").expect("writing to a string");
+    }
+    Ok(text)
+}

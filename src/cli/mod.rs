@@ -1,0 +1,132 @@
+//! The command line: what can be asked, and how it ends.
+
+mod check;
+mod file;
+mod journal;
+mod pattern;
+mod schema;
+mod trail;
+mod up;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{ExitStatus, Failure};
+
+/// Watches logs and rings.
+#[derive(Parser)]
+#[command(
+    name = "watchbell",
+    version,
+    about = "Watches logs and rings: one file says what to collect, what matters, when to alarm and whom to tell.",
+    after_help = "Examples:\n  watchbell demo                      see it work, with nothing but this program\n  \
+                  watchbell check                     is ./watchbell.toml good?\n  \
+                  watchbell up                        do what it says\n  \
+                  watchbell pattern 'ERROR -timeout' app.log\n\n\
+                  Exit codes: 0 ok, 1 a finding, 2 usage, 69 something unavailable, 74 I/O, 78 bad file."
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What every verb understands.
+#[derive(Args, Clone)]
+pub(crate) struct Global {
+    /// The file that says what to do
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "WATCHBELL_CONFIG",
+        default_value = "watchbell.toml"
+    )]
+    pub(crate) config: PathBuf,
+    /// How results are printed
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Collect, detect, alarm and archive until stopped
+    Up(up::Options),
+    /// Say everything that is wrong with the file
+    Check,
+    /// Print the JSON Schema of the file
+    Schema,
+    /// Print the lines that match a CloudWatch filter pattern
+    Pattern(pattern::Options),
+    /// Read and verify the audit trail
+    #[command(subcommand)]
+    Trail(trail::Verb),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let Cli { global, verb } = Cli::parse();
+    let outcome = match verb {
+        Verb::Up(options) => up::run(&global, &options),
+        Verb::Check => check::run(&global),
+        Verb::Schema => schema::run(),
+        Verb::Pattern(options) => pattern::run(&global, &options),
+        Verb::Trail(verb) => trail::run(&global, &verb),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                say(&failure.to_string());
+            }
+            ExitCode::from(failure.status as u8)
+        }
+    }
+}
+
+/// Talks to whoever started the program.
+pub(crate) fn say(text: &str) {
+    // If standard error is closed there is nobody to tell.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// The outcome of writing results: a reader that went away early is no failure of ours.
+pub(crate) fn written(outcome: io::Result<()>) -> Result<(), Failure> {
+    match outcome {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::io("standard output", &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Something was found; everything about it has been said.
+pub(crate) fn finding() -> Failure {
+    Failure::new(ExitStatus::Finding, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

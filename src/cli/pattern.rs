@@ -1,0 +1,150 @@
+//! `watchbell pattern`: the lines that match a filter pattern.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+use watchbell_pattern::{Pattern, PatternError};
+
+use super::{Format, Global, say, written};
+use crate::{ExitStatus, Failure, out};
+
+/// Prints the lines that match.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  watchbell pattern '\"Failed password\"' /var/log/auth.log\n  \
+                        watchbell pattern '[ip, id, user, time, request, status=5*, size]' access.log\n  \
+                        watchbell pattern '{ $.level = \"ERROR\" && $.latency > 100 }' app.jsonl --format json\n  \
+                        journalctl -f | watchbell pattern -- '-debug'\n\n\
+                        Exit code 0 whether or not a line matched, 2 for a pattern that is refused.")]
+pub(super) struct Options {
+    /// A CloudWatch filter pattern; put -- before one that starts with -
+    pattern: String,
+    /// Files to read, standard input if none
+    files: Vec<PathBuf>,
+}
+
+pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
+    let pattern =
+        Pattern::parse(&options.pattern).map_err(|error| refusal(global.format, &options.pattern, &error))?;
+    let mut trouble = None;
+    let outcome = out::buffered(|out| {
+        let mut printer = Printer { out, pattern: &pattern, format: global.format, number: 0 };
+        if options.files.is_empty() {
+            return printer.print(&mut BufReader::new(io::stdin().lock()));
+        }
+        for path in &options.files {
+            let read = File::open(path).and_then(|file| {
+                let mut reader = BufReader::with_capacity(256 * 1024, file);
+                // Find out now whether it can be read at all: a folder opens, but does not read.
+                reader.fill_buf()?;
+                Ok(reader)
+            });
+            match read {
+                Ok(mut reader) => printer.print(&mut reader)?,
+                Err(error) => {
+                    let failure = Failure::io(path.display(), &error);
+                    say(&failure.to_string());
+                    trouble = Some(failure);
+                }
+            }
+        }
+        Ok(())
+    });
+    written(outcome)?;
+    trouble.map_or(Ok(()), |failure| Err(Failure { message: String::new(), help: None, ..failure }))
+}
+
+struct Printer<'a> {
+    out: &'a mut dyn Write,
+    pattern: &'a Pattern,
+    format: Format,
+    /// Lines read so far, over all files.
+    number: u64,
+}
+
+impl Printer<'_> {
+    fn print(&mut self, input: &mut dyn BufRead) -> io::Result<()> {
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            if input.read_until(b'\n', &mut line)? == 0 {
+                return Ok(());
+            }
+            self.number += 1;
+            let terminated = line.strip_suffix(b"\n");
+            let text = terminated.map_or(line.as_slice(), |line| line.strip_suffix(b"\r").unwrap_or(line));
+            let message = String::from_utf8_lossy(text);
+            match self.format {
+                Format::Text if self.pattern.matches(&message) => writeln!(self.out, "{message}")?,
+                Format::Text => {}
+                Format::Json => {
+                    if let Some(extracted) = self.pattern.extract(&message) {
+                        let object = json!({
+                            "eventNumber": self.number,
+                            "eventMessage": message,
+                            "extractedValues": extracted,
+                        });
+                        writeln!(self.out, "{object}")?;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn refusal(format: Format, pattern: &str, error: &PatternError) -> Failure {
+    match format {
+        Format::Json => {
+            let PatternError { message, span, help } = error;
+            let object = json!({ "message": message, "start": span.start, "end": span.end, "help": help });
+            say(&json!({ "error": object }).to_string());
+        }
+        Format::Text => say(&picture(pattern, error)),
+    }
+    Failure::new(ExitStatus::Usage, "")
+}
+
+/// The pattern with the place marked.
+fn picture(pattern: &str, error: &PatternError) -> String {
+    let shown = |text: &str| text.replace(|c: char| c.is_control(), " ");
+    let before = pattern[..error.span.start].chars().count();
+    let marked = pattern[error.span.clone()].chars().count().max(1);
+    let help = error.help.as_ref().map(|help| format!("\n  = help: {help}")).unwrap_or_default();
+    let marks = " ".repeat(before) + &"^".repeat(marked);
+    format!("error: {}\n  | {}\n  | {marks}{help}", error.message, shown(pattern))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matching(pattern: &str, input: &[u8], format: Format) -> String {
+        let mut out = Vec::new();
+        let pattern = Pattern::parse(pattern).unwrap();
+        Printer { out: &mut out, pattern: &pattern, format, number: 0 }.print(&mut &*input).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn lines_lose_their_ends_only() {
+        let input = &b"ERROR one\r\nfine\nERROR two\r\r\nERROR \xff"[..];
+        assert_eq!(matching("ERROR", input, Format::Text), "ERROR one\nERROR two\r\nERROR \u{fffd}\n");
+    }
+
+    #[test]
+    fn json_numbers_lines_from_one() {
+        let json = matching("[level=ERROR, what]", &b"INFO a\nERROR b c\n"[..], Format::Json);
+        let expected = "{\"eventMessage\":\"ERROR b c\",\"eventNumber\":2,\"extractedValues\":{\"$level\":\"ERROR\",\"$what\":\"b c\"}}\n";
+        assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn a_refusal_marks_the_place() {
+        let error = Pattern::parse("\u{e9}\tERR*").unwrap_err();
+        let picture = picture("\u{e9}\tERR*", &error);
+        assert!(picture.contains("\n  | "), "{picture}");
+        assert!(picture.contains('^'), "{picture}");
+    }
+}

@@ -1,0 +1,105 @@
+//! `watchbell trail`: the audit trail, read and verified.
+
+use clap::Subcommand;
+use serde_json::json;
+use watchbell_model::{Entry, TrailRecord};
+
+use super::journal::Where;
+use super::{Format, Global, finding, say, written};
+use crate::run::data_folder::{decode, journal_failure};
+use crate::run::trail::TrailHead;
+use crate::{Failure, out};
+
+/// What to do with the trail.
+#[derive(Subcommand)]
+pub(super) enum Verb {
+    /// Print every record, oldest first
+    Ls {
+        #[command(flatten)]
+        at: Where,
+    },
+    /// Check that no record was changed, removed or put in; exit code 1 if one was
+    #[command(
+        after_help = "Keep the hash that it prints somewhere else: with it, nobody can rewrite the trail up to \
+                            that record unnoticed."
+    )]
+    Verify {
+        #[command(flatten)]
+        at: Where,
+    },
+}
+
+pub(super) fn run(global: &Global, verb: &Verb) -> Result<(), Failure> {
+    match verb {
+        Verb::Ls { at } => list(global, at),
+        Verb::Verify { at } => verify(global, at),
+    }
+}
+
+fn list(global: &Global, at: &Where) -> Result<(), Failure> {
+    let mut failure = Ok(());
+    let outcome = out::buffered(|out| {
+        failure = each(global, at, |record| match global.format {
+            Format::Json => writeln!(out, "{}", json!(record)).is_ok(),
+            Format::Text => writeln!(out, "{}", line(record)).is_ok(),
+        });
+        Ok(())
+    });
+    failure.and(written(outcome))
+}
+
+fn line(record: &TrailRecord) -> String {
+    let TrailRecord { number, at, actor, action, resource, outcome, detail, .. } = record;
+    let detail: String = detail.iter().map(|(name, value)| format!("  {name}={value}")).collect();
+    let line =
+        format!("{number:>6}  {at}  {:<6}  {actor:<10}  {action:<22}  {resource}{detail}", outcome.as_str());
+    // What a caller sent may be in a record; it must not steer the terminal.
+    let mut shown = String::with_capacity(line.len());
+    for c in line.chars() {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
+fn verify(global: &Global, at: &Where) -> Result<(), Failure> {
+    let mut head = TrailHead::default();
+    let mut broken = None;
+    each(global, at, |record| {
+        broken = head.follow(record).err();
+        broken.is_none()
+    })?;
+    let holds = broken.is_none();
+    let answer = json!({
+        "holds": holds,
+        "records": head.len(),
+        "last_hash": head.hash(),
+        "problem": broken.as_ref().map(ToString::to_string),
+    });
+    match (global.format, &broken) {
+        (Format::Json, _) => written(out::line(&answer.to_string()))?,
+        (Format::Text, None) => {
+            written(out::line(&format!(
+                "{} records, the chain holds\nlast hash {}",
+                head.len(),
+                head.hash()
+            )))?;
+        }
+        (Format::Text, Some(broken)) => {
+            say(&format!("the chain holds for {} records, then it breaks: {broken}", head.len()));
+        }
+    }
+    if holds { Ok(()) } else { Err(finding()) }
+}
+
+/// Hands over every record until `go_on` says no.
+fn each(global: &Global, at: &Where, mut go_on: impl FnMut(&TrailRecord) -> bool) -> Result<(), Failure> {
+    let mut reader = at.reader(global)?;
+    while let Some(entry) = reader.next().map_err(journal_failure)? {
+        if let Entry::Trail(record) = decode(&entry)?.entry {
+            if !go_on(&record) {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! The archiver: writes what has been accepted to the archive, every event exactly once.
+//!
+//! The plan (a range of entries) is journaled before the first object is written, and objects are named after what is
+//! in them, so a crash writes the same objects again.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use object_store::ObjectStore;
+use watchbell_archive::{ArchiveError, Collector, Object, Row, put};
+use watchbell_journal::{JournalError, Readers};
+use watchbell_model::{
+    ArchiveDone, ArchivePlan, Batch, Entry, EntryError, EventId, InstallationId, Offset, ParseKind, Plan,
+    Timestamp, TrailOutcome,
+};
+
+use super::clock::Clock;
+use super::fold::SharedFold;
+use super::trail::TrailDraft;
+use super::writer::Writer;
+
+/// Text that goes into one set of objects at most.
+pub const OBJECT_TEXT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// How long an accepted event waits for its object at most, in milliseconds.
+pub const OBJECT_AGE_MS_MAX: i64 = 5 * 60 * 1000;
+
+/// How often to look whether something is due, and to try again after a failure.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Where objects go; replaced by a reload.
+#[derive(Clone)]
+pub struct Store(Arc<Mutex<Arc<dyn ObjectStore>>>);
+
+impl Store {
+    /// A store in force.
+    pub fn new(store: Arc<dyn ObjectStore>) -> Store {
+        Store(Arc::new(Mutex::new(store)))
+    }
+
+    /// Puts another in force.
+    pub fn replace(&self, store: Arc<dyn ObjectStore>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = store;
+    }
+
+    fn get(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Why archiving did not work. It is tried again; the journal keeps what is not archived.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("entry {offset}: {error}")]
+    Entry { offset: Offset, error: EntryError },
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error("the journal takes nothing more")]
+    Stopping,
+}
+
+/// The thread that archives.
+pub struct Archiver {
+    /// Part of every event id.
+    pub installation: InstallationId,
+    /// What waits, and the plan in force.
+    pub fold: SharedFold,
+    /// Read back from disk.
+    pub readers: Readers,
+    /// Where plans and outcomes go.
+    pub writer: Writer,
+    /// Where objects go.
+    pub store: Store,
+    /// Tells the age of what waits.
+    pub clock: Arc<dyn Clock>,
+    /// A message asks for everything to be archived; the end of the channel ends the thread.
+    pub drain: Receiver<()>,
+}
+
+impl Archiver {
+    /// Archives until the channel ends. A drain ends when all is archived or an attempt has failed.
+    pub fn run(self, runtime: &tokio::runtime::Handle) {
+        let mut failed = false;
+        loop {
+            let draining = match self.drain.recv_timeout(LOOK_EVERY) {
+                Ok(()) => true,
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            while let Some(plan) = self.due(draining) {
+                let outcome = self.carry_out(plan, runtime);
+                if let Err(trouble) = &outcome {
+                    if !failed {
+                        tracing::error!(%trouble, "not archived; will try again, the journal keeps it");
+                        let draft =
+                            TrailDraft::done("archive.write", format!("entries {}..{}", plan.from, plan.to));
+                        self.writer.trail(draft.outcome(TrailOutcome::Failed).detail("reason", trouble));
+                    }
+                }
+                failed = outcome.is_err();
+                if failed {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// What is to be archived now: an interrupted plan first, then what is old or large enough.
+    fn due(&self, draining: bool) -> Option<ArchivePlan> {
+        let fold = self.fold.look();
+        let backlog = &fold.backlog;
+        if backlog.planned().is_some() {
+            return backlog.planned();
+        }
+        let old = backlog.since().is_some_and(|since| self.clock.now().ms_since(since) >= OBJECT_AGE_MS_MAX);
+        let due = draining || old || backlog.bytes() >= OBJECT_TEXT_BYTES_MAX;
+        due.then(|| backlog.next_plan(OBJECT_TEXT_BYTES_MAX)).flatten()
+    }
+
+    fn carry_out(&self, plan: ArchivePlan, runtime: &tokio::runtime::Handle) -> Result<(), Trouble> {
+        let planned = self.fold.look().backlog.planned() == Some(plan);
+        if !planned {
+            self.append(Entry::ArchivePlan(plan), runtime)?;
+        }
+        let objects = self.objects(plan)?;
+        let store = self.store.get();
+        let objects = runtime.block_on(put(store.as_ref(), objects))?;
+        let (count, events) = (objects.len(), objects.iter().map(|object| object.events).sum::<u64>());
+        self.append(Entry::ArchiveDone(ArchiveDone { plan, objects }), runtime)?;
+        let draft = TrailDraft::done("archive.write", format!("entries {}..{}", plan.from, plan.to));
+        self.writer.trail(draft.detail("objects", count).detail("events", events));
+        tracing::info!(from = %plan.from, to = %plan.to, objects = count, events, "archived");
+        Ok(())
+    }
+
+    /// Appends and waits until it is on disk and folded.
+    fn append(&self, entry: Entry, runtime: &tokio::runtime::Handle) -> Result<(), Trouble> {
+        let told = self.writer.append_told(entry);
+        let receipt = runtime.block_on(told).ok().and_then(Result::ok).ok_or(Trouble::Stopping)?;
+        self.fold.wait_for(receipt.offset);
+        Ok(())
+    }
+
+    fn objects(&self, range: ArchivePlan) -> Result<Vec<Object>, Trouble> {
+        let front = self.fold.look().backlog.plan_at_front();
+        let mut in_force = front.map(|at| self.plan_at(at)).transpose()?.flatten();
+        let mut collector = Collector::default();
+        let mut reader = self.readers.reader(range.from.0)?;
+        while reader.next_offset() < range.to.0 {
+            let Some(entry) = reader.next()? else { break };
+            let (offset, time) = (Offset(entry.offset), Timestamp(entry.time_ms));
+            match decode(&entry)? {
+                Entry::Plan(plan) => in_force = Some(plan),
+                Entry::Batch(batch) => {
+                    self.collect(&mut collector, &batch, in_force.as_deref(), offset, time)
+                }
+                _ => {}
+            }
+        }
+        Ok(collector.finish()?)
+    }
+
+    fn plan_at(&self, offset: Offset) -> Result<Option<Box<Plan>>, Trouble> {
+        let entry = self.readers.reader(offset.0)?.next()?;
+        let entry = entry.as_ref().map(decode).transpose()?;
+        Ok(entry.and_then(|entry| if let Entry::Plan(plan) = entry { Some(plan) } else { None }))
+    }
+
+    fn collect(
+        &self,
+        collector: &mut Collector,
+        batch: &Batch,
+        plan: Option<&Plan>,
+        offset: Offset,
+        ingestion_time: Timestamp,
+    ) {
+        let group = plan.and_then(|plan| plan.log_groups.get(&batch.group));
+        let app = group.map_or(batch.group.first_part(), |group| &group.app);
+        let parse = group.map_or(ParseKind::Plain, |group| group.parse);
+        for event in batch.events() {
+            let parsed = watchbell_parse::parse(parse, event.message);
+            collector.push(&Row {
+                event_id: EventId { installation: self.installation, offset, line: event.line },
+                timestamp: event.timestamp.unwrap_or(ingestion_time),
+                ingestion_time,
+                log_group: batch.group.as_str(),
+                stream: &batch.stream,
+                app,
+                severity: parsed.severity,
+                message: event.message,
+                fields: parsed.fields.as_deref(),
+                flags: event.flags,
+            });
+        }
+    }
+}
+
+fn decode(entry: &watchbell_journal::Entry) -> Result<Entry, Trouble> {
+    let malformed = |error| Trouble::Entry { offset: Offset(entry.offset), error };
+    Entry::decode(entry.kind, &entry.payload).map_err(malformed)
+}

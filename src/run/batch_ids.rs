@@ -1,0 +1,126 @@
+//! Batch ids that clients gave: a repeated one is acknowledged, not stored again.
+
+use std::collections::{HashMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+use watchbell_model::{Batch, GroupName, Offset, Source, Timestamp};
+
+/// How long an id is remembered, in milliseconds.
+pub const BATCH_ID_KEPT_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// How many ids are remembered for one principal.
+pub const BATCH_IDS_MAX: usize = 1_000_000;
+
+/// What the id of a batch is unique within.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct Key {
+    group: GroupName,
+    batch_id: String,
+}
+
+/// The batch that was stored under an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    /// Its entry.
+    pub offset: Offset,
+    /// How many events it has.
+    pub events: usize,
+}
+
+#[derive(Default)]
+struct Principal {
+    stored: HashMap<Key, Stored>,
+    by_age: VecDeque<(Timestamp, Key)>,
+}
+
+/// The ids that are remembered, by principal.
+#[derive(Default)]
+pub struct BatchIds {
+    principals: HashMap<String, Principal>,
+}
+
+/// The same as data: principal, then ids with time and batch, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchIdsSnapshot(Vec<(String, Vec<(Timestamp, Key, Stored)>)>);
+
+impl BatchIds {
+    /// The batch that was stored under this one's id, if it has one that is remembered.
+    pub fn stored(&self, batch: &Batch) -> Option<Stored> {
+        let (principal, key) = named(batch)?;
+        self.principals.get(principal)?.stored.get(&key).copied()
+    }
+
+    /// Remembers the id of a batch that is being stored, and forgets what is too old or too many.
+    pub fn remember(&mut self, batch: &Batch, offset: Offset, now: Timestamp) {
+        let Some((name, key)) = named(batch) else { return };
+        let principal = self.principals.entry(name.to_owned()).or_default();
+        principal.stored.insert(key.clone(), Stored { offset, events: batch.len() });
+        principal.by_age.push_back((now, key));
+        while let Some((at, _)) = principal.by_age.front() {
+            if now.ms_since(*at) <= BATCH_ID_KEPT_MS && principal.by_age.len() <= BATCH_IDS_MAX {
+                break;
+            }
+            if let Some((_, oldest)) = principal.by_age.pop_front() {
+                principal.stored.remove(&oldest);
+            }
+        }
+    }
+
+    /// As data.
+    pub fn snapshot(&self) -> BatchIdsSnapshot {
+        let aged = |principal: &Principal| {
+            let with_batch = |(at, key): &(Timestamp, Key)| (*at, key.clone(), principal.stored[key]);
+            principal.by_age.iter().map(with_batch).collect()
+        };
+        let mut all: Vec<_> = self.principals.iter().map(|(name, ids)| (name.clone(), aged(ids))).collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        BatchIdsSnapshot(all)
+    }
+
+    /// Back from data.
+    pub fn restore(snapshot: BatchIdsSnapshot) -> BatchIds {
+        let mut ids = BatchIds::default();
+        for (name, aged) in snapshot.0 {
+            let principal = ids.principals.entry(name).or_default();
+            for (at, key, stored) in aged {
+                principal.stored.insert(key.clone(), stored);
+                principal.by_age.push_back((at, key));
+            }
+        }
+        ids
+    }
+}
+
+fn named(batch: &Batch) -> Option<(&str, Key)> {
+    let Source::Http { principal, batch_id: Some(batch_id) } = &batch.source else { return None };
+    Some((principal, Key { group: batch.group.clone(), batch_id: batch_id.clone() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use watchbell_model::{BatchBuilder, EventFlags};
+
+    use super::*;
+
+    fn batch(principal: &str, id: &str) -> Batch {
+        let mut builder = BatchBuilder::default();
+        builder.push("line", None, EventFlags::default());
+        let source = Source::Http { principal: principal.into(), batch_id: Some(id.into()) };
+        builder.build(GroupName::new("a/b").unwrap(), "s".into(), source, false)
+    }
+
+    #[test]
+    fn an_id_is_remembered_for_its_principal_for_a_day() {
+        let mut ids = BatchIds::default();
+        ids.remember(&batch("a", "1"), Offset(7), Timestamp(0));
+        assert_eq!(ids.stored(&batch("a", "1")), Some(Stored { offset: Offset(7), events: 1 }));
+        assert_eq!(ids.stored(&batch("b", "1")), None);
+        ids.remember(&batch("a", "2"), Offset(8), Timestamp(BATCH_ID_KEPT_MS));
+        assert!(ids.stored(&batch("a", "1")).is_some());
+        ids.remember(&batch("a", "3"), Offset(9), Timestamp(BATCH_ID_KEPT_MS + 1));
+        assert_eq!(ids.stored(&batch("a", "1")), None);
+        assert!(ids.stored(&batch("a", "2")).is_some());
+        let restored = BatchIds::restore(ids.snapshot());
+        assert_eq!(restored.snapshot(), ids.snapshot());
+    }
+}

@@ -1,0 +1,149 @@
+//! Bytes of a file into events: where lines end, what is cut, what is repaired.
+
+use watchbell_model::{BatchBuilder, EventFlags, LINE_BYTES_MAX, Timestamp};
+
+/// What was taken out of a buffer.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    /// The events.
+    pub(crate) events: BatchBuilder,
+    /// Bytes they stand for, line ends included.
+    pub(crate) bytes: usize,
+    /// Bytes dropped from lines that were too long.
+    pub(crate) cut_bytes: u64,
+    /// The last event had no line end.
+    pub(crate) unterminated: bool,
+}
+
+/// The event of a line that is too long to be held: its beginning, and how many bytes it has without its line end.
+pub(crate) fn take_beginning(
+    beginning: &[u8],
+    line_bytes: u64,
+    continued: bool,
+    timestamp: TimestampOf<'_>,
+) -> Taken {
+    let mut taken = Taken::default();
+    let flags = if continued { EventFlags::CONTINUED } else { EventFlags::default() };
+    taken.push(beginning, flags, timestamp);
+    taken.cut_bytes += line_bytes - beginning.len() as u64;
+    taken
+}
+
+/// Finds a line's own time.
+pub(crate) type TimestampOf<'a> = &'a dyn Fn(&str) -> Option<Timestamp>;
+
+/// Takes whole lines from `buffer`; with `rest_too` also what follows the last line end.
+///
+/// `continued`: the line before this buffer was accepted without its end, so a lone line end at the start belongs to
+/// it, and other bytes up to the next line end are its continuation.
+pub(crate) fn take(buffer: &[u8], mut continued: bool, rest_too: bool, timestamp: TimestampOf<'_>) -> Taken {
+    let mut taken = Taken::default();
+    while taken.bytes < buffer.len() {
+        let rest = &buffer[taken.bytes..];
+        let (line, terminated) = match memchr::memchr(b'\n', rest) {
+            Some(end) => (&rest[..end], true),
+            None if rest_too => (rest, false),
+            None => break,
+        };
+        taken.bytes += line.len() + usize::from(terminated);
+        taken.unterminated = !terminated;
+        let line = if terminated { line.strip_suffix(b"\r").unwrap_or(line) } else { line };
+        let belongs_to_the_line_before = continued && line.is_empty();
+        if !belongs_to_the_line_before {
+            let flags = if continued { EventFlags::CONTINUED } else { EventFlags::default() };
+            taken.push(line, flags, timestamp);
+        }
+        continued = false;
+    }
+    taken
+}
+
+impl Taken {
+    fn push(&mut self, line: &[u8], mut flags: EventFlags, timestamp: TimestampOf<'_>) {
+        let mut line = line;
+        if line.len() > LINE_BYTES_MAX {
+            let kept = character_boundary(line, LINE_BYTES_MAX);
+            self.cut_bytes += (line.len() - kept) as u64;
+            line = &line[..kept];
+            flags = flags.with(EventFlags::CUT);
+        }
+        let message = String::from_utf8_lossy(line);
+        if matches!(message, std::borrow::Cow::Owned(_)) {
+            flags = flags.with(EventFlags::REPAIRED);
+        }
+        self.events.push(&message, timestamp(&message), flags);
+    }
+}
+
+/// The largest place up to `at` that is not inside a character, if the bytes are UTF-8.
+fn character_boundary(bytes: &[u8], at: usize) -> usize {
+    let is_continuation = |at: usize| bytes[at] & 0b1100_0000 == 0b1000_0000;
+    (at.saturating_sub(3)..=at).rev().find(|at| !is_continuation(*at)).unwrap_or(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use watchbell_model::{Batch, GroupName, Source};
+
+    use super::*;
+
+    fn events(taken: Taken) -> Vec<(String, EventFlags)> {
+        let source = Source::Http { principal: "test".into(), batch_id: None };
+        let batch: Batch = taken.events.build(GroupName::new("g").unwrap(), "s".into(), source, false);
+        batch.events().map(|event| (event.message.to_owned(), event.flags)).collect()
+    }
+
+    fn texts(taken: Taken) -> Vec<String> {
+        events(taken).into_iter().map(|(text, _)| text).collect()
+    }
+
+    fn plain(buffer: &[u8], continued: bool, rest_too: bool) -> Taken {
+        take(buffer, continued, rest_too, &|_| None)
+    }
+
+    #[test]
+    fn a_line_ends_at_lf_and_loses_one_cr() {
+        let taken = plain(b"a\r\nb\r\r\n\nc", false, false);
+        assert_eq!(taken.bytes, 8);
+        assert_eq!(texts(taken), ["a", "b\r", ""]);
+    }
+
+    #[test]
+    fn the_rest_is_taken_when_asked_for_and_its_end_is_no_event() {
+        let taken = plain(b"a\nrest\r", false, true);
+        assert!(taken.unterminated);
+        assert_eq!(texts(taken), ["a", "rest\r"]);
+        assert_eq!(texts(plain(b"\r\nnext\n", true, false)), ["next"]);
+        assert_eq!(texts(plain(b"\n\n", true, false)), [""]);
+        let events = events(plain(b"more\nnext\n", true, false));
+        assert_eq!(events, [("more".into(), EventFlags::CONTINUED), ("next".into(), EventFlags::default())]);
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_repaired_and_flagged() {
+        assert_eq!(
+            events(plain(b"a\xffb\0\n", false, false)),
+            [("a\u{fffd}b\0".into(), EventFlags::REPAIRED)]
+        );
+    }
+
+    #[test]
+    fn a_line_over_the_limit_is_cut_and_counted() {
+        let line = "\u{e9}".repeat(LINE_BYTES_MAX / 2 + 1) + "\n";
+        let taken = plain(line.as_bytes(), false, false);
+        assert_eq!((taken.bytes, taken.cut_bytes), (line.len(), 2));
+        assert_eq!(events(taken)[0].1, EventFlags::CUT);
+        let beginning = &line.as_bytes()[..=LINE_BYTES_MAX];
+        let taken = take_beginning(beginning, 20_000_000, false, &|_| None);
+        assert_eq!(taken.cut_bytes, 20_000_000 - LINE_BYTES_MAX as u64);
+        assert_eq!(events(taken)[0].0.len(), LINE_BYTES_MAX);
+    }
+
+    #[test]
+    fn cutting_keeps_characters_whole() {
+        let text = "\u{e9}\u{20ac}".as_bytes();
+        assert_eq!(character_boundary(text, 1), 0);
+        assert_eq!(character_boundary(text, 2), 2);
+        assert_eq!(character_boundary(text, 4), 2);
+    }
+}

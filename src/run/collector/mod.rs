@@ -1,0 +1,384 @@
+//! The collector: follows the files of the plan's log groups and hands their lines to the writer.
+//!
+//! A file's position moves only with a batch that says so, and the batch is in the journal before the next one of the
+//! same round is read: after a crash reading goes on where the journal ends, no line lost and none twice.
+
+mod follower;
+mod lines;
+mod watch;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use watchbell_model::{Entry, GroupName, LogGroup, LossReason, StartAt, Timestamp};
+
+use self::follower::Follower;
+use self::watch::Watch;
+use super::checkpoint::{Checkpoints, FileId};
+use super::clock::Clock;
+use super::writer::{Appended, Writer};
+
+/// How often files are looked for and looked at when no notification comes.
+pub const POLL_EVERY: Duration = Duration::from_secs(1);
+
+/// How soon a rest without line end is looked at again.
+const REST_AGAIN: Duration = Duration::from_millis(200);
+
+/// Batches of one file that are handed to the writer before the collector waits for the disk.
+const ROUND_BATCHES_MAX: usize = 16;
+
+/// Notifications that may wait; when there are more, every file is looked at.
+const WAKES_MAX: usize = 4096;
+
+/// What wakes the collector.
+pub(crate) enum Wake {
+    /// Something happened to these paths.
+    Changed(Vec<PathBuf>),
+    /// Follow these groups from now on.
+    Groups(BTreeMap<GroupName, LogGroup>),
+    /// Read everything to its end, tell, and stop.
+    Drain(oneshot::Sender<()>),
+}
+
+/// A handle on the collector.
+#[derive(Clone)]
+pub struct CollectorHandle(SyncSender<Wake>);
+
+impl CollectorHandle {
+    /// Follows these groups from now on.
+    pub fn follow(&self, groups: BTreeMap<GroupName, LogGroup>) {
+        // If the collector has ended the process is stopping.
+        let _ = self.0.send(Wake::Groups(groups));
+    }
+
+    /// Reads everything to its end and stops; resolves when that is on disk.
+    pub fn drain(&self) -> oneshot::Receiver<()> {
+        let (done, drained) = oneshot::channel();
+        let _ = self.0.send(Wake::Drain(done));
+        drained
+    }
+}
+
+/// The thread's own side.
+pub struct Collector {
+    groups: BTreeMap<GroupName, LogGroup>,
+    /// Groups that have been looked for once: a file that appears later is new, not backfill.
+    known_groups: BTreeSet<GroupName>,
+    followers: BTreeMap<(GroupName, FileId), Follower>,
+    checkpoints: Checkpoints,
+    /// Paths that could not be opened, with the reason that was said.
+    refused: BTreeMap<(GroupName, PathBuf), String>,
+    empty_globs: BTreeSet<String>,
+    writer: Writer,
+    clock: Arc<dyn Clock>,
+    wakes: Receiver<Wake>,
+    watch: Watch,
+}
+
+/// The writer takes nothing more.
+struct Stopped;
+
+impl Collector {
+    /// A collector that follows `groups`. `known_groups` are those that some earlier plan had.
+    pub fn new(
+        groups: BTreeMap<GroupName, LogGroup>,
+        known_groups: BTreeSet<GroupName>,
+        checkpoints: Checkpoints,
+        writer: Writer,
+        clock: Arc<dyn Clock>,
+    ) -> (Collector, CollectorHandle) {
+        let (wake, wakes) = sync_channel(WAKES_MAX);
+        let watch = Watch::new(wake.clone());
+        let collector = Collector {
+            groups,
+            known_groups,
+            followers: BTreeMap::new(),
+            checkpoints,
+            refused: BTreeMap::new(),
+            empty_globs: BTreeSet::new(),
+            writer,
+            clock,
+            wakes,
+            watch,
+        };
+        (collector, CollectorHandle(wake))
+    }
+
+    /// Follows until it is told to drain, or the writer has ended.
+    pub fn run(mut self) {
+        if let Ok(drained) = self.follow() {
+            // Whoever asked may have run out of patience.
+            let _ = drained.send(());
+        }
+    }
+
+    fn follow(&mut self) -> Result<oneshot::Sender<()>, Stopped> {
+        self.discover()?;
+        self.read_all(false)?;
+        loop {
+            let rest = self.followers.values().any(|follower| follower.rest_bytes > 0);
+            let mut changed = BTreeSet::new();
+            let mut next = self.wakes.recv_timeout(if rest { REST_AGAIN } else { POLL_EVERY });
+            let poll = next.is_err();
+            while let Ok(wake) = next {
+                match wake {
+                    Wake::Changed(paths) => changed.extend(paths),
+                    Wake::Groups(groups) => self.adopt(groups)?,
+                    Wake::Drain(done) => {
+                        self.discover()?;
+                        self.read_all(true)?;
+                        return Ok(done);
+                    }
+                }
+                next = self.wakes.try_recv().map_err(|_| RecvTimeoutError::Timeout);
+            }
+            if poll || self.watch.missed_some() {
+                self.discover()?;
+                self.read_all(false)?;
+            } else {
+                self.read_changed(&changed)?;
+            }
+        }
+    }
+
+    fn adopt(&mut self, groups: BTreeMap<GroupName, LogGroup>) -> Result<(), Stopped> {
+        self.groups = groups;
+        self.empty_globs.clear();
+        self.followers.retain(|(name, _), follower| match self.groups.get(name) {
+            Some(group) => {
+                follower.reconfigure(group);
+                true
+            }
+            None => false,
+        });
+        self.discover()?;
+        self.read_all(false)
+    }
+
+    /// Finds files that are not followed yet, and notices those that have moved.
+    fn discover(&mut self) -> Result<(), Stopped> {
+        let now = self.clock.now();
+        self.watch.forget_missing();
+        let mut found: BTreeSet<(GroupName, FileId)> = BTreeSet::new();
+        let groups: Vec<_> = self.groups.iter().map(|(name, group)| (name.clone(), group.clone())).collect();
+        for (name, group) in &groups {
+            let first_time = self.known_groups.insert(name.clone());
+            for path in self.paths(group) {
+                let Ok(metadata) = std::fs::metadata(&path) else { continue };
+                let id = FileId { device: metadata.dev(), inode: metadata.ino() };
+                if !metadata.is_file() || !found.insert((name.clone(), id)) {
+                    continue;
+                }
+                if let Some(follower) = self.followers.get_mut(&(name.clone(), id)) {
+                    follower.path = path.to_string_lossy().into_owned();
+                } else {
+                    self.open(&path, name, group, first_time, now)?;
+                }
+            }
+        }
+        self.find_moved_while_stopped(&groups, &found, now)?;
+        for (key, follower) in &mut self.followers {
+            follower.moved_away = if found.contains(key) { None } else { follower.moved_away.or(Some(now)) };
+        }
+        self.followers.retain(|_, follower| !follower.is_finished(now));
+        Ok(())
+    }
+
+    /// Paths that match the group's globs, and their folders watched.
+    fn paths(&mut self, group: &LogGroup) -> Vec<PathBuf> {
+        let mut all = Vec::new();
+        for pattern in &group.files {
+            self.watch.folder_of(Path::new(pattern));
+            // The plan holds only globs that parse; folders that cannot be read have nothing to follow.
+            let paths: Vec<PathBuf> = glob::glob(pattern).into_iter().flatten().flatten().collect();
+            if paths.is_empty() && self.empty_globs.insert(pattern.clone()) {
+                tracing::warn!(files = pattern, "no file matches yet; will keep looking");
+            }
+            for path in &paths {
+                self.watch.folder_of(path);
+                // Behind a symbolic link the changes happen in another folder.
+                if let Ok(real) = path.canonicalize() {
+                    self.watch.folder_of(&real);
+                }
+            }
+            all.extend(paths);
+        }
+        all.sort();
+        all
+    }
+
+    fn open(
+        &mut self,
+        path: &Path,
+        name: &GroupName,
+        group: &LogGroup,
+        first_time: bool,
+        now: Timestamp,
+    ) -> Result<(), Stopped> {
+        let opened = Follower::open(path, name, group, now).and_then(|mut follower| {
+            let known = self.checkpoints.get(follower.id, name);
+            let resumed = known.map_or(Ok(false), |checkpoint| follower.resume(checkpoint))?;
+            let mut skipped = None;
+            if first_time && !resumed {
+                match group.start {
+                    StartAt::Beginning => follower.mark_backfill()?,
+                    StartAt::End => skipped = Some(follower.skip_to_end()?),
+                }
+            }
+            Ok((follower, resumed, skipped))
+        });
+        let refusal = (name.clone(), path.to_owned());
+        match opened {
+            Ok((follower, resumed, skipped)) => {
+                tracing::info!(log_group = %name, path = %path.display(), resumed, "following");
+                self.refused.remove(&refusal);
+                self.followers.insert((name.clone(), follower.id), follower);
+                skipped.map_or(Ok(()), |batch| wait(self.writer.batch_waiting(batch)))
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                if self.refused.insert(refusal, reason.clone()).as_ref() != Some(&reason) {
+                    tracing::warn!(log_group = %name, path = %path.display(), reason, "cannot be followed");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Files that were being read when the process ended and have another name now: their rest is still ours.
+    fn find_moved_while_stopped(
+        &mut self,
+        groups: &[(GroupName, LogGroup)],
+        found: &BTreeSet<(GroupName, FileId)>,
+        now: Timestamp,
+    ) -> Result<(), Stopped> {
+        let mut lost: BTreeMap<PathBuf, Vec<(FileId, GroupName)>> = BTreeMap::new();
+        for (id, checkpoint) in self.checkpoints.iter() {
+            let key = (checkpoint.group.clone(), id);
+            let folder = Path::new(&checkpoint.path).parent();
+            if let Some(folder) =
+                folder.filter(|_| !found.contains(&key) && !self.followers.contains_key(&key))
+            {
+                lost.entry(folder.to_owned()).or_default().push((id, checkpoint.group.clone()));
+            }
+        }
+        // Once is enough: what moves while we run is still open.
+        let checkpoints = std::mem::take(&mut self.checkpoints);
+        for (folder, wanted) in lost {
+            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+                let Ok(metadata) = entry.metadata() else { continue };
+                let id = FileId { device: metadata.dev(), inode: metadata.ino() };
+                for (_, name) in wanted.iter().filter(|(wanted, _)| *wanted == id) {
+                    let group = groups.iter().find(|(known, _)| known == name).map(|(_, group)| group);
+                    let (Some(group), Some(checkpoint)) = (group, checkpoints.get(id, name)) else {
+                        continue;
+                    };
+                    let Ok(mut follower) = Follower::open(&entry.path(), name, group, now) else { continue };
+                    if follower.resume(checkpoint).unwrap_or(false) {
+                        tracing::info!(log_group = %name, path = follower.path, "following a file that was moved");
+                        self.followers.insert((name.clone(), id), follower);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn read_changed(&mut self, changed: &BTreeSet<PathBuf>) -> Result<(), Stopped> {
+        if changed.is_empty() {
+            return self.read_all(false);
+        }
+        let leads_here = |path: &PathBuf, follower: &Follower| {
+            path == Path::new(&follower.path) && follower.moved_away.is_none() && is_still(path, follower.id)
+        };
+        let all_known = changed.iter().all(|path| self.followers.values().any(|it| leads_here(path, it)));
+        if all_known {
+            let concerned = |it: &Follower| changed.iter().any(|path| leads_here(path, it));
+            let keys = self.followers.iter().filter(|(_, it)| concerned(it)).map(|(key, _)| key.clone());
+            return self.read(keys.collect(), false);
+        }
+        self.discover()?;
+        self.read_all(false)
+    }
+
+    fn read_all(&mut self, to_the_end: bool) -> Result<(), Stopped> {
+        self.read(self.followers.keys().cloned().collect(), to_the_end)
+    }
+
+    /// Reads these files, round by round, until none has more.
+    fn read(&mut self, mut keys: Vec<(GroupName, FileId)>, to_the_end: bool) -> Result<(), Stopped> {
+        while !keys.is_empty() {
+            let mut told = Vec::new();
+            let mut again = Vec::new();
+            for key in keys {
+                if self.read_one(&key, to_the_end, &mut told) {
+                    again.push(key);
+                }
+            }
+            told.into_iter().try_for_each(wait)?;
+            keys = again;
+        }
+        Ok(())
+    }
+
+    /// Hands over some batches of one file; true if there is more.
+    fn read_one(
+        &mut self,
+        key: &(GroupName, FileId),
+        to_the_end: bool,
+        told: &mut Vec<oneshot::Receiver<Appended>>,
+    ) -> bool {
+        let Some(follower) = self.followers.get_mut(key) else { return false };
+        for _ in 0..ROUND_BATCHES_MAX {
+            let look = match follower.look(self.clock.now(), to_the_end) {
+                Ok(look) => look,
+                Err(error) => {
+                    tracing::warn!(log_group = %key.0, path = follower.path, %error, "cannot be read now");
+                    return false;
+                }
+            };
+            told.extend(look.batch.map(|batch| self.writer.batch_waiting(batch)));
+            for loss in look.losses {
+                say(&loss.group, &loss.stream, loss.reason, loss.bytes);
+                self.writer.append(Entry::Loss(loss));
+            }
+            if !look.more {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+fn is_still(path: &Path, id: FileId) -> bool {
+    std::fs::metadata(path).is_ok_and(|now| (now.dev(), now.ino()) == (id.device, id.inode))
+}
+
+fn say(group: &GroupName, path: &str, reason: LossReason, bytes: u64) {
+    match reason {
+        LossReason::Truncated => {
+            tracing::warn!(log_group = %group, path, "truncated; lines between the last look and \
+            the truncation cannot be known")
+        }
+        LossReason::LineTooLong => {
+            tracing::warn!(log_group = %group, path, bytes, "line too long, its end was dropped")
+        }
+        LossReason::NotText => tracing::warn!(log_group = %group, path, "not followed: holds no text"),
+    }
+}
+
+fn wait(told: oneshot::Receiver<Appended>) -> Result<(), Stopped> {
+    match told.blocking_recv() {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the journal does not take what was read");
+            Err(Stopped)
+        }
+        Err(_) => Err(Stopped),
+    }
+}

@@ -1,0 +1,214 @@
+//! The fold: everything that is derived from the journal while `watchbell up` runs.
+
+use std::collections::BTreeSet;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc::UnboundedSender;
+use watchbell_engine::{Engine, EngineError};
+use watchbell_model::{Decisions, Entry, GroupName, InstallationId, Offset, Record, Timestamp};
+
+use super::backlog::Backlog;
+use super::checkpoint::{Checkpoint, Checkpoints, FileId};
+use super::clock::Clock;
+use super::outbox::{Outbox, OutboxSnapshot, Outgoing};
+use super::snapshot::SnapshotWriter;
+use super::writer::{Told, Writer};
+
+/// How long the fold sleeps at most when nothing happens.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
+
+/// Everything derived, except what the writer needs for itself.
+pub struct Fold {
+    /// Alarms and metrics.
+    pub engine: Engine,
+    /// How far files have been read.
+    pub checkpoints: Checkpoints,
+    /// What has to be sent.
+    pub outbox: Outbox,
+    /// What has to be archived.
+    pub backlog: Backlog,
+    /// Log groups that some plan has had: a file of a new one counts as there before.
+    pub groups: BTreeSet<GroupName>,
+    /// The next record.
+    pub next: Offset,
+}
+
+/// The same as data.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FoldSnapshot {
+    engine: watchbell_engine::Snapshot,
+    checkpoints: Vec<(FileId, Checkpoint)>,
+    outbox: OutboxSnapshot,
+    backlog: Backlog,
+    groups: BTreeSet<GroupName>,
+    /// The next record.
+    pub next: Offset,
+}
+
+/// What a record causes.
+#[derive(Default)]
+pub struct Effects {
+    /// To be journaled.
+    pub decisions: Option<Decisions>,
+    /// To be sent once the record is on disk.
+    pub outgoing: Vec<Outgoing>,
+}
+
+impl Fold {
+    /// A fold that has seen nothing.
+    pub fn new(installation: InstallationId) -> Fold {
+        Fold {
+            engine: Engine::new(installation),
+            checkpoints: Checkpoints::default(),
+            outbox: Outbox::default(),
+            backlog: Backlog::default(),
+            groups: BTreeSet::new(),
+            next: Offset(0),
+        }
+    }
+
+    /// Folds the next record.
+    ///
+    /// # Errors
+    /// [`EngineError`] if a journaled plan cannot run in this version.
+    pub fn apply(&mut self, record: &Record) -> Result<Effects, EngineError> {
+        let items = self.engine.step(record)?;
+        self.next = record.offset.next();
+        self.backlog.apply(record, self.engine.plan().map_or(Offset(0), |(plan, _)| plan));
+        let mut outgoing = Vec::new();
+        match &record.entry {
+            Entry::Batch(batch) => self.checkpoints.apply(&batch.group, &batch.source, record),
+            Entry::Plan(plan) => self.groups.extend(plan.log_groups.keys().cloned()),
+            Entry::Decisions(decisions) => {
+                let plan = self.engine.plan().map(|(_, plan)| plan);
+                outgoing = self.outbox.decided(decisions, record.offset, plan);
+            }
+            Entry::Delivery(delivery) => self.outbox.attempted(delivery),
+            _ => {}
+        }
+        let decisions = (!items.is_empty()).then_some(Decisions { cause: record.offset, items });
+        Ok(Effects { decisions, outgoing })
+    }
+
+    /// As data.
+    pub fn snapshot(&self) -> FoldSnapshot {
+        FoldSnapshot {
+            engine: self.engine.snapshot(),
+            checkpoints: self.checkpoints.snapshot(),
+            outbox: self.outbox.snapshot(),
+            backlog: self.backlog.clone(),
+            groups: self.groups.clone(),
+            next: self.next,
+        }
+    }
+
+    /// Back from data.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the plan in it cannot run in this version.
+    pub fn restore(installation: InstallationId, snapshot: FoldSnapshot) -> Result<Fold, EngineError> {
+        let FoldSnapshot { engine, checkpoints, outbox, backlog, groups, next } = snapshot;
+        Ok(Fold {
+            engine: Engine::restore(installation, engine)?,
+            checkpoints: Checkpoints::restore(checkpoints),
+            outbox: Outbox::restore(outbox),
+            backlog,
+            groups,
+            next,
+        })
+    }
+}
+
+/// The fold, to be looked at by others between two records.
+#[derive(Clone)]
+pub struct SharedFold(Arc<(Mutex<Fold>, Condvar)>);
+
+impl SharedFold {
+    /// Shares a fold.
+    pub fn new(fold: Fold) -> SharedFold {
+        SharedFold(Arc::new((Mutex::new(fold), Condvar::new())))
+    }
+
+    /// The fold as it is now. Hold it briefly: detection waits.
+    pub fn look(&self) -> MutexGuard<'_, Fold> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the record at `offset` has been folded.
+    pub fn wait_for(&self, offset: Offset) {
+        // The guard that comes back is not needed: what was folded stays folded.
+        drop(self.0.1.wait_while(self.look(), |fold| fold.next <= offset));
+    }
+
+    /// Waits until `holds` does; false if it did not within `patience`.
+    pub fn wait_until(&self, patience: Duration, holds: impl Fn(&Fold) -> bool) -> bool {
+        let waited = self.0.1.wait_timeout_while(self.look(), patience, |fold| !holds(fold));
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    fn apply(&self, record: &Record) -> Result<Effects, EngineError> {
+        let effects = self.look().apply(record);
+        self.0.1.notify_all();
+        effects
+    }
+}
+
+/// The thread that folds what the writer tells.
+pub struct FoldThread {
+    /// The state.
+    pub fold: SharedFold,
+    /// What the writer tells.
+    pub told: Receiver<Told>,
+    /// Where decisions and ticks go.
+    pub writer: Writer,
+    /// Where messages go.
+    pub outgoing: UnboundedSender<Outgoing>,
+    /// Says when a tick is due.
+    pub clock: Arc<dyn Clock>,
+    /// Keeps snapshots.
+    pub snapshots: SnapshotWriter,
+}
+
+impl FoldThread {
+    /// Folds until the writer has ended.
+    ///
+    /// # Errors
+    /// [`EngineError`] if a plan cannot run: it was checked before it was journaled, so this is a defect.
+    pub fn run(self) -> Result<(), EngineError> {
+        let mut asked_for = None;
+        loop {
+            let wake = self.fold.look().engine.next_wake();
+            let due = wake.is_some_and(|at| self.clock.now() > at);
+            if due && wake != asked_for {
+                asked_for = wake;
+                self.writer.append(Entry::Tick);
+            }
+            match self.told.recv_timeout(self.sleep(wake.filter(|_| !due))) {
+                Ok(Told::Record(record)) => self.fold(&record)?,
+                Ok(Told::Snapshot(admission)) => self.snapshots.write(admission, self.fold.look().snapshot()),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+        }
+    }
+
+    /// An instant has passed only when the clock is beyond it.
+    fn sleep(&self, wake: Option<Timestamp>) -> Duration {
+        wake.map_or(SLEEP_MAX, |at| self.clock.sleep_until(at.plus_ms(1))).min(SLEEP_MAX)
+    }
+
+    fn fold(&self, record: &Record) -> Result<(), EngineError> {
+        let effects = self.fold.apply(record)?;
+        if let Some(decisions) = effects.decisions {
+            self.writer.append(Entry::Decisions(decisions));
+        }
+        for outgoing in effects.outgoing {
+            // The dispatcher outlives this thread; if it is gone the process is stopping and the outbox remembers.
+            let _ = self.outgoing.send(outgoing);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! What HTTP sees of the running process.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+use watchbell_model::{Batch, EventId, GroupName, InstallationId, Timestamp, TrailOutcome};
+use watchbell_server::{Accepted, AccessInForce, BoxFuture, Denied, GroupInForce, Host, IngestError};
+
+use super::fold::SharedFold;
+use super::metrics;
+use super::trail::TrailDraft;
+use super::writer::{AppendError, Writer};
+
+/// The part of a plan that HTTP needs; replaced by a reload.
+pub struct InForce {
+    /// Who may call.
+    pub access: Arc<AccessInForce>,
+    /// Where events may go.
+    pub groups: BTreeMap<String, GroupInForce>,
+}
+
+/// The running process, for HTTP.
+pub struct Process {
+    /// Part of every event id.
+    pub installation: InstallationId,
+    /// Takes batches.
+    pub writer: Writer,
+    /// Knows what metrics tell.
+    pub fold: SharedFold,
+    /// Turns true when the process stops.
+    pub stopping: watch::Receiver<bool>,
+    /// The plan's part.
+    pub in_force: Mutex<InForce>,
+}
+
+impl Process {
+    /// Puts another plan's part in force.
+    pub fn replace(&self, in_force: InForce) {
+        *self.lock() = in_force;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, InForce> {
+        self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Host for Process {
+    fn access(&self) -> Arc<AccessInForce> {
+        Arc::clone(&self.lock().access)
+    }
+
+    fn group(&self, name: &str) -> Option<GroupInForce> {
+        self.lock().groups.get(name).cloned()
+    }
+
+    fn group_names(&self) -> Vec<String> {
+        self.lock().groups.keys().cloned().collect()
+    }
+
+    fn timestamp(&self, group: &GroupInForce, line: &str) -> Option<Timestamp> {
+        watchbell_parse::timestamp(group.parse, line)
+    }
+
+    fn ingest(&self, batch: Batch) -> BoxFuture<'static, Result<Accepted, IngestError>> {
+        let told = self.writer.try_batch(batch);
+        let installation = self.installation;
+        Box::pin(async move {
+            let receipt =
+                told.map_err(refusal)?.await.map_err(|_| IngestError::Stopping)?.map_err(refusal)?;
+            let first = EventId { installation, offset: receipt.offset, line: 0 };
+            Ok(Accepted {
+                first_event_id: Some(first).filter(|_| receipt.events > 0),
+                offset: receipt.offset,
+                events: receipt.events,
+                duplicate: receipt.duplicate,
+            })
+        })
+    }
+
+    fn denied(&self, denied: Denied) {
+        let actor = denied.token.map_or_else(|| "unknown caller".to_owned(), |name| format!("token {name}"));
+        let resource = denied.resource;
+        tracing::warn!(actor, resource, reason = denied.reason.as_str(), "call denied");
+        let draft = TrailDraft::done("http.call", resource).by(actor).outcome(TrailOutcome::Denied);
+        let action = denied.action.map_or("any", |action| action.as_str());
+        self.writer.trail(draft.detail("action", action).detail("reason", denied.reason.as_str()));
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        // The server starts only after everything else has.
+        if *self.stopping.borrow() { Err("watchbell is stopping".to_owned()) } else { Ok(()) }
+    }
+
+    fn metrics(&self) -> String {
+        metrics::text(&self.fold.look())
+    }
+}
+
+fn refusal(error: AppendError) -> IngestError {
+    match error {
+        AppendError::Overloaded => IngestError::Overloaded,
+        AppendError::Stopping => IngestError::Stopping,
+        AppendError::TooLarge { .. } => IngestError::Refused(error.to_string()),
+        AppendError::Disk(reason) => IngestError::Failed(reason),
+    }
+}
+
+/// The groups of a plan, as HTTP needs them.
+pub fn groups_in_force(
+    groups: &BTreeMap<GroupName, watchbell_model::LogGroup>,
+) -> BTreeMap<String, GroupInForce> {
+    let one = |(name, group): (&GroupName, &watchbell_model::LogGroup)| {
+        (
+            name.to_string(),
+            GroupInForce { name: name.clone(), parse: group.parse, timestamp: group.timestamp },
+        )
+    };
+    groups.iter().map(one).collect()
+}

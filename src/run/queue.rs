@@ -1,0 +1,135 @@
+//! The writer's queue: bounded in bytes for what comes from outside, open for what the process itself has to say.
+//!
+//! Decisions, deliveries and trail records never wait here. They are caused by what was let in, so they are bounded
+//! with it; if they waited, the writer and the fold could wait for each other.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Bytes of log text that may wait for the writer; whoever brings more waits or is told to come back.
+pub(crate) const WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// A queue with one consumer.
+pub(crate) struct Queue<T> {
+    inner: Mutex<Inner<T>>,
+    changed: Condvar,
+}
+
+struct Inner<T> {
+    items: VecDeque<(T, usize)>,
+    bytes: usize,
+    closed: bool,
+}
+
+/// The queue is closed; here is the item back.
+pub(crate) struct Closed<T>(pub(crate) T);
+
+/// Why an item was not let in.
+pub(crate) enum Refused<T> {
+    Full(T),
+    Closed(T),
+}
+
+impl<T> Queue<T> {
+    pub(crate) fn new() -> Queue<T> {
+        let inner = Inner { items: VecDeque::new(), bytes: 0, closed: false };
+        Queue { inner: Mutex::new(inner), changed: Condvar::new() }
+    }
+
+    /// Puts `item` in, however full it is.
+    pub(crate) fn push(&self, item: T) -> Result<(), Closed<T>> {
+        self.put(self.lock(), item, 0)
+    }
+
+    /// Puts `item` in, or gives it back if its bytes find no room. Something always fits into an empty queue.
+    pub(crate) fn try_push(&self, item: T, bytes: usize) -> Result<(), Refused<T>> {
+        let inner = self.lock();
+        if inner.is_full(bytes) {
+            return Err(Refused::Full(item));
+        }
+        self.put(inner, item, bytes).map_err(|Closed(item)| Refused::Closed(item))
+    }
+
+    /// Puts `item` in as soon as there is room.
+    pub(crate) fn push_waiting(&self, item: T, bytes: usize) -> Result<(), Closed<T>> {
+        let waiting = self.changed.wait_while(self.lock(), |inner| inner.is_full(bytes) && !inner.closed);
+        self.put(waiting.unwrap_or_else(PoisonError::into_inner), item, bytes)
+    }
+
+    /// Everything that waits, up to `bytes_max`, oldest first; waits for the first. Empty only once closed and done.
+    pub(crate) fn take(&self, bytes_max: usize) -> Vec<T> {
+        let waiting = self.changed.wait_while(self.lock(), |inner| inner.items.is_empty() && !inner.closed);
+        let mut inner = waiting.unwrap_or_else(PoisonError::into_inner);
+        let (mut taken, mut taken_bytes) = (Vec::new(), 0);
+        while let Some((item, bytes)) = inner.items.pop_front() {
+            taken.push(item);
+            taken_bytes += bytes;
+            if taken_bytes >= bytes_max {
+                break;
+            }
+        }
+        inner.bytes -= taken_bytes;
+        self.changed.notify_all();
+        taken
+    }
+
+    /// Lets nothing more in; what is in it can still be taken.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    fn put(&self, mut inner: MutexGuard<'_, Inner<T>>, item: T, bytes: usize) -> Result<(), Closed<T>> {
+        if inner.closed {
+            return Err(Closed(item));
+        }
+        inner.items.push_back((item, bytes));
+        inner.bytes += bytes;
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<T>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Inner<T> {
+    fn is_full(&self, bytes: usize) -> bool {
+        self.bytes > 0 && self.bytes + bytes > WAITING_BYTES_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queue_takes_up_to_its_bound_and_internal_items_always() {
+        let queue = Queue::new();
+        assert!(
+            queue.try_push(1, WAITING_BYTES_MAX * 2).is_ok(),
+            "something always fits into an empty queue"
+        );
+        assert!(matches!(queue.try_push(2, 1), Err(Refused::Full(2))));
+        assert!(queue.push(3).is_ok());
+        assert_eq!(queue.take(1), [1]);
+        assert!(queue.try_push(4, 1).is_ok());
+        queue.close();
+        assert!(queue.push(5).is_err());
+        assert_eq!(queue.take(usize::MAX), [3, 4]);
+        assert!(queue.take(usize::MAX).is_empty());
+    }
+
+    #[test]
+    fn whoever_waits_for_room_gets_in_when_there_is_some() {
+        let queue = Queue::new();
+        assert!(queue.try_push(1, WAITING_BYTES_MAX).is_ok());
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| queue.push_waiting(2, 1).is_ok());
+            assert_eq!(queue.take(1), [1]);
+            assert!(waiting.join().unwrap());
+        });
+        assert_eq!(queue.take(1), [2]);
+    }
+}

@@ -1,0 +1,160 @@
+//! The values of secrets, read once when a plan comes into force.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use watchbell_model::{Channel, Plan, SecretRef, Timestamp, Url};
+use watchbell_notify::{Client, Console, Notifier, SendError, Slack, Webhook, WriteText};
+use watchbell_server::AccessInForce;
+
+use super::clock::Clock;
+use super::dispatcher::Address;
+
+/// Why a secret has no value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("secret \"{secret}\", needed by {user}: {reason}")]
+pub struct SecretError {
+    /// Its name.
+    pub secret: SecretRef,
+    /// What needs it.
+    pub user: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Everything that needs a secret, made ready.
+pub struct Unlocked {
+    /// Who may call.
+    pub access: AccessInForce,
+    /// Who can be told.
+    pub notifiers: BTreeMap<Address, Arc<dyn Notifier>>,
+    /// Which secrets were read, and for what.
+    pub read: Vec<(SecretRef, String)>,
+}
+
+/// Makes a new writer to the console.
+pub type NewConsole = dyn Fn() -> WriteText + Send + Sync;
+
+/// Reads every secret that the plan mentions and makes ready what needs them.
+///
+/// # Errors
+/// One [`SecretError`] for each secret that has no value, or one that cannot be used.
+pub fn unlock(
+    plan: &Plan,
+    client: &Client,
+    clock: &Arc<dyn Clock>,
+    colour: bool,
+    console: &NewConsole,
+) -> Result<Unlocked, Vec<SecretError>> {
+    let mut reader = Reader { read: Vec::new(), errors: Vec::new() };
+    let mut values = BTreeMap::new();
+    for (name, token) in &plan.access.tokens {
+        if let Some(value) = reader.value(&token.value, format!("token \"{name}\"")) {
+            values.insert(name.clone(), value.into_bytes());
+        }
+    }
+    let mut notifiers: BTreeMap<Address, Arc<dyn Notifier>> = BTreeMap::new();
+    for (name, topic) in &plan.topics {
+        for subscription in &topic.subscriptions {
+            let user = format!("topic \"{name}\", {}", subscription.name);
+            if let Some(notifier) =
+                reader.notifier(&subscription.channel, &user, client, clock, colour, console)
+            {
+                notifiers.insert((name.clone(), subscription.name.clone()), notifier);
+            }
+        }
+    }
+    let Reader { read, errors } = reader;
+    if errors.is_empty() {
+        Ok(Unlocked { access: AccessInForce::new(plan.access.clone(), values), notifiers, read })
+    } else {
+        Err(errors)
+    }
+}
+
+struct Reader {
+    read: Vec<(SecretRef, String)>,
+    errors: Vec<SecretError>,
+}
+
+impl Reader {
+    /// The value; a missing or empty one is an error that is remembered.
+    fn value(&mut self, secret: &SecretRef, user: String) -> Option<String> {
+        let value = match secret {
+            SecretRef::Env(name) => match std::env::var(name) {
+                Ok(value) => Ok(value),
+                Err(std::env::VarError::NotPresent) => Err("the environment variable is not set".to_owned()),
+                Err(std::env::VarError::NotUnicode(_)) => {
+                    Err("the environment variable is not UTF-8".to_owned())
+                }
+            },
+            SecretRef::File(path) => std::fs::read_to_string(path).map_err(|error| error.to_string()),
+        };
+        let trimmed = value.map(|value| {
+            let value = value.strip_suffix('\n').unwrap_or(&value);
+            value.strip_suffix('\r').unwrap_or(value).to_owned()
+        });
+        match trimmed
+            .and_then(|value| if value.is_empty() { Err("it is empty".to_owned()) } else { Ok(value) })
+        {
+            Ok(value) => {
+                self.read.push((secret.clone(), user));
+                Some(value)
+            }
+            Err(reason) => {
+                self.errors.push(SecretError { secret: secret.clone(), user, reason });
+                None
+            }
+        }
+    }
+
+    fn notifier(
+        &mut self,
+        channel: &Channel,
+        user: &str,
+        client: &Client,
+        clock: &Arc<dyn Clock>,
+        colour: bool,
+        console: &NewConsole,
+    ) -> Option<Arc<dyn Notifier>> {
+        match channel {
+            Channel::Console => Some(Arc::new(Console::new(colour, console()))),
+            Channel::Webhook { url, signing_key } => {
+                let address = match url {
+                    Url::Literal(address) => Some(address.clone()),
+                    Url::Secret(secret) => self.value(secret, format!("{user} url")),
+                };
+                let key =
+                    signing_key.as_ref().map(|secret| self.value(secret, format!("{user} signing_key")));
+                let key = key.map_or(Some(None), |value| value.map(Some));
+                let (address, key) = (address?, key?);
+                let clock = Arc::clone(clock);
+                let now = Arc::new(move || -> Timestamp { clock.now() });
+                let webhook = Webhook::new(client.clone(), &address, key.as_deref(), now);
+                let blamed =
+                    signing_key.as_ref().or(if let Url::Secret(secret) = url { Some(secret) } else { None });
+                self.usable(webhook, blamed, user)
+            }
+            Channel::Slack { webhook_url } => {
+                let address = self.value(webhook_url, format!("{user} webhook_url"))?;
+                self.usable(Slack::new(client.clone(), &address), Some(webhook_url), user)
+            }
+        }
+    }
+
+    fn usable<N: Notifier + 'static>(
+        &mut self,
+        made: Result<N, SendError>,
+        secret: Option<&SecretRef>,
+        user: &str,
+    ) -> Option<Arc<dyn Notifier>> {
+        match made {
+            Ok(notifier) => Some(Arc::new(notifier)),
+            Err(error) => {
+                let secret = secret.cloned().unwrap_or_else(|| SecretRef::Env("(none)".to_owned()));
+                self.errors.push(SecretError { secret, user: user.to_owned(), reason: error.to_string() });
+                None
+            }
+        }
+    }
+}

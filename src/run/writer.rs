@@ -1,0 +1,354 @@
+//! The writer: the one thread that appends to the journal.
+//!
+//! Whatever waits is written and synced together, then acknowledged; the sync is the batching window. What depends on
+//! the order of the journal is decided here: ingestion times, repeated batch ids, the numbers of the audit trail.
+//! The same immutable records go to the fold while the disk syncs; their effects wait for [`Durable`].
+
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{oneshot, watch};
+use watchbell_journal::{Journal, JournalError, NewEntry, PAYLOAD_BYTES_MAX};
+use watchbell_model::{Batch, Entry, Offset, Record, Timestamp};
+
+use super::batch_ids::{BatchIds, BatchIdsSnapshot};
+use super::clock::Clock;
+use super::queue::{Closed, Queue, Refused};
+use super::trail::{TrailDraft, TrailHead};
+
+/// Bytes of log text that are written with one sync at most.
+const COMMIT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of payload after which a snapshot is due.
+pub const SNAPSHOT_EVERY_BYTES: usize = 64 * 1024 * 1024;
+
+/// Everything below this offset is on disk.
+pub type Durable = watch::Receiver<Offset>;
+
+/// What happened to something that was handed to the writer.
+pub type Appended = Result<Receipt, AppendError>;
+
+/// It is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The entry that holds it.
+    pub offset: Offset,
+    /// Log events in that entry.
+    pub events: usize,
+    /// It had been there before, under the same batch id.
+    pub duplicate: bool,
+}
+
+/// It may or may not be on disk.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// Too much waits already.
+    #[error("too much is waiting for the disk")]
+    Overloaded,
+    /// The writer has ended.
+    #[error("watchbell is stopping")]
+    Stopping,
+    /// Larger than an entry may be.
+    #[error("the entry has {bytes} bytes, {PAYLOAD_BYTES_MAX} is the limit")]
+    TooLarge {
+        /// How large it is.
+        bytes: usize,
+    },
+    /// The disk failed.
+    #[error("{0}")]
+    Disk(String),
+}
+
+/// Calls back once; not called for entries that nobody waits for.
+type Done = Option<oneshot::Sender<Appended>>;
+
+enum Item {
+    Entry(Entry),
+    Trail(TrailDraft),
+    /// Take a snapshot after everything before it.
+    Snapshot,
+    /// Tell when everything before it is on disk.
+    Barrier,
+}
+
+struct Request {
+    item: Item,
+    done: Done,
+}
+
+/// What the fold is told, in the order of the journal.
+pub enum Told {
+    /// The next record. It may not be on disk yet.
+    Record(Arc<Record>),
+    /// Take a snapshot here; this is the writer's part.
+    Snapshot(AdmissionSnapshot),
+}
+
+/// What the writer remembers.
+#[derive(Default)]
+pub struct Admission {
+    last_time: Timestamp,
+    batch_ids: BatchIds,
+    trail: TrailHead,
+}
+
+/// The same as data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdmissionSnapshot {
+    last_time: Timestamp,
+    batch_ids: BatchIdsSnapshot,
+    trail: TrailHead,
+}
+
+impl Admission {
+    /// Takes note of a journaled record, while the journal is read after a start.
+    ///
+    /// # Errors
+    /// Says where the audit trail does not hold.
+    pub fn apply(&mut self, record: &Record) -> Result<(), super::trail::TrailBreak> {
+        self.last_time = self.last_time.max(record.time);
+        match &record.entry {
+            Entry::Batch(batch) => self.batch_ids.remember(batch, record.offset, record.time),
+            Entry::Trail(trail) => self.trail.follow(trail)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// As data.
+    pub fn snapshot(&self) -> AdmissionSnapshot {
+        let (last_time, trail) = (self.last_time, self.trail.clone());
+        AdmissionSnapshot { last_time, batch_ids: self.batch_ids.snapshot(), trail }
+    }
+
+    /// Back from data.
+    pub fn restore(snapshot: AdmissionSnapshot) -> Admission {
+        let AdmissionSnapshot { last_time, batch_ids, trail } = snapshot;
+        Admission { last_time, batch_ids: BatchIds::restore(batch_ids), trail }
+    }
+}
+
+/// A handle on the writer.
+#[derive(Clone)]
+pub struct Writer(Arc<Queue<Request>>);
+
+impl Writer {
+    /// Appends something that the process itself has to say. Never waits, tells nobody.
+    pub fn append(&self, entry: Entry) {
+        self.push(Item::Entry(entry), None);
+    }
+
+    /// Appends to the audit trail. Never waits, tells nobody.
+    pub fn trail(&self, draft: TrailDraft) {
+        self.push(Item::Trail(draft), None);
+    }
+
+    /// Appends and tells when it is on disk.
+    pub fn append_told(&self, entry: Entry) -> oneshot::Receiver<Appended> {
+        let (done, told) = oneshot::channel();
+        self.push(Item::Entry(entry), Some(done));
+        told
+    }
+
+    /// Takes a snapshot after everything that was handed over before.
+    pub fn snapshot(&self) {
+        self.push(Item::Snapshot, None);
+    }
+
+    /// Tells when everything that was handed over before is on disk; the receipt names the next offset.
+    pub fn barrier(&self) -> oneshot::Receiver<Appended> {
+        let (done, told) = oneshot::channel();
+        self.push(Item::Barrier, Some(done));
+        told
+    }
+
+    /// Appends a batch from outside if there is room for it.
+    ///
+    /// # Errors
+    /// [`AppendError::Overloaded`] if there is none, [`AppendError::Stopping`] at the end.
+    pub fn try_batch(&self, batch: Batch) -> Result<oneshot::Receiver<Appended>, AppendError> {
+        let bytes = batch.text().len().max(1);
+        let (done, told) = oneshot::channel();
+        match self.0.try_push(Request { item: Item::Entry(Entry::Batch(batch)), done: Some(done) }, bytes) {
+            Ok(()) => Ok(told),
+            Err(Refused::Full(_)) => Err(AppendError::Overloaded),
+            Err(Refused::Closed(_)) => Err(AppendError::Stopping),
+        }
+    }
+
+    /// Appends a batch from outside, waiting for room.
+    pub fn batch_waiting(&self, batch: Batch) -> oneshot::Receiver<Appended> {
+        let bytes = batch.text().len().max(1);
+        let (done, told) = oneshot::channel();
+        let request = Request { item: Item::Entry(Entry::Batch(batch)), done: Some(done) };
+        if let Err(Closed(request)) = self.0.push_waiting(request, bytes) {
+            answer(request.done, Err(AppendError::Stopping));
+        }
+        told
+    }
+
+    /// Lets nothing more in. The thread ends when everything has been written.
+    pub fn close(&self) {
+        self.0.close();
+    }
+
+    fn push(&self, item: Item, done: Done) {
+        if let Err(Closed(request)) = self.0.push(Request { item, done }) {
+            answer(request.done, Err(AppendError::Stopping));
+        }
+    }
+}
+
+fn answer(done: Done, appended: Appended) {
+    if let Some(done) = done {
+        // Whoever waited may have gone away; what was appended stays appended.
+        let _ = done.send(appended);
+    }
+}
+
+/// The thread's own side.
+pub struct WriterThread {
+    queue: Arc<Queue<Request>>,
+    journal: Journal,
+    admission: Admission,
+    clock: Arc<dyn Clock>,
+    fold: SyncSender<Told>,
+    durable: watch::Sender<Offset>,
+    bytes_since_snapshot: usize,
+}
+
+/// What is written with one sync.
+#[derive(Default)]
+struct Commit {
+    records: Vec<(Arc<Record>, Vec<u8>)>,
+    answers: Vec<(Done, Receipt)>,
+    snapshot: bool,
+}
+
+impl WriterThread {
+    /// A writer to `journal`, which tells `fold` of every record.
+    pub fn new(
+        journal: Journal,
+        admission: Admission,
+        clock: Arc<dyn Clock>,
+        fold: SyncSender<Told>,
+    ) -> (WriterThread, Writer, Durable) {
+        let queue = Arc::new(Queue::new());
+        let (durable, watched) = watch::channel(Offset(journal.next_offset()));
+        let writer = Writer(Arc::clone(&queue));
+        (
+            WriterThread { queue, journal, admission, clock, fold, durable, bytes_since_snapshot: 0 },
+            writer,
+            watched,
+        )
+    }
+
+    /// Writes until the queue is closed and empty.
+    ///
+    /// # Errors
+    /// [`JournalError`] if the disk failed: the process must stop. Everyone who waits has been told.
+    pub fn run(mut self) -> Result<(), JournalError> {
+        loop {
+            let requests = self.queue.take(COMMIT_BYTES_MAX);
+            if requests.is_empty() {
+                return Ok(());
+            }
+            let commit = self.prepare(requests);
+            let snapshot = commit.snapshot;
+            if let Err(error) = self.commit(commit) {
+                self.queue.close();
+                let text = error.to_string();
+                for request in self.queue.take(usize::MAX) {
+                    answer(request.done, Err(AppendError::Disk(text.clone())));
+                }
+                return Err(error);
+            }
+            if snapshot || self.bytes_since_snapshot >= SNAPSHOT_EVERY_BYTES {
+                self.bytes_since_snapshot = 0;
+                self.tell(Told::Snapshot(self.admission.snapshot()));
+            }
+        }
+    }
+
+    fn prepare(&mut self, requests: Vec<Request>) -> Commit {
+        // A clock that runs backwards does not take the journal with it.
+        let now = self.clock.now().max(self.admission.last_time);
+        self.admission.last_time = now;
+        let mut commit = Commit::default();
+        for Request { item, done } in requests {
+            let entry = match item {
+                Item::Snapshot => {
+                    commit.snapshot = true;
+                    continue;
+                }
+                Item::Barrier => {
+                    let offset = Offset(self.journal.next_offset() + commit.records.len() as u64);
+                    commit.answers.push((done, Receipt { offset, events: 0, duplicate: false }));
+                    continue;
+                }
+                Item::Trail(draft) => Entry::Trail(self.admission.trail.extend(now, draft)),
+                Item::Entry(entry) => entry,
+            };
+            self.admit(&mut commit, entry, now, done);
+        }
+        commit
+    }
+
+    fn admit(&mut self, commit: &mut Commit, entry: Entry, now: Timestamp, done: Done) {
+        let offset = Offset(self.journal.next_offset() + commit.records.len() as u64);
+        let mut receipt = Receipt { offset, events: 0, duplicate: false };
+        if let Entry::Batch(batch) = &entry {
+            if let Some(stored) = self.admission.batch_ids.stored(batch) {
+                let (offset, events) = (stored.offset, stored.events);
+                commit.answers.push((done, Receipt { offset, events, duplicate: true }));
+                return;
+            }
+            receipt.events = batch.len();
+        }
+        let payload = entry.encode();
+        if payload.len() > PAYLOAD_BYTES_MAX {
+            answer(done, Err(AppendError::TooLarge { bytes: payload.len() }));
+            return;
+        }
+        if let Entry::Batch(batch) = &entry {
+            self.admission.batch_ids.remember(batch, offset, now);
+        }
+        commit.records.push((Arc::new(Record { offset, time: now, entry }), payload));
+        commit.answers.push((done, receipt));
+    }
+
+    fn commit(&mut self, commit: Commit) -> Result<(), JournalError> {
+        for (record, _) in &commit.records {
+            self.tell(Told::Record(Arc::clone(record)));
+        }
+        self.bytes_since_snapshot += commit.records.iter().map(|(_, payload)| payload.len()).sum::<usize>();
+        let frames: Vec<NewEntry<'_>> = commit
+            .records
+            .iter()
+            .map(|(record, payload)| NewEntry {
+                kind: record.entry.kind(),
+                flags: 0,
+                time_ms: record.time.0,
+                payload,
+            })
+            .collect();
+        let written = self.journal.append_batch(&frames);
+        if let Err(error) = &written {
+            let text = error.to_string();
+            commit
+                .answers
+                .into_iter()
+                .for_each(|(done, _)| answer(done, Err(AppendError::Disk(text.clone()))));
+            return written.map(drop);
+        }
+        self.durable.send_replace(Offset(self.journal.next_offset()));
+        commit.answers.into_iter().for_each(|(done, receipt)| answer(done, Ok(receipt)));
+        Ok(())
+    }
+
+    fn tell(&self, told: Told) {
+        // The fold ends after the writer, or because it met something it cannot go on with; then the process stops.
+        let _ = self.fold.send(told);
+    }
+}
