@@ -44,12 +44,10 @@ impl File {
         let Checked { plan, problems } = check(&self.source());
         let colour = crate::out::colour_on_stderr();
         let said = watchbell_config::render(&problems, &self.source(), colour);
-        match plan {
-            Some(plan) => Ok((plan, Some(said).filter(|_| !problems.is_empty()))),
-            None => {
-                super::say(said.trim_end());
-                Err(Failure::new(ExitStatus::Configuration, ""))
-            }
-        }
+        let Some(plan) = plan else {
+            super::say(said.trim_end());
+            return Err(Failure::new(ExitStatus::Configuration, ""));
+        };
+        Ok((plan, Some(said).filter(|_| !problems.is_empty())))
     }
 }

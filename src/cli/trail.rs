@@ -50,7 +50,8 @@ fn list(global: &Global, at: &Where) -> Result<(), Failure> {
 
 fn line(record: &TrailRecord) -> String {
     let TrailRecord { number, at, actor, action, resource, outcome, detail, .. } = record;
-    let detail: String = detail.iter().map(|(name, value)| format!("  {name}={value}")).collect();
+    let detail: Vec<String> = detail.iter().map(|(name, value)| format!("  {name}={value}")).collect();
+    let detail = detail.concat();
     let line =
         format!("{number:>6}  {at}  {:<6}  {actor:<10}  {action:<22}  {resource}{detail}", outcome.as_str());
     // What a caller sent may be in a record; it must not steer the terminal.
@@ -95,10 +96,10 @@ fn verify(global: &Global, at: &Where) -> Result<(), Failure> {
 fn each(global: &Global, at: &Where, mut go_on: impl FnMut(&TrailRecord) -> bool) -> Result<(), Failure> {
     let mut reader = at.reader(global)?;
     while let Some(entry) = reader.next().map_err(journal_failure)? {
-        if let Entry::Trail(record) = decode(&entry)?.entry {
-            if !go_on(&record) {
-                return Ok(());
-            }
+        if let Entry::Trail(record) = decode(&entry)?.entry
+            && !go_on(&record)
+        {
+            return Ok(());
         }
     }
     Ok(())

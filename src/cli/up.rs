@@ -121,7 +121,7 @@ async fn reload(global: &Global, running: &Running) {
         Ok((plan, _)) => match running.reload(plan).await {
             Ok(()) => tracing::info!(file = %name, "reloaded"),
             Err(error) => {
-                tracing::error!(file = %name, %error, "not reloaded, the plan before stays in force")
+                tracing::error!(file = %name, %error, "not reloaded, the plan before stays in force");
             }
         },
     }

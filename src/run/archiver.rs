@@ -92,13 +92,13 @@ impl Archiver {
             };
             while let Some(plan) = self.due(draining) {
                 let outcome = self.carry_out(plan, runtime);
-                if let Err(trouble) = &outcome {
-                    if !failed {
-                        tracing::error!(%trouble, "not archived; will try again, the journal keeps it");
-                        let draft =
-                            TrailDraft::done("archive.write", format!("entries {}..{}", plan.from, plan.to));
-                        self.writer.trail(draft.outcome(TrailOutcome::Failed).detail("reason", trouble));
-                    }
+                if let Err(trouble) = &outcome
+                    && !failed
+                {
+                    tracing::error!(%trouble, "not archived; will try again, the journal keeps it");
+                    let draft =
+                        TrailDraft::done("archive.write", format!("entries {}..{}", plan.from, plan.to));
+                    self.writer.trail(draft.outcome(TrailOutcome::Failed).detail("reason", trouble));
                 }
                 failed = outcome.is_err();
                 if failed {
@@ -155,7 +155,7 @@ impl Archiver {
             match decode(&entry)? {
                 Entry::Plan(plan) => in_force = Some(plan),
                 Entry::Batch(batch) => {
-                    self.collect(&mut collector, &batch, in_force.as_deref(), offset, time)
+                    self.collect(&mut collector, &batch, in_force.as_deref(), offset, time);
                 }
                 _ => {}
             }

@@ -107,7 +107,9 @@ mod tests {
     #[test]
     fn a_plan_takes_the_oldest_batches_up_to_the_bound() {
         let mut backlog = Backlog::default();
-        [batch(3, 10), batch(5, 10), batch(9, 10)].iter().for_each(|record| backlog.apply(record, Offset(0)));
+        for record in [batch(3, 10), batch(5, 10), batch(9, 10)] {
+            backlog.apply(&record, Offset(0));
+        }
         let plan = backlog.next_plan(15).unwrap();
         assert_eq!(plan, ArchivePlan { from: Offset(3), to: Offset(6) });
         assert_eq!(backlog.next_plan(1).unwrap().to, Offset(4));

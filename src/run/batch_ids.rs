@@ -41,7 +41,10 @@ pub struct BatchIds {
 
 /// The same as data: principal, then ids with time and batch, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BatchIdsSnapshot(Vec<(String, Vec<(Timestamp, Key, Stored)>)>);
+pub struct BatchIdsSnapshot(Vec<(String, Aged)>);
+
+/// The ids of one principal, oldest first.
+type Aged = Vec<(Timestamp, Key, Stored)>;
 
 impl BatchIds {
     /// The batch that was stored under this one's id, if it has one that is remembered.

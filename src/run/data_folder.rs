@@ -19,7 +19,7 @@ const VERSION: u32 = 1;
 const FORMAT: &str = "watchbell-data";
 
 #[derive(Serialize, Deserialize)]
-struct Installation {
+struct Identity {
     format: String,
     version: u32,
     installation: InstallationId,
@@ -120,7 +120,7 @@ fn identify(disk: &dyn Disk, data_dir: &Path, now: Timestamp) -> Result<Installa
         Ok(file) => {
             let mut bytes = vec![0; 4096];
             let read = file.read_at(&mut bytes, 0).map_err(|error| Failure::io(path.display(), &error))?;
-            let found: Installation = serde_json::from_slice(&bytes[..read]).map_err(|error| {
+            let found: Identity = serde_json::from_slice(&bytes[..read]).map_err(|error| {
                 let failure = Failure::new(ExitStatus::InputOutput, format!("{}: {error}", path.display()));
                 failure.help("the file names this data folder; restore it from a backup")
             })?;
@@ -135,8 +135,7 @@ fn identify(disk: &dyn Disk, data_dir: &Path, now: Timestamp) -> Result<Installa
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let installation = random_id()?;
-            let file =
-                Installation { format: FORMAT.to_owned(), version: VERSION, installation, created: now };
+            let file = Identity { format: FORMAT.to_owned(), version: VERSION, installation, created: now };
             make(disk, &path, &file).map_err(|error| failure(&error))?;
             Ok(installation)
         }
@@ -145,11 +144,11 @@ fn identify(disk: &dyn Disk, data_dir: &Path, now: Timestamp) -> Result<Installa
 }
 
 /// Writes the file beside its place first: it is there whole or not at all.
-fn make(disk: &dyn Disk, path: &Path, installation: &Installation) -> std::io::Result<()> {
+fn make(disk: &dyn Disk, path: &Path, identity: &Identity) -> std::io::Result<()> {
     let unfinished = path.with_extension("unfinished");
     let _ = disk.remove(&unfinished); // left behind by a crash in the middle of the next lines
     let file = disk.open(&unfinished, Access::Create)?;
-    file.write_at(&serde_json::to_vec(installation).expect("texts and numbers"), 0)?;
+    file.write_at(&serde_json::to_vec(identity).expect("texts and numbers"), 0)?;
     file.sync_data()?;
     disk.rename(&unfinished, path)?;
     disk.sync_folder(path.parent().unwrap_or(Path::new(".")))

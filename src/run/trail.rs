@@ -1,7 +1,7 @@
 //! The audit trail as a hash chain: every record holds the hash of the one before.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,7 @@ impl TrailDraft {
 
     /// The same, saying more. Never hand in a secret.
     #[must_use]
-    pub fn detail(mut self, name: &str, value: impl ToString) -> TrailDraft {
+    pub fn detail(mut self, name: &str, value: impl Display) -> TrailDraft {
         self.detail.insert(name.to_owned(), value.to_string());
         self
     }

@@ -181,7 +181,7 @@ impl Collector {
                 }
             }
         }
-        self.find_moved_while_stopped(&groups, &found, now)?;
+        self.find_moved_while_stopped(&groups, &found, now);
         for (key, follower) in &mut self.followers {
             follower.moved_away = if found.contains(key) { None } else { follower.moved_away.or(Some(now)) };
         }
@@ -256,7 +256,7 @@ impl Collector {
         groups: &[(GroupName, LogGroup)],
         found: &BTreeSet<(GroupName, FileId)>,
         now: Timestamp,
-    ) -> Result<(), Stopped> {
+    ) {
         let mut lost: BTreeMap<PathBuf, Vec<(FileId, GroupName)>> = BTreeMap::new();
         for (id, checkpoint) in self.checkpoints.iter() {
             let key = (checkpoint.group.clone(), id);
@@ -286,7 +286,6 @@ impl Collector {
                 }
             }
         }
-        Ok(())
     }
 
     fn read_changed(&mut self, changed: &BTreeSet<PathBuf>) -> Result<(), Stopped> {
@@ -360,16 +359,14 @@ fn is_still(path: &Path, id: FileId) -> bool {
 }
 
 fn say(group: &GroupName, path: &str, reason: LossReason, bytes: u64) {
-    match reason {
+    let what = match reason {
         LossReason::Truncated => {
-            tracing::warn!(log_group = %group, path, "truncated; lines between the last look and \
-            the truncation cannot be known")
+            "truncated; what was written after the last look and before that cannot be known"
         }
-        LossReason::LineTooLong => {
-            tracing::warn!(log_group = %group, path, bytes, "line too long, its end was dropped")
-        }
-        LossReason::NotText => tracing::warn!(log_group = %group, path, "not followed: holds no text"),
-    }
+        LossReason::LineTooLong => "line too long, its end was dropped",
+        LossReason::NotText => "not followed: holds no text",
+    };
+    tracing::warn!(log_group = %group, path, bytes, "{what}");
 }
 
 fn wait(told: oneshot::Receiver<Appended>) -> Result<(), Stopped> {

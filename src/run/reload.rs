@@ -1,0 +1,80 @@
+//! A reload: another plan in force while everything goes on.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use watchbell_model::{Entry, Plan, TrailOutcome};
+
+use super::Running;
+use super::host::{InForce, groups_in_force};
+use super::secrets::SecretError;
+use super::start::{open_store, record_secrets};
+use super::trail::TrailDraft;
+
+/// Why a plan was not taken at a reload. The one before stays in force.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// Something that cannot change while running.
+    #[error("{key} cannot change while watchbell runs; restart it")]
+    NeedsRestart {
+        /// The key.
+        key: &'static str,
+    },
+    /// Secrets without a value.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Secrets(Vec<SecretError>),
+    /// The archive cannot be opened.
+    #[error(transparent)]
+    Archive(#[from] watchbell_archive::ArchiveError),
+    /// The journal takes nothing more.
+    #[error("watchbell is stopping")]
+    Stopping,
+}
+
+impl Running {
+    /// Puts another plan in force.
+    ///
+    /// # Errors
+    /// [`ReloadError`] says why not; the plan before stays in force. Both outcomes are in the audit trail.
+    pub async fn reload(&self, plan: Plan) -> Result<(), ReloadError> {
+        let file = plan.file.clone();
+        let outcome = self.adopt(plan).await;
+        if let Err(error) = &outcome {
+            self.refuse_reload(&file, error);
+        }
+        outcome
+    }
+
+    /// Notes that a file was not taken at a reload.
+    pub fn refuse_reload(&self, file: &str, reason: impl Display) {
+        let draft = TrailDraft::done("configuration.reload", file).by("operator");
+        self.writer.trail(draft.outcome(TrailOutcome::Failed).detail("reason", reason));
+    }
+
+    async fn adopt(&self, plan: Plan) -> Result<(), ReloadError> {
+        let current = self.plan.lock().expect("no panic while it is held").clone();
+        for (key, changed) in
+            [("data_dir", current.data_dir != plan.data_dir), ("http.listen", current.http != plan.http)]
+        {
+            if changed {
+                return Err(ReloadError::NeedsRestart { key });
+            }
+        }
+        let unlocked = self.kept.unlock(&plan).map_err(ReloadError::Secrets)?;
+        let store = open_store(plan.archive.as_ref(), &plan.data_dir)?;
+        record_secrets(&self.writer, &unlocked);
+        if plan != current {
+            let told = self.writer.append_told(Entry::Plan(Box::new(plan.clone())));
+            told.await.ok().and_then(Result::ok).ok_or(ReloadError::Stopping)?;
+        }
+        let draft = TrailDraft::done("configuration.reload", &plan.file).by("operator");
+        self.writer.trail(draft.detail("changed", plan != current));
+        self.notifiers.replace(unlocked.notifiers);
+        let access = Arc::new(unlocked.access);
+        self.process.replace(InForce { access, groups: groups_in_force(&plan.log_groups) });
+        self.store.replace(store);
+        self.collector.follow(plan.log_groups.clone());
+        *self.plan.lock().expect("no panic while it is held") = plan;
+        Ok(())
+    }
+}

@@ -1,0 +1,279 @@
+//! The start: what is needed is opened first, so that whatever cannot be had changes nothing on disk; then come the
+//! threads, the first entries, and the consumers.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::mpsc::{channel, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use object_store::ObjectStore;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+use watchbell_archive::ArchiveError;
+use watchbell_journal::{Readers, Recovery};
+use watchbell_model::{Archive, Entry, InstallationId, Offset, Plan};
+use watchbell_notify::Client;
+
+use super::archiver::{Archiver, Store};
+use super::collector::Collector;
+use super::data_folder::{self, DataFolder};
+use super::dispatcher::{Dispatcher, Notifiers};
+use super::fold::{FoldThread, SharedFold};
+use super::host::{InForce, Process, groups_in_force};
+use super::outbox::Outgoing;
+use super::secrets::{SecretError, Unlocked, unlock};
+use super::snapshot::SnapshotWriter;
+use super::trail::TrailDraft;
+use super::writer::{Durable, Writer, WriterThread};
+use super::{Kept, Running, Setup, Threads};
+use crate::{ExitStatus, Failure};
+
+/// Groups of records that the writer may be ahead of the fold.
+const TOLD_MAX: usize = 256;
+
+impl Running {
+    /// Starts everything: the listener first, so that a port in use changes nothing on disk.
+    ///
+    /// # Errors
+    /// [`Failure`] for a port in use, secrets without a value, and a data folder or archive that cannot be used.
+    pub fn start(setup: Setup, runtime: &Handle) -> Result<Running, Failure> {
+        let Setup { plan, clock, disk, console, colour } = setup;
+        let listener = listen(plan.http.listen)?;
+        let address = listener.local_addr().map_err(|error| Failure::io("http.listen", &error))?;
+        let client = Client::new().map_err(|error| Failure::new(ExitStatus::Unavailable, error))?;
+        let kept = Kept { client, clock, console, colour };
+        let unlocked = kept.unlock(&plan).map_err(|errors| secrets_failure(&errors))?;
+        let folder = data_folder::open(&disk, Path::new(&plan.data_dir), kept.clock.now())?;
+        let store = open_store(plan.archive.as_ref(), &plan.data_dir);
+        let store = Store::new(store.map_err(|error| Failure::new(ExitStatus::InputOutput, error))?);
+        let first = First::of(&folder, &plan);
+        let known_groups = folder.fold.groups.clone();
+        let checkpoints = folder.fold.checkpoints.clone();
+
+        let (failed, failures) = mpsc::unbounded_channel();
+        let snapshots = SnapshotWriter::new(disk, folder.snapshots.clone(), folder.installation);
+        let core = Core::start(folder, &kept, snapshots, failed);
+        first.append(&core.writer, &plan, &unlocked);
+
+        let (stopping, is_stopping) = watch::channel(false);
+        let notifiers = Notifiers::default();
+        notifiers.replace(unlocked.notifiers);
+        let (finish_dispatcher, finish) = oneshot::channel();
+        let dispatcher = Dispatcher {
+            installation: core.installation,
+            notifiers: notifiers.clone(),
+            writer: core.writer.clone(),
+            clock: Arc::clone(&kept.clock),
+            durable: core.durable,
+            stopping: is_stopping.clone(),
+        };
+        let dispatcher = runtime.spawn(dispatcher.run(core.outgoing, finish));
+        let (drain_archiver, drain) = channel();
+        let archiver = Archiver {
+            installation: core.installation,
+            fold: core.fold.clone(),
+            readers: core.readers,
+            writer: core.writer.clone(),
+            store: store.clone(),
+            clock: Arc::clone(&kept.clock),
+            drain,
+        };
+        let archiver_runtime = runtime.clone();
+        let archiver_thread = spawn("archiver", move || archiver.run(&archiver_runtime));
+        let groups = plan.log_groups.clone();
+        let (collector_thread, collector) =
+            Collector::new(groups, known_groups, checkpoints, core.writer.clone(), Arc::clone(&kept.clock));
+        let collector_thread = spawn("collector", move || collector_thread.run());
+
+        let access = Arc::new(unlocked.access);
+        let in_force = InForce { access, groups: groups_in_force(&plan.log_groups) };
+        let process = Arc::new(Process {
+            installation: core.installation,
+            writer: core.writer.clone(),
+            fold: core.fold.clone(),
+            stopping: is_stopping.clone(),
+            in_force: Mutex::new(in_force),
+        });
+        let server = runtime.spawn(serve(listener, Arc::clone(&process), is_stopping));
+        say_who_may_call(address, &plan);
+        Ok(Running {
+            address,
+            plan: Mutex::new(plan),
+            kept,
+            fold: core.fold,
+            writer: core.writer,
+            process,
+            notifiers,
+            store,
+            collector,
+            stopping,
+            finish_dispatcher,
+            drain_archiver,
+            dispatcher,
+            server,
+            threads: Threads {
+                collector: collector_thread,
+                archiver: archiver_thread,
+                writer: core.writer_thread,
+                fold: core.fold_thread,
+            },
+            failures,
+        })
+    }
+}
+
+impl Kept {
+    /// Reads the secrets of a plan and makes ready what needs them.
+    pub(super) fn unlock(&self, plan: &Plan) -> Result<Unlocked, Vec<SecretError>> {
+        unlock(plan, &self.client, &self.clock, self.colour, self.console.as_ref())
+    }
+}
+
+/// The writer and the fold, running.
+struct Core {
+    installation: InstallationId,
+    fold: SharedFold,
+    writer: Writer,
+    durable: Durable,
+    readers: Readers,
+    outgoing: mpsc::UnboundedReceiver<Outgoing>,
+    writer_thread: JoinHandle<()>,
+    fold_thread: JoinHandle<()>,
+}
+
+impl Core {
+    fn start(
+        folder: DataFolder,
+        kept: &Kept,
+        snapshots: SnapshotWriter,
+        failed: mpsc::UnboundedSender<Failure>,
+    ) -> Core {
+        let DataFolder { installation, journal, admission, fold, .. } = folder;
+        let readers = journal.readers();
+        let (tell, told) = sync_channel(TOLD_MAX);
+        let (thread, writer, durable) = WriterThread::new(journal, admission, Arc::clone(&kept.clock), tell);
+        let (send, outgoing) = mpsc::unbounded_channel();
+        for message in fold.outbox.waiting() {
+            send.send(message.clone()).expect("its receiver stands beside it");
+        }
+        let fold = SharedFold::new(fold);
+        let fold_thread = FoldThread {
+            fold: fold.clone(),
+            told,
+            writer: writer.clone(),
+            outgoing: send,
+            clock: Arc::clone(&kept.clock),
+            snapshots,
+        };
+        let writer_failed = failed.clone();
+        let writer_thread = spawn("writer", move || {
+            if let Err(error) = thread.run() {
+                let _ = writer_failed.send(Failure::new(ExitStatus::InputOutput, error));
+            }
+        });
+        let fold_thread = spawn("fold", move || {
+            if let Err(error) = fold_thread.run() {
+                let _ = failed.send(Failure::new(ExitStatus::InputOutput, error));
+            }
+        });
+        Core { installation, fold, writer, durable, readers, outgoing, writer_thread, fold_thread }
+    }
+}
+
+/// What a start has to journal before anything else.
+struct First {
+    recovery: Recovery,
+    next: Offset,
+    is_new_plan: bool,
+    unconfirmed: Vec<Entry>,
+}
+
+impl First {
+    fn of(folder: &DataFolder, plan: &Plan) -> First {
+        let (recovery, engine) = (folder.recovery, &folder.fold.engine);
+        tracing::info!(
+            installation = %folder.installation, entries = recovery.next_offset, data_dir = plan.data_dir, "journal open"
+        );
+        First {
+            recovery,
+            next: folder.fold.next,
+            is_new_plan: engine.plan().is_none_or(|(_, in_force)| in_force != plan),
+            unconfirmed: engine.unconfirmed().map(Entry::Decisions).collect(),
+        }
+    }
+
+    fn append(self, writer: &Writer, plan: &Plan, unlocked: &Unlocked) {
+        let start = TrailDraft::done("watchbell.start", env!("CARGO_PKG_VERSION"));
+        writer.trail(start.detail("first_entry", self.next).detail("cut_bytes", self.recovery.cut_bytes));
+        record_secrets(writer, unlocked);
+        // What a crash kept from being journaled was decided under the plan before.
+        for decisions in self.unconfirmed {
+            writer.append(decisions);
+        }
+        if self.is_new_plan {
+            writer.append(Entry::Plan(Box::new(plan.clone())));
+        }
+        writer.trail(TrailDraft::done("configuration.load", &plan.file).detail("changed", self.is_new_plan));
+    }
+}
+
+async fn serve(
+    listener: TcpListener,
+    process: Arc<Process>,
+    mut stopping: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let stopped = async move {
+        // An error means that the sender is gone: stop as well.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    };
+    watchbell_server::serve(listener, process, stopped).await
+}
+
+fn say_who_may_call(address: SocketAddr, plan: &Plan) {
+    if plan.access.tokens.is_empty() {
+        tracing::info!(%address, "HTTP is open to every process on this machine: no token is configured");
+    } else {
+        tracing::info!(%address, tokens = plan.access.tokens.len(), "HTTP needs a token");
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    let spawned = std::thread::Builder::new().name(format!("watchbell-{name}")).spawn(run);
+    spawned.expect("the operating system has room for a handful of threads")
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).map_err(|error| {
+        let failure = Failure::new(ExitStatus::Unavailable, format!("http.listen {address}: {error}"));
+        match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                failure.help("another process has this port; stop it or choose another port")
+            }
+            _ => failure,
+        }
+    })
+}
+
+/// The archive of a plan; by default a folder in the data folder.
+pub(super) fn open_store(
+    archive: Option<&Archive>,
+    data_dir: &str,
+) -> Result<Arc<dyn ObjectStore>, ArchiveError> {
+    let default = Path::new(data_dir).join("archive");
+    let folder = archive.map_or(default.as_path(), |archive| Path::new(&archive.folder));
+    Ok(Arc::new(watchbell_archive::open_folder(folder)?))
+}
+
+/// Every secret that was read goes into the audit trail, by name.
+pub(super) fn record_secrets(writer: &Writer, unlocked: &Unlocked) {
+    for (secret, user) in &unlocked.read {
+        writer.trail(TrailDraft::done("secret.read", secret.to_string()).detail("for", user));
+    }
+}
+
+fn secrets_failure(errors: &[SecretError]) -> Failure {
+    let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let failure = Failure::new(ExitStatus::Configuration, all.join("\n       "));
+    failure.help("set what the file refers to, or change the reference")
+}
