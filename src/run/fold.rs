@@ -187,7 +187,7 @@ impl FoldThread {
                 self.writer.append(Entry::Tick);
             }
             match self.told.recv_timeout(self.sleep(wake.filter(|_| !due))) {
-                Ok(Told::Record(record)) => self.fold(&record)?,
+                Ok(Told::Records(records)) => records.iter().try_for_each(|record| self.fold(record))?,
                 Ok(Told::Snapshot(admission)) => self.snapshots.write(admission, self.fold.look().snapshot()),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),

@@ -29,8 +29,8 @@ use super::writer::{Durable, Writer, WriterThread};
 use super::{Kept, Running, Setup, Threads};
 use crate::{ExitStatus, Failure};
 
-/// Groups of records that the writer may be ahead of the fold.
-const TOLD_MAX: usize = 256;
+/// Syncs' worth of records that the writer may be ahead of the fold: about 4 MiB each, 12 MiB at most.
+const TOLD_MAX: usize = 8;
 
 impl Running {
     /// Starts everything: the listener first, so that a port in use changes nothing on disk.

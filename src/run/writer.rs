@@ -79,8 +79,8 @@ struct Request {
 
 /// What the fold is told, in the order of the journal.
 pub enum Told {
-    /// The next record. It may not be on disk yet.
-    Record(Arc<Record>),
+    /// The next records: what one sync writes. They may not be on disk yet.
+    Records(Vec<Arc<Record>>),
     /// Take a snapshot here; this is the writer's part.
     Snapshot(AdmissionSnapshot),
 }
@@ -319,8 +319,8 @@ impl WriterThread {
     }
 
     fn commit(&mut self, commit: Commit) -> Result<(), JournalError> {
-        for (record, _) in &commit.records {
-            self.tell(Told::Record(Arc::clone(record)));
+        if !commit.records.is_empty() {
+            self.tell(Told::Records(commit.records.iter().map(|(record, _)| Arc::clone(record)).collect()));
         }
         self.bytes_since_snapshot += commit.records.iter().map(|(_, payload)| payload.len()).sum::<usize>();
         let frames: Vec<NewEntry<'_>> = commit

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ring::digest::{SHA256, digest};
 use watchbell_model::{
@@ -39,6 +39,8 @@ pub(crate) struct Look {
 pub(crate) struct Follower {
     pub(crate) group: GroupName,
     pub(crate) path: String,
+    /// The same without symbolic links: changes may be told under this name.
+    pub(crate) real_path: PathBuf,
     pub(crate) id: FileId,
     /// Since when the path leads elsewhere.
     pub(crate) moved_away: Option<Timestamp>,
@@ -70,6 +72,7 @@ impl Follower {
         Ok(Follower {
             group: name.clone(),
             path: path.to_string_lossy().into_owned(),
+            real_path: path.canonicalize()?,
             id: FileId { device: metadata.dev(), inode: metadata.ino() },
             moved_away: None,
             rest_bytes: 0,

@@ -23,8 +23,8 @@ use super::checkpoint::{Checkpoints, FileId};
 use super::clock::Clock;
 use super::writer::{Appended, Writer};
 
-/// How often files are looked for and looked at when no notification comes.
-pub const POLL_EVERY: Duration = Duration::from_secs(1);
+/// How often files are looked for and looked at when no notification comes, in milliseconds.
+pub const POLL_EVERY_MS: i64 = 1000;
 
 /// How soon a rest without line end is looked at again.
 const REST_AGAIN: Duration = Duration::from_millis(200);
@@ -120,11 +120,17 @@ impl Collector {
     fn follow(&mut self) -> Result<oneshot::Sender<()>, Stopped> {
         self.discover()?;
         self.read_all(false)?;
+        let mut next_poll = self.clock.now().plus_ms(POLL_EVERY_MS);
         loop {
             let rest = self.followers.values().any(|follower| follower.rest_bytes > 0);
             let mut changed = BTreeSet::new();
-            let mut next = self.wakes.recv_timeout(if rest { REST_AGAIN } else { POLL_EVERY });
-            let poll = next.is_err();
+            let mut next = self.wakes.recv_timeout(if rest {
+                REST_AGAIN
+            } else {
+                Duration::from_millis(POLL_EVERY_MS.unsigned_abs())
+            });
+            // Also when notifications about other files never let it time out.
+            let poll = next.is_err() || self.clock.now() >= next_poll;
             while let Ok(wake) = next {
                 match wake {
                     Wake::Changed(paths) => changed.extend(paths),
@@ -138,6 +144,7 @@ impl Collector {
                 next = self.wakes.try_recv().map_err(|_| RecvTimeoutError::Timeout);
             }
             if poll || self.watch.missed_some() {
+                next_poll = self.clock.now().plus_ms(POLL_EVERY_MS);
                 self.discover()?;
                 self.read_all(false)?;
             } else {
@@ -199,13 +206,6 @@ impl Collector {
             if paths.is_empty() && self.empty_globs.insert(pattern.clone()) {
                 tracing::warn!(files = pattern, "no file matches yet; will keep looking");
             }
-            for path in &paths {
-                self.watch.folder_of(path);
-                // Behind a symbolic link the changes happen in another folder.
-                if let Ok(real) = path.canonicalize() {
-                    self.watch.folder_of(&real);
-                }
-            }
             all.extend(paths);
         }
         all.sort();
@@ -237,6 +237,9 @@ impl Collector {
             Ok((follower, resumed, skipped)) => {
                 tracing::info!(log_group = %name, path = %path.display(), resumed, "following");
                 self.refused.remove(&refusal);
+                self.watch.folder_of(path);
+                // Behind a symbolic link the changes happen in another folder.
+                self.watch.folder_of(&follower.real_path);
                 self.followers.insert((name.clone(), follower.id), follower);
                 skipped.map_or(Ok(()), |batch| wait(self.writer.batch_waiting(batch)))
             }
@@ -288,21 +291,30 @@ impl Collector {
         }
     }
 
+    /// Reads the files that these paths lead to; looks for new ones if a path could be one.
     fn read_changed(&mut self, changed: &BTreeSet<PathBuf>) -> Result<(), Stopped> {
-        if changed.is_empty() {
-            return self.read_all(false);
+        let mut keys = BTreeSet::new();
+        for path in changed {
+            let known =
+                self.followers.iter().filter(|(_, it)| *path == it.real_path || path == Path::new(&it.path));
+            let known: Vec<_> = known.map(|(key, it)| (key.clone(), is_still(path, it.id))).collect();
+            let moved = known.iter().any(|(_, still)| !still);
+            if moved || (known.is_empty() && self.could_be_followed(path)) {
+                self.discover()?;
+                return self.read_all(false);
+            }
+            keys.extend(known.into_iter().map(|(key, _)| key));
         }
-        let leads_here = |path: &PathBuf, follower: &Follower| {
-            path == Path::new(&follower.path) && follower.moved_away.is_none() && is_still(path, follower.id)
-        };
-        let all_known = changed.iter().all(|path| self.followers.values().any(|it| leads_here(path, it)));
-        if all_known {
-            let concerned = |it: &Follower| changed.iter().any(|path| leads_here(path, it));
-            let keys = self.followers.iter().filter(|(_, it)| concerned(it)).map(|(key, _)| key.clone());
-            return self.read(keys.collect(), false);
-        }
-        self.discover()?;
-        self.read_all(false)
+        let rests = self.followers.iter().filter(|(_, it)| it.rest_bytes > 0).map(|(key, _)| key.clone());
+        keys.extend(rests);
+        self.read(keys.into_iter().collect(), false)
+    }
+
+    /// Whether some glob may lead to `path`, or to something below it.
+    fn could_be_followed(&self, path: &Path) -> bool {
+        let globs = self.groups.values().flat_map(|group| &group.files);
+        path.is_dir()
+            || globs.filter_map(|glob| glob::Pattern::new(glob).ok()).any(|glob| glob.matches_path(path))
     }
 
     fn read_all(&mut self, to_the_end: bool) -> Result<(), Stopped> {
