@@ -1,0 +1,92 @@
+//! The reference page lists exactly the keys of the table. `UPDATE=1` rewrites the list; the diff is the review.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use watchbell_config::{KEYS, Key, Kind, Presence};
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/configuration.md");
+const BEGIN: &str = "<!-- keys: written by crates/config/tests/reference.rs -->\n";
+const END: &str = "<!-- end of keys -->\n";
+
+fn kind(kind: Kind) -> String {
+    let name = match kind {
+        Kind::Version => "the integer `1`",
+        Kind::Text => "string",
+        Kind::Path => "path",
+        Kind::Url => "address",
+        Kind::SocketAddress => "IP address and port",
+        Kind::Duration => "duration",
+        Kind::Condition => "condition",
+        Kind::Datapoints => "`M of N`",
+        Kind::OneOf(words) => {
+            return words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" ");
+        }
+        Kind::Texts => "string or array of strings",
+        Kind::Number => "number",
+        Kind::NumberOrSelector => "number or selector",
+        Kind::Secret => "secret reference",
+        Kind::UrlOrSecret => "address or secret reference",
+        Kind::Table | Kind::Named => "table",
+        Kind::Tables => "table or array of tables",
+        Kind::Unavailable => "",
+    };
+    name.to_owned()
+}
+
+fn presence(presence: Presence) -> String {
+    match presence {
+        Presence::Required => "required".to_owned(),
+        Presence::Optional => String::new(),
+        Presence::Default(value) => format!("`{value}`"),
+    }
+}
+
+/// `log_groups.*.files` as a reader of the file sees it.
+fn shown(path: &str) -> String {
+    path.replace('*', "NAME")
+}
+
+fn row(out: &mut String, key: &Key) {
+    let (kind, presence) = (kind(key.kind), presence(key.presence));
+    writeln!(out, "| `{}` | {kind} | {presence} | {} |", key.name(), key.doc).unwrap();
+}
+
+fn tables() -> String {
+    let mut out = String::new();
+    let mut parents: Vec<&str> = Vec::new();
+    for key in KEYS.iter().filter(|key| key.is_available() && key.name() != "*") {
+        if !parents.contains(&key.parent()) {
+            parents.push(key.parent());
+        }
+    }
+    for parent in parents {
+        match parent {
+            "" => out.push_str("\n## Top of the file\n\n"),
+            parent => write!(out, "\n## `[{}]`\n\n", shown(parent)).unwrap(),
+        }
+        out.push_str("| key | type | default | meaning |\n| --- | --- | --- | --- |\n");
+        let keys = KEYS.iter().filter(|key| key.is_available() && key.parent() == parent);
+        keys.for_each(|key| row(&mut out, key));
+    }
+    out.push_str("\n## Refused in this version\n\nThese keys are part of the design. A file that has one is refused as \"not available in this version\".\n\n");
+    out.push_str("| key | what it will be |\n| --- | --- |\n");
+    for key in KEYS.iter().filter(|key| !key.is_available()) {
+        writeln!(out, "| `{}` | {} |", shown(key.path), key.doc).unwrap();
+    }
+    out.push('\n');
+    out
+}
+
+#[test]
+fn the_reference_page_lists_every_key_as_the_table_has_it() {
+    let page = std::fs::read_to_string(Path::new(PAGE)).unwrap();
+    let (before, rest) = page.split_once(BEGIN).expect("the page marks where the keys begin");
+    let (_, after) = rest.split_once(END).expect("the page marks where the keys end");
+    let expected = format!("{before}{BEGIN}{}{END}{after}", tables());
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(Path::new(PAGE), &expected).unwrap();
+    } else {
+        assert_eq!(page, expected, "run with UPDATE=1 and look at the diff");
+    }
+}
