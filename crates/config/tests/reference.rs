@@ -49,7 +49,7 @@ fn shown(path: &str) -> String {
 
 fn row(out: &mut String, key: &Key) {
     let (kind, presence) = (kind(key.kind), presence(key.presence));
-    writeln!(out, "| `{}` | {kind} | {presence} | {} |", key.name(), key.doc).unwrap();
+    writeln!(out, "| `{}` | {kind} | {presence} | {} |", key.name(), key.doc).expect("writing to a string");
 }
 
 fn tables() -> String {
@@ -63,7 +63,9 @@ fn tables() -> String {
     for parent in parents {
         match parent {
             "" => out.push_str("\n## Top of the file\n\n"),
-            parent => write!(out, "\n## `[{}]`\n\n", shown(parent)).unwrap(),
+            parent => {
+                write!(out, "\n## `[{}]`\n\n", shown(parent)).expect("writing to a string");
+            }
         }
         out.push_str("| key | type | default | meaning |\n| --- | --- | --- | --- |\n");
         let keys = KEYS.iter().filter(|key| key.is_available() && key.parent() == parent);
@@ -72,7 +74,7 @@ fn tables() -> String {
     out.push_str("\n## Refused in this version\n\nThese keys are part of the design. A file that has one is refused as \"not available in this version\".\n\n");
     out.push_str("| key | what it will be |\n| --- | --- |\n");
     for key in KEYS.iter().filter(|key| !key.is_available()) {
-        writeln!(out, "| `{}` | {} |", shown(key.path), key.doc).unwrap();
+        writeln!(out, "| `{}` | {} |", shown(key.path), key.doc).expect("writing to a string");
     }
     out.push('\n');
     out
