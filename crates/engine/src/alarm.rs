@@ -20,7 +20,7 @@ pub struct AlarmRun {
     pub(crate) told: bool,
     /// The end of the newest slot of the next evaluation.
     pub(crate) next_end: Timestamp,
-    /// After an early ALARM: the end that it anticipated. Evaluations before it do not count.
+    /// ALARM is certain up to the evaluation with this end: those before it do not count.
     pub(crate) early_until: Option<Timestamp>,
 }
 
@@ -78,7 +78,8 @@ impl CompiledAlarm {
         nothing_left && run.early_until.is_none() && evaluate(self.rule, &[], run.state) == run.state
     }
 
-    /// If ALARM is already certain at a coming evaluation: the end of that evaluation and its slots as they are now.
+    /// If ALARM is already certain at a coming evaluation: the slots of the first one as they are now, and the end of
+    /// the last one.
     ///
     /// Looks at every evaluation from the next one to the one whose newest slot `now` falls into. ALARM is certain
     /// there if M datapoints breach even when every undecided slot that does not breach yet turns out good: a good
@@ -88,18 +89,20 @@ impl CompiledAlarm {
         run: &AlarmRun,
         series: &Series,
         now: Timestamp,
-    ) -> Option<(Timestamp, Change)> {
+    ) -> Option<(Change, Timestamp)> {
         let slot_ms = self.alarm.period.as_ms().min(60_000);
         let last_end = now.floor_to(slot_ms).plus_ms(slot_ms);
+        let mut found = None;
         let mut end = run.next_end;
         while end <= last_end {
             let range = self.range(series, end);
             if self.is_certain(&range, now) {
-                return Some((end, Change { to: AlarmState::Alarm, range }));
+                let (change, _) = found.unwrap_or((Change { to: AlarmState::Alarm, range }, end));
+                found = Some((change, end));
             }
             end = end.plus_ms(self.step_ms);
         }
-        None
+        found
     }
 
     fn is_certain(&self, range: &[Datapoint], now: Timestamp) -> bool {

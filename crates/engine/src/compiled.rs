@@ -103,7 +103,8 @@ impl CompiledAlarm {
     /// How long a sample can matter to this alarm.
     pub(crate) fn horizon_ms(&self) -> i64 {
         let slots = i64::try_from(self.range_slots).expect("the plan's limit on N keeps this small");
-        slots * self.alarm.period.as_ms() + self.lateness_ms + self.step_ms
+        // One more slot: a short period's newest slot may end up to a period before the evaluation does.
+        (slots + 1) * self.alarm.period.as_ms() + self.lateness_ms + self.step_ms
     }
 }
 

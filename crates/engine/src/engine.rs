@@ -256,12 +256,15 @@ fn fire_early(
     for (name, alarm) in &compiled.alarms {
         let metric = &alarm.alarm.metric;
         let (Some(run), Some(series)) = (alarms.get_mut(name), series.get(metric)) else { continue };
-        if !alarm.early || run.state == AlarmState::Alarm || !touched.contains(metric) {
+        if !alarm.early || !touched.contains(metric) {
             continue;
         }
-        if let Some((end, change)) = alarm.certain(run, series, now) {
-            decisions.push(make_transition(compiled, name, run, series, change, now, true));
-            run.early_until = Some(end);
+        if let Some((change, until)) = alarm.certain(run, series, now) {
+            if run.state != AlarmState::Alarm {
+                decisions.push(make_transition(compiled, name, run, series, change, now, true));
+            }
+            // Also for an alarm that is in ALARM already: it does not end only to begin again a moment later.
+            run.early_until = Some(until);
         }
     }
     decisions

@@ -162,6 +162,19 @@ fn a_slot_that_a_line_falls_into_after_the_last_evaluation_minute_fires_at_once_
 }
 
 #[test]
+fn an_alarm_does_not_end_while_the_next_one_is_certain_already() {
+    let mut fold = Fold::new(plan(alarm()));
+    fold.lines(20, &["ERROR", "ERROR", "ERROR"]);
+    fold.lines(65, &["fine"]);
+    // The breach of minute 0 leaves the range with the evaluation at 250 s; the one of minute 4 is certain at 243 s.
+    fold.lines(243, &["ERROR", "ERROR", "ERROR"]);
+    fold.tick(309);
+    assert_eq!(fold.story()[1..], ["20.000 OK->ALARM early told"]);
+    fold.tick(600);
+    assert_eq!(fold.story().last().unwrap(), "490.000 ALARM->OK told");
+}
+
+#[test]
 fn a_message_has_the_first_and_the_last_lines() {
     let mut fold = Fold::new(plan(alarm()));
     let lines: Vec<String> = (1..=9).map(|n| format!("ERROR {n}")).collect();

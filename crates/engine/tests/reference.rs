@@ -1,0 +1,248 @@
+//! The engine against a slow evaluator that is written straight from the rules, on random timelines.
+//!
+//! `PROPTEST_CASES=1000000 cargo test --release -p watchbell-engine --test reference` is the long run.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may")]
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use watchbell_engine::Engine;
+use watchbell_engine::evaluation::{Rule, evaluate};
+use watchbell_model::{
+    Access, Alarm, AlarmSeverity, AlarmState, BatchBuilder, Comparison, Datapoint, Decision, Decisions,
+    Entry, EventFlags, GroupName, Http, InstallationId, LogGroup, MetricFilter, MetricName,
+    MetricTransformation, Offset, ParseKind, Period, Plan, Record, Source, StartAt, Statistic, Timestamp,
+    TimestampFrom, TreatMissingData,
+};
+
+const START: i64 = 1_800_000_000_000;
+
+/// One event: milliseconds after the one before, how much earlier it says it happened, its value.
+type Step = (i64, i64, u8);
+
+#[derive(Clone, Debug)]
+struct Timeline {
+    alarm: Alarm,
+    lateness_ms: i64,
+    default: Option<f64>,
+    steps: Vec<Step>,
+}
+
+fn timelines() -> impl Strategy<Value = Timeline> {
+    let statistic = prop::sample::select(Statistic::ALL.to_vec());
+    let comparison = prop::sample::select(vec![
+        Comparison::GreaterThanThreshold,
+        Comparison::GreaterThanOrEqualToThreshold,
+        Comparison::LessThanThreshold,
+        Comparison::LessThanOrEqualToThreshold,
+    ]);
+    let treat = prop::sample::select(vec![
+        TreatMissingData::Missing,
+        TreatMissingData::Ignore,
+        TreatMissingData::Breaching,
+        TreatMissingData::NotBreaching,
+    ]);
+    let period = prop::sample::select(vec![10_u32, 20, 30, 60, 120, 180]);
+    let shape = (1..=3_u32, 0..=2_u32, 0..5_u8, prop::sample::select(vec![0, 1000, 10_000, 75_000]));
+    let steps = prop::collection::vec((0..90_000_i64, -5_000..100_000_i64, 0..5_u8), 1..25);
+    let default = prop::option::of(Just(0.0));
+    (statistic, comparison, treat, period, shape, default, steps).prop_map(
+        |(
+            statistic,
+            comparison,
+            treat_missing_data,
+            period,
+            (m, more, threshold, lateness_ms),
+            default,
+            steps,
+        )| {
+            let alarm = Alarm {
+                metric: MetricName { namespace: "A".into(), name: "V".into() },
+                statistic,
+                period: Period::from_s(period).unwrap(),
+                comparison,
+                threshold: f64::from(threshold),
+                datapoints_to_alarm: m,
+                evaluation_periods: m + more,
+                treat_missing_data,
+                severity: AlarmSeverity::Error,
+                notify: vec![],
+                description: None,
+                runbook: None,
+            };
+            Timeline { alarm, lateness_ms, default, steps }
+        },
+    )
+}
+
+fn plan(timeline: &Timeline) -> Plan {
+    let group = GroupName::new("g").unwrap();
+    let log_group = LogGroup {
+        files: vec![],
+        app: "g".into(),
+        parse: ParseKind::Plain,
+        timestamp: TimestampFrom::Arrival,
+        lateness_ms: timeline.lateness_ms,
+        start: StartAt::Beginning,
+    };
+    let metric = timeline.alarm.metric.clone();
+    let filter = MetricFilter {
+        log_group: group.clone(),
+        pattern: "[kind=v, value]".into(),
+        metric: MetricTransformation { metric, value: "$value".into(), default: timeline.default },
+    };
+    Plan {
+        file: "watchbell.toml".into(),
+        data_dir: "/nowhere".into(),
+        http: Http { listen: "127.0.0.1:0".parse().unwrap() },
+        log_groups: BTreeMap::from([(group, log_group)]),
+        metric_filters: BTreeMap::from([("v".into(), filter)]),
+        alarms: BTreeMap::from([("a".into(), timeline.alarm.clone())]),
+        topics: BTreeMap::new(),
+        access: Access::default(),
+        archive: None,
+    }
+}
+
+/// A value that was published: when it was accepted, when it happened, what.
+type Sample = (i64, i64, f64);
+
+/// The rules, slowly: every slot is gathered anew from all samples.
+struct Reference<'a> {
+    timeline: &'a Timeline,
+    state: AlarmState,
+}
+
+impl Reference<'_> {
+    fn step_ms(&self) -> i64 {
+        if self.timeline.alarm.period.as_s() < 60 { 10_000 } else { 60_000 }
+    }
+
+    /// The state at the evaluation that ends at `end`, from what was accepted by its instant.
+    fn evaluate(&mut self, end: i64, samples: &[Sample]) {
+        let alarm = &self.timeline.alarm;
+        let instant = end + self.timeline.lateness_ms;
+        let period = alarm.period.as_ms();
+        let slots = i64::from(alarm.evaluation_periods) + if period < 60_000 { 60_000 / period } else { 2 };
+        let newest_end = if period < 60_000 { end.div_euclid(period) * period } else { end };
+        let datapoint = |slot: i64| {
+            let start = newest_end - slot * period;
+            let inside =
+                |sample: &&Sample| sample.0 <= instant && (start..start + period).contains(&sample.1);
+            let values: Vec<f64> = samples.iter().filter(inside).map(|sample| sample.2).collect();
+            let count = f64::from(u32::try_from(values.len()).unwrap());
+            let value = (!values.is_empty()).then(|| match alarm.statistic {
+                Statistic::SampleCount => count,
+                Statistic::Sum => values.iter().sum(),
+                Statistic::Average => values.iter().sum::<f64>() / count,
+                Statistic::Minimum => values.iter().copied().fold(f64::INFINITY, f64::min),
+                Statistic::Maximum => values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            });
+            let breaching = value.is_some_and(|value| alarm.comparison.breaches(value, alarm.threshold));
+            Datapoint { start: Timestamp(start), value, samples: values.len() as u64, breaching }
+        };
+        let range: Vec<Datapoint> = (1..=slots).rev().map(datapoint).collect();
+        let rule = Rule {
+            datapoints_to_alarm: alarm.datapoints_to_alarm as usize,
+            evaluation_periods: alarm.evaluation_periods as usize,
+            treat_missing_data: alarm.treat_missing_data,
+        };
+        self.state = evaluate(rule, &range, self.state);
+    }
+}
+
+/// Runs both side by side and compares them after every evaluation instant.
+struct Run<'a> {
+    engine: Engine,
+    offset: u64,
+    samples: Vec<Sample>,
+    reference: Reference<'a>,
+    next_end: i64,
+    /// Set by an early ALARM: the reference has to come to ALARM by the time its slot is decided.
+    early_since: Option<i64>,
+}
+
+impl Run<'_> {
+    fn step(&mut self, time: i64, entry: Entry) {
+        let record = Record { offset: Offset(self.offset), time: Timestamp(time), entry };
+        self.offset += 1;
+        let items = self.engine.step(&record).unwrap();
+        for Decision::Transition(transition) in &items {
+            self.early_since = transition.early.then_some(time);
+        }
+        if !items.is_empty() {
+            let decisions = Decisions { cause: record.offset, items };
+            self.step(time, Entry::Decisions(decisions));
+        }
+    }
+
+    fn state(&self) -> AlarmState {
+        self.engine.alarms().next().unwrap().1.state
+    }
+
+    /// Lets every instant up to `time` pass, one by one.
+    fn pass(&mut self, time: i64) -> Result<(), TestCaseError> {
+        loop {
+            let instant = self.next_end + self.reference.timeline.lateness_ms;
+            if instant >= time {
+                return Ok(());
+            }
+            self.step(instant + 1, Entry::Tick);
+            let before = self.reference.state;
+            self.reference.evaluate(self.next_end, &self.samples);
+            self.next_end += self.reference.step_ms();
+            match (self.early_since, self.reference.state, self.state()) {
+                (_, expected, found) if expected == found => {
+                    if expected == AlarmState::Alarm {
+                        self.early_since = None;
+                    }
+                }
+                (Some(since), _, AlarmState::Alarm) => {
+                    // An early ALARM stands, but only until the slot that `since` falls into has been decided.
+                    let slot = self.reference.timeline.alarm.period.as_ms().min(60_000);
+                    let decided = (since.div_euclid(slot) + 1) * slot + self.reference.timeline.lateness_ms;
+                    prop_assert!(instant < decided, "early ALARM at {since} was never reached");
+                }
+                (_, expected, found) => {
+                    // ALARM also stands while the next one is certain already; the reference comes back to it.
+                    let stands = found == AlarmState::Alarm && before == AlarmState::Alarm;
+                    prop_assert!(stands, "at {instant}: {found} instead of {expected}");
+                    self.early_since = Some(instant);
+                }
+            }
+        }
+    }
+}
+
+fn compare(timeline: &Timeline) -> Result<(), TestCaseError> {
+    let reference = Reference { timeline, state: AlarmState::InsufficientData };
+    let step = reference.step_ms();
+    let next_end = (START - timeline.lateness_ms + step - 1).div_euclid(step) * step;
+    let engine = Engine::new(InstallationId(*b"testtest"));
+    let mut run = Run { engine, offset: 0, samples: vec![], reference, next_end, early_since: None };
+    run.step(START, Entry::Plan(Box::new(plan(timeline))));
+    let mut time = START;
+    for (later, age, value) in &timeline.steps {
+        time += later;
+        run.pass(time)?;
+        let happened = time - age;
+        let (line, sample) = match (value, timeline.default) {
+            (0, default) => ("other".to_owned(), default),
+            (value, _) => (format!("v {value}"), Some(f64::from(*value))),
+        };
+        let mut builder = BatchBuilder::default();
+        builder.push(&line, Some(Timestamp(happened)), EventFlags::default());
+        let source = Source::Http { principal: "p".into(), batch_id: None };
+        run.samples.extend(sample.map(|sample| (time, happened, sample)));
+        run.step(time, Entry::Batch(builder.build(GroupName::new("g").unwrap(), "s".into(), source, false)));
+    }
+    run.pass(time + 1_500_000)
+}
+
+proptest! {
+    #[test]
+    fn every_evaluation_instant_agrees_with_the_rules(timeline in timelines()) {
+        compare(&timeline)?;
+    }
+}
