@@ -56,6 +56,8 @@ enum Trouble {
     Journal(#[from] JournalError),
     #[error("entry {offset}: {error}")]
     Entry { offset: Offset, error: EntryError },
+    #[error("entry {offset} is not in the journal")]
+    Missing { offset: Offset },
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     #[error("the journal takes nothing more")]
@@ -150,7 +152,8 @@ impl Archiver {
         let mut collector = Collector::default();
         let mut reader = self.readers.reader(range.from.0)?;
         while reader.next_offset() < range.to.0 {
-            let Some(entry) = reader.next()? else { break };
+            let missing = Trouble::Missing { offset: Offset(reader.next_offset()) };
+            let entry = reader.next()?.ok_or(missing)?;
             let (offset, time) = (Offset(entry.offset), Timestamp(entry.time_ms));
             match decode(&entry)? {
                 Entry::Plan(plan) => in_force = Some(plan),

@@ -10,7 +10,7 @@ use std::sync::mpsc::SyncSender;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 use watchbell_journal::{Journal, JournalError, NewEntry, PAYLOAD_BYTES_MAX};
-use watchbell_model::{Batch, Entry, Offset, Record, Timestamp};
+use watchbell_model::{Action, Batch, Entry, Offset, Record, Source, Timestamp};
 
 use super::batch_ids::{BatchIds, BatchIdsSnapshot};
 use super::clock::Clock;
@@ -200,6 +200,14 @@ impl Writer {
     }
 }
 
+/// The audit record of the call that sent `batch`; what is read from files was not sent by anybody.
+fn call_that_sent(batch: &Batch, offset: Offset) -> Option<TrailDraft> {
+    let Source::Http { principal, batch_id } = &batch.source else { return None };
+    let draft = TrailDraft::done(Action::PutLogEvents.as_str(), batch.group.as_str()).by(principal);
+    let draft = draft.detail("entry", offset).detail("events", batch.len());
+    Some(batch_id.iter().fold(draft, |draft, id| draft.detail("batch_id", id)))
+}
+
 fn answer(done: Done, appended: Appended) {
     if let Some(done) = done {
         // Whoever waited may have gone away; what was appended stays appended.
@@ -311,11 +319,17 @@ impl WriterThread {
             answer(done, Err(AppendError::TooLarge { bytes: payload.len() }));
             return;
         }
+        let mut call = None;
         if let Entry::Batch(batch) = &entry {
             self.admission.batch_ids.remember(batch, offset, now);
+            call = call_that_sent(batch, offset);
         }
         commit.records.push((Arc::new(Record { offset, time: now, entry }), payload));
         commit.answers.push((done, receipt));
+        if let Some(draft) = call {
+            let record = Entry::Trail(self.admission.trail.extend(now, draft));
+            self.admit(commit, record, now, None);
+        }
     }
 
     fn commit(&mut self, commit: Commit) -> Result<(), JournalError> {
