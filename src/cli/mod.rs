@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and how it ends.
 
 mod check;
+mod demo;
 mod file;
 mod journal;
 mod pattern;
@@ -64,6 +65,11 @@ pub(crate) enum Format {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// See it work: a small shop, its logs, three alarms, an archive; needs nothing but this program
+    Demo(demo::Options),
+    /// The shop that the demo watches, as a process of its own
+    #[command(hide = true)]
+    DemoShop(watchbell_example_shop::Options),
     /// Collect, detect, alarm and archive until stopped
     Up(up::Options),
     /// Say everything that is wrong with the file
@@ -81,6 +87,8 @@ enum Verb {
 pub fn main() -> ExitCode {
     let Cli { global, verb } = Cli::parse();
     let outcome = match verb {
+        Verb::Demo(options) => demo::run(&global, &options),
+        Verb::DemoShop(options) => demo::shop::run(&options),
         Verb::Up(options) => up::run(&global, &options),
         Verb::Check => check::run(&global),
         Verb::Schema => schema::run(),

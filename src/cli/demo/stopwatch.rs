@@ -1,0 +1,60 @@
+//! What the demo times, and how it says it.
+
+use std::time::{Duration, Instant};
+
+/// The one place where the demo reads a clock: it measures Watchbell from outside.
+pub(super) fn now() -> Instant {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a measurement from outside, not time that Watchbell acts on"
+    )]
+    Instant::now()
+}
+
+/// Some latencies, summed up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Latency {
+    /// How many were measured.
+    pub(super) firings: usize,
+    pub(super) p50: Duration,
+    pub(super) p99: Duration,
+    pub(super) max: Duration,
+}
+
+impl Latency {
+    /// `None` if nothing was measured. Percentiles are by nearest rank: each is a latency that was measured.
+    pub(super) fn of(mut measured: Vec<Duration>) -> Option<Latency> {
+        measured.sort_unstable();
+        let rank = |percent: usize| measured.get((measured.len() * percent).div_ceil(100).checked_sub(1)?);
+        Some(Latency { firings: measured.len(), p50: *rank(50)?, p99: *rank(99)?, max: *measured.last()? })
+    }
+}
+
+/// Milliseconds with one decimal: `3.9`.
+pub(super) fn ms(duration: Duration) -> String {
+    format!("{:.1}", duration.as_secs_f64() * 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn latency(ms: impl Iterator<Item = u64>) -> Option<Latency> {
+        Latency::of(ms.map(Duration::from_millis).collect())
+    }
+
+    #[test]
+    fn percentiles_are_by_nearest_rank() {
+        let hundred = latency((1..=100).rev()).unwrap();
+        let in_ms = [hundred.p50, hundred.p99, hundred.max].map(|it| it.as_millis());
+        assert_eq!((hundred.firings, in_ms), (100, [50, 99, 100]));
+        let one = latency(std::iter::once(7)).unwrap();
+        assert_eq!([one.p50, one.p99, one.max], [Duration::from_millis(7); 3]);
+        assert_eq!(latency(std::iter::empty()), None);
+    }
+
+    #[test]
+    fn milliseconds_have_one_decimal() {
+        assert_eq!(ms(Duration::from_micros(3_949)), "3.9");
+    }
+}
