@@ -49,7 +49,7 @@ pub enum Source {
     },
     /// A request.
     Http {
-        /// Who sent it: a token's name, or `loopback`.
+        /// Who sent it: `token NAME`, or `loopback`.
         principal: String,
         /// The client's own name for this batch; a repeated one is acknowledged, not stored again.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -101,7 +101,7 @@ impl Principal {
     pub(crate) fn into_name(self) -> String {
         match self {
             Principal::Loopback => "loopback".to_owned(),
-            Principal::Token(name) => name,
+            Principal::Token(name) => format!("token {name}"),
         }
     }
 }

@@ -65,7 +65,7 @@ async fn a_token_may_do_what_its_roles_allow_and_no_more() {
     }
     let batches = served.host.batches();
     assert_eq!(batches.len(), 1);
-    assert_eq!(batches[0].source, Source::Http { principal: "shipper".into(), batch_id: None });
+    assert_eq!(batches[0].source, Source::Http { principal: "token shipper".into(), batch_id: None });
 }
 
 #[tokio::test]
