@@ -24,7 +24,7 @@ pub(crate) fn take_beginning(
 ) -> Taken {
     let mut taken = Taken::default();
     let flags = if continued { EventFlags::CONTINUED } else { EventFlags::default() };
-    taken.push(beginning, flags, timestamp);
+    taken.push(beginning, flags.with(EventFlags::CUT), timestamp);
     taken.cut_bytes += line_bytes - beginning.len() as u64;
     taken
 }
@@ -133,10 +133,12 @@ mod tests {
         let taken = plain(line.as_bytes(), false, false);
         assert_eq!((taken.bytes, taken.cut_bytes), (line.len(), 2));
         assert_eq!(events(taken)[0].1, EventFlags::CUT);
-        let beginning = &line.as_bytes()[..=LINE_BYTES_MAX];
-        let taken = take_beginning(beginning, 20_000_000, false, &|_| None);
-        assert_eq!(taken.cut_bytes, 20_000_000 - LINE_BYTES_MAX as u64);
-        assert_eq!(events(taken)[0].0.len(), LINE_BYTES_MAX);
+        for held in [LINE_BYTES_MAX, LINE_BYTES_MAX + 1] {
+            let taken = take_beginning(&line.as_bytes()[..held], 20_000_000, false, &|_| None);
+            assert_eq!(taken.cut_bytes, 20_000_000 - LINE_BYTES_MAX as u64);
+            let event = events(taken).remove(0);
+            assert_eq!((event.0.len(), event.1), (LINE_BYTES_MAX, EventFlags::CUT));
+        }
     }
 
     #[test]
