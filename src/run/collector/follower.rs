@@ -214,7 +214,7 @@ impl Follower {
         taken.events.build(self.group.clone(), self.path.clone(), source, backfill)
     }
 
-    fn loss(&self, reason: LossReason, bytes: u64) -> Loss {
+    pub(crate) fn loss(&self, reason: LossReason, bytes: u64) -> Loss {
         Loss { group: self.group.clone(), stream: self.path.clone(), reason, bytes }
     }
 

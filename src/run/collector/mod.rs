@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use watchbell_model::{Entry, GroupName, LogGroup, LossReason, StartAt, Timestamp};
+use watchbell_model::{Entry, GroupName, LogGroup, Loss, LossReason, StartAt, Timestamp};
 
 use self::follower::Follower;
 use self::watch::Watch;
@@ -230,12 +230,19 @@ impl Collector {
                     StartAt::End => skipped = Some(follower.skip_to_end()?),
                 }
             }
-            Ok((follower, resumed, skipped))
+            let rewritten = known.is_some() && !resumed;
+            Ok((follower, resumed, rewritten, skipped))
         });
         let refusal = (name.clone(), path.to_owned());
         match opened {
-            Ok((follower, resumed, skipped)) => {
+            Ok((follower, resumed, rewritten, skipped)) => {
                 tracing::info!(log_group = %name, path = %path.display(), resumed, "following");
+                if rewritten {
+                    // Truncated while nobody looked, or replaced by another file: what stood there unread is gone.
+                    let loss = follower.loss(LossReason::Truncated, 0);
+                    say(&loss);
+                    self.writer.append(Entry::Loss(loss));
+                }
                 self.refused.remove(&refusal);
                 self.watch.folder_of(path);
                 // Behind a symbolic link the changes happen in another folder.
@@ -355,7 +362,7 @@ impl Collector {
             };
             told.extend(look.batch.map(|batch| self.writer.batch_waiting(batch)));
             for loss in look.losses {
-                say(&loss.group, &loss.stream, loss.reason, loss.bytes);
+                say(&loss);
                 self.writer.append(Entry::Loss(loss));
             }
             if !look.more {
@@ -370,15 +377,14 @@ fn is_still(path: &Path, id: FileId) -> bool {
     std::fs::metadata(path).is_ok_and(|now| (now.dev(), now.ino()) == (id.device, id.inode))
 }
 
-fn say(group: &GroupName, path: &str, reason: LossReason, bytes: u64) {
+fn say(loss: &Loss) {
+    let Loss { group, stream, reason, bytes } = loss;
     let what = match reason {
-        LossReason::Truncated => {
-            "truncated; what was written after the last look and before that cannot be known"
-        }
+        LossReason::Truncated => "truncated; what was written after the last look and before that cannot be known",
         LossReason::LineTooLong => "line too long, its end was dropped",
         LossReason::NotText => "not followed: holds no text",
     };
-    tracing::warn!(log_group = %group, path, bytes, "{what}");
+    tracing::warn!(log_group = %group, path = stream, bytes, "{what}");
 }
 
 fn wait(told: oneshot::Receiver<Appended>) -> Result<(), Stopped> {
