@@ -53,7 +53,12 @@ impl Checkpoints {
             unterminated: *unterminated,
             at: record.time,
         };
-        self.0.insert((id, group.clone()), checkpoint);
+        self.remember(id, checkpoint);
+    }
+
+    /// Keeps one, in place of an older one of the same file and group.
+    pub fn remember(&mut self, id: FileId, checkpoint: Checkpoint) {
+        self.0.insert((id, checkpoint.group.clone()), checkpoint);
         if self.0.len() > CHECKPOINTS_MAX {
             let oldest =
                 self.0.iter().min_by_key(|(_, checkpoint)| checkpoint.at).map(|(key, _)| key.clone());

@@ -99,6 +99,18 @@ impl Follower {
         Ok(same)
     }
 
+    /// Where it stands, to be resumed from.
+    pub(crate) fn checkpoint(&self, now: Timestamp) -> Checkpoint {
+        Checkpoint {
+            group: self.group.clone(),
+            path: self.path.clone(),
+            fingerprint: self.fingerprint,
+            end: self.position,
+            unterminated: self.continued,
+            at: now,
+        }
+    }
+
     /// Everything that is there now counts as there before watching began.
     pub(crate) fn mark_backfill(&mut self) -> io::Result<()> {
         self.backfill_until = self.file.metadata()?.len();
@@ -345,17 +357,6 @@ mod tests {
         }
     }
 
-    fn checkpoint(follower: &Follower) -> Checkpoint {
-        Checkpoint {
-            group: follower.group.clone(),
-            path: follower.path.clone(),
-            fingerprint: follower.fingerprint,
-            end: follower.position,
-            unterminated: follower.continued,
-            at: Timestamp(0),
-        }
-    }
-
     #[test]
     fn lines_come_once_and_an_unfinished_one_waits_for_its_end_or_for_quiet() {
         let mut fixture = Fixture::new();
@@ -377,7 +378,7 @@ mod tests {
         fixture.append(b"one\ntwo\n");
         let mut follower = fixture.open();
         fixture.read(&mut follower, false);
-        let kept = checkpoint(&follower);
+        let kept = follower.checkpoint(Timestamp(0));
         fixture.append(b"three\n");
         let mut again = fixture.open();
         assert!(again.resume(&kept).unwrap());
@@ -480,7 +481,7 @@ mod tests {
         let batch = follower.skip_to_end().unwrap();
         assert!(batch.is_empty());
         let mut again = fixture.open();
-        assert!(again.resume(&checkpoint(&follower)).unwrap());
+        assert!(again.resume(&follower.checkpoint(Timestamp(0))).unwrap());
         fixture.append(b"new\n");
         assert_eq!(fixture.read(&mut again, false).0, ["new"]);
     }

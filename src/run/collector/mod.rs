@@ -70,7 +70,10 @@ pub struct Collector {
     /// Groups that have been looked for once: a file that appears later is new, not backfill.
     known_groups: BTreeSet<GroupName>,
     followers: BTreeMap<(GroupName, FileId), Follower>,
+    /// Of files that are not followed now: where they go on if they come back.
     checkpoints: Checkpoints,
+    /// What moved while the process was stopped has been looked for.
+    looked_for_moved: bool,
     /// Paths that could not be opened, with the reason that was said.
     refused: BTreeMap<(GroupName, PathBuf), String>,
     empty_globs: BTreeSet<String>,
@@ -99,6 +102,7 @@ impl Collector {
             known_groups,
             followers: BTreeMap::new(),
             checkpoints,
+            looked_for_moved: false,
             refused: BTreeMap::new(),
             empty_globs: BTreeSet::new(),
             writer,
@@ -156,12 +160,16 @@ impl Collector {
     fn adopt(&mut self, groups: BTreeMap<GroupName, LogGroup>) -> Result<(), Stopped> {
         self.groups = groups;
         self.empty_globs.clear();
-        self.followers.retain(|(name, _), follower| match self.groups.get(name) {
+        let now = self.clock.now();
+        self.followers.retain(|(name, id), follower| match self.groups.get(name) {
             Some(group) => {
                 follower.reconfigure(group);
                 true
             }
-            None => false,
+            None => {
+                self.checkpoints.remember(*id, follower.checkpoint(now));
+                false
+            }
         });
         self.discover()?;
         self.read_all(false)
@@ -192,7 +200,13 @@ impl Collector {
         for (key, follower) in &mut self.followers {
             follower.moved_away = if found.contains(key) { None } else { follower.moved_away.or(Some(now)) };
         }
-        self.followers.retain(|_, follower| !follower.is_finished(now));
+        self.followers.retain(|(_, id), follower| {
+            let finished = follower.is_finished(now);
+            if finished {
+                self.checkpoints.remember(*id, follower.checkpoint(now));
+            }
+            !finished
+        });
         Ok(())
     }
 
@@ -230,7 +244,7 @@ impl Collector {
                     StartAt::End => skipped = Some(follower.skip_to_end()?),
                 }
             }
-            let rewritten = known.is_some() && !resumed;
+            let rewritten = known.is_some() && !resumed && !self.looked_for_moved;
             Ok((follower, resumed, rewritten, skipped))
         });
         let refusal = (name.clone(), path.to_owned());
@@ -267,6 +281,10 @@ impl Collector {
         found: &BTreeSet<(GroupName, FileId)>,
         now: Timestamp,
     ) {
+        // Once is enough: what moves while we run is still open.
+        if std::mem::replace(&mut self.looked_for_moved, true) {
+            return;
+        }
         let mut lost: BTreeMap<PathBuf, Vec<(FileId, GroupName)>> = BTreeMap::new();
         for (id, checkpoint) in self.checkpoints.iter() {
             let key = (checkpoint.group.clone(), id);
@@ -277,15 +295,13 @@ impl Collector {
                 lost.entry(folder.to_owned()).or_default().push((id, checkpoint.group.clone()));
             }
         }
-        // Once is enough: what moves while we run is still open.
-        let checkpoints = std::mem::take(&mut self.checkpoints);
         for (folder, wanted) in lost {
             for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
                 let Ok(metadata) = entry.metadata() else { continue };
                 let id = FileId { device: metadata.dev(), inode: metadata.ino() };
                 for (_, name) in wanted.iter().filter(|(wanted, _)| *wanted == id) {
                     let group = groups.iter().find(|(known, _)| known == name).map(|(_, group)| group);
-                    let (Some(group), Some(checkpoint)) = (group, checkpoints.get(id, name)) else {
+                    let (Some(group), Some(checkpoint)) = (group, self.checkpoints.get(id, name)) else {
                         continue;
                     };
                     let Ok(mut follower) = Follower::open(&entry.path(), name, group, now) else { continue };
