@@ -161,15 +161,13 @@ impl Collector {
         self.groups = groups;
         self.empty_globs.clear();
         let now = self.clock.now();
-        self.followers.retain(|(name, id), follower| match self.groups.get(name) {
-            Some(group) => {
-                follower.reconfigure(group);
-                true
+        self.followers.retain(|(name, id), follower| {
+            let group = self.groups.get(name);
+            match group {
+                Some(group) => follower.reconfigure(group),
+                None => self.checkpoints.remember(*id, follower.checkpoint(now)),
             }
-            None => {
-                self.checkpoints.remember(*id, follower.checkpoint(now));
-                false
-            }
+            group.is_some()
         });
         self.discover()?;
         self.read_all(false)
@@ -396,7 +394,9 @@ fn is_still(path: &Path, id: FileId) -> bool {
 fn say(loss: &Loss) {
     let Loss { group, stream, reason, bytes } = loss;
     let what = match reason {
-        LossReason::Truncated => "truncated; what was written after the last look and before that cannot be known",
+        LossReason::Truncated => {
+            "truncated; what was written after the last look and before that cannot be known"
+        }
         LossReason::LineTooLong => "line too long, its end was dropped",
         LossReason::NotText => "not followed: holds no text",
     };
