@@ -1,0 +1,201 @@
+//! Followed files: every line once, whatever happens to the file or to the process.
+
+use std::os::unix::fs::symlink;
+
+use watchbell_model::EventFlags;
+
+use crate::support::eventually;
+use crate::support::input::{crlf_without_final_end, lf, pieces, sshd};
+use crate::support::process::Up;
+use crate::support::records::{archived, batches, messages};
+use crate::support::site::{Site, append};
+
+const GROUP: &str = "[log_groups.\"ssh/auth\"]\nfiles = [\"auth.log\"]\n";
+
+/// A site with one line in `auth.log`; what is appended once that was read is new.
+fn site(body: &str) -> Site {
+    let site = Site::new(body);
+    site.append("auth.log", "first\n");
+    site
+}
+
+fn started(site: &Site) -> Up {
+    let up = Up::start(site);
+    up.wait_for_events("ssh/auth", 1);
+    up
+}
+
+/// What must be in the archive: the first line and then these.
+fn after_first(lines: &[String]) -> Vec<String> {
+    std::iter::once("first".to_owned()).chain(lines.iter().cloned()).collect()
+}
+
+#[test]
+fn a_file_that_grows_in_pieces_keeps_each_line_once_through_three_kills() {
+    let site = site(GROUP);
+    let lines = sshd(0..3000);
+    let bytes = crlf_without_final_end(&lines);
+    let log = site.path("auth.log");
+    let mut up = Some(started(&site));
+    let pieces = pieces(&bytes, 400);
+    for (number, quarter) in pieces.chunks(pieces.len() / 4).enumerate() {
+        // The file grows on while Watchbell is killed and started again.
+        std::thread::scope(|scope| {
+            scope.spawn(|| quarter.iter().for_each(|piece| append(&log, piece)));
+            if number < 3 {
+                up.take().unwrap().kill();
+                up = Some(Up::start(&site));
+            }
+        });
+    }
+    eventually("the last line is accepted", || {
+        batches(&site.data()).iter().map(|(_, _, batch)| batch.len()).sum::<usize>() == lines.len() + 1
+    });
+    up.unwrap().stop();
+    assert_eq!(messages(&site.data()), after_first(&lines));
+}
+
+#[test]
+fn rotation_by_renaming_loses_nothing_while_running() {
+    let site = site(GROUP);
+    let lines = sshd(0..900);
+    let up = started(&site);
+    for (number, part) in (1..).zip(lines.chunks(300)) {
+        let (early, late) = part.split_at(200);
+        site.append("auth.log", lf(early));
+        // A file that came and went before anybody could look is nobody's to read.
+        up.wait_for_events("ssh/auth", number * 300 - 99);
+        site.rename("auth.log", "auth.log.1");
+        // The program that logs has not noticed yet.
+        site.append("auth.log.1", lf(late));
+        site.append("auth.log", "");
+        up.wait_for_events("ssh/auth", number * 300 + 1);
+    }
+    up.stop();
+    let mut archived = messages(&site.data());
+    archived.sort();
+    let mut expected = after_first(&lines);
+    expected.sort();
+    assert_eq!(archived, expected);
+}
+
+#[test]
+fn rotation_by_renaming_loses_nothing_while_stopped() {
+    let site = site(GROUP);
+    let lines = sshd(0..30);
+    let up = started(&site);
+    site.append("auth.log", lf(&lines[..10]));
+    up.wait_for_events("ssh/auth", 11);
+    up.stop();
+    site.append("auth.log", lf(&lines[10..20]));
+    site.rename("auth.log", "auth.log.1");
+    site.append("auth.log", lf(&lines[20..]));
+    let up = Up::start(&site);
+    up.wait_for_events("ssh/auth", 31);
+    up.stop();
+    let mut archived = messages(&site.data());
+    archived.sort();
+    let mut expected = after_first(&lines);
+    expected.sort();
+    assert_eq!(archived, expected);
+}
+
+#[test]
+fn truncation_is_counted_and_reading_goes_on() {
+    let site = site(GROUP);
+    let up = started(&site);
+    site.append("auth.log", "second\n");
+    up.wait_for_events("ssh/auth", 2);
+    site.write("auth.log", "x\n");
+    up.wait_for_events("ssh/auth", 3);
+    let lost = "watchbell_losses_total{log_group=\"ssh/auth\",reason=\"truncated\"}";
+    eventually("the truncation is counted", || up.metric(lost) == 1);
+    site.append("auth.log", "y\n");
+    up.wait_for_events("ssh/auth", 4);
+    up.stop();
+    assert_eq!(messages(&site.data()), ["first", "second", "x", "y"]);
+}
+
+#[test]
+fn truncation_while_stopped_is_counted_too() {
+    let site = site(GROUP);
+    started(&site).stop();
+    site.write("auth.log", "other\n");
+    let up = Up::start(&site);
+    up.wait_for_events("ssh/auth", 2);
+    let lost = "watchbell_losses_total{log_group=\"ssh/auth\",reason=\"truncated\"}";
+    assert_eq!(up.metric(lost), 1);
+    up.stop();
+    assert_eq!(messages(&site.data()), ["first", "other"]);
+}
+
+#[test]
+fn a_file_and_a_link_that_come_later_are_found_and_a_second_name_is_not_read_twice() {
+    let site = Site::new("[log_groups.\"ssh/auth\"]\nfiles = [\"logs/*.log\"]\n");
+    std::fs::create_dir(site.path("logs")).unwrap();
+    site.append("logs/a.log", "first\n");
+    site.append("target.txt", "behind a link\n");
+    let up = started(&site);
+    site.append("logs/b.log", "later\n");
+    symlink(site.path("target.txt"), site.path("logs/c.log")).unwrap();
+    symlink(site.path("logs/a.log"), site.path("logs/d.log")).unwrap();
+    up.wait_for_events("ssh/auth", 3);
+    site.append("target.txt", "more behind it\n");
+    site.append("logs/a.log", "second\n");
+    up.wait_for_events("ssh/auth", 5);
+    up.stop();
+    let mut archived = messages(&site.data());
+    archived.sort();
+    assert_eq!(archived, ["behind a link", "first", "later", "more behind it", "second"]);
+}
+
+#[test]
+fn an_unfinished_last_line_is_accepted_once_and_its_rest_is_a_continuation() {
+    let site = site(GROUP);
+    let up = started(&site);
+    site.append("auth.log", "half");
+    up.wait_for_events("ssh/auth", 2);
+    site.append("auth.log", " and half\nwhole\nlast");
+    up.wait_for_events("ssh/auth", 5);
+    // Its end alone is no event.
+    site.append("auth.log", "\nnext\n");
+    up.wait_for_events("ssh/auth", 6);
+    up.stop();
+    let events = archived(&site.path("data/archive"));
+    let seen: Vec<_> = events.iter().map(|event| (event.message.as_str(), event.flags)).collect();
+    let none = EventFlags::default();
+    let expected = [("first", none), ("half", none), (" and half", EventFlags::CONTINUED)];
+    assert_eq!(seen[..3], expected);
+    assert_eq!(seen[3..], [("whole", none), ("last", none), ("next", none)]);
+}
+
+#[test]
+fn an_unfinished_last_line_is_accepted_on_drain_and_not_again_after_it() {
+    let site = site(GROUP);
+    let up = started(&site);
+    site.append("auth.log", "half");
+    up.stop();
+    assert_eq!(messages(&site.data()), ["first", "half"]);
+    Up::start(&site).stop();
+    site.append("auth.log", "\nnext\n");
+    let up = Up::start(&site);
+    up.wait_for_events("ssh/auth", 3);
+    up.stop();
+    assert_eq!(messages(&site.data()), ["first", "half", "next"]);
+}
+
+#[test]
+fn start_at_the_end_skips_what_is_there_and_nothing_after_it() {
+    let site = Site::new(&format!("{GROUP}start = \"end\"\n"));
+    site.append("auth.log", lf(&sshd(0..50)));
+    let up = Up::start(&site);
+    eventually("the checkpoint is in the journal", || !batches(&site.data()).is_empty());
+    site.append("auth.log", "new\n");
+    up.wait_for_events("ssh/auth", 1);
+    up.kill();
+    site.append("auth.log", "while down\n");
+    let up = Up::start(&site);
+    up.wait_for_events("ssh/auth", 2);
+    up.stop();
+    assert_eq!(messages(&site.data()), ["new", "while down"]);
+}

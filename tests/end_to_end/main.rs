@@ -1,0 +1,23 @@
+//! The whole program from outside: real files, real sockets, real signals, and the journal and archive read back.
+//!
+//! One test program, so that the helpers are compiled and linked once. Every test has its own folder and its own port;
+//! a pause happens only inside [`support::eventually`], which waits for a condition.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may")]
+
+mod support;
+
+mod data_format;
+mod data_model;
+mod delivery;
+mod determinism;
+mod drain;
+mod following;
+mod ingest;
+mod other_tools;
+mod reload;
+mod ringing;
+mod start_errors;
+mod trail;
+mod unusual_files;
+mod verbs;
