@@ -78,13 +78,13 @@ impl Account {
         same_count && self.same && self.written > 0 && self.trail_break.is_none()
     }
 
-    /// The line that says so: `lines written 12 = journaled 12 = archived 12`.
+    /// The line that says so: `written 12 = journaled 12 = archived 12`.
     pub(super) fn equation(&self) -> String {
         let Account { written, over_http, journaled, archived, .. } = *self;
         let equals = |same| if same { "=" } else { "≠" };
         let http = if over_http > 0 { format!(" + over HTTP {over_http}") } else { String::new() };
         let (first, second) = (equals(written + over_http == journaled), equals(journaled == archived));
-        format!("lines written {written}{http} {first} journaled {journaled} {second} archived {archived}")
+        format!("written {written}{http} {first} journaled {journaled} {second} archived {archived}")
     }
 
     pub(super) fn json(&self) -> Value {
@@ -211,11 +211,11 @@ mod tests {
     #[test]
     fn an_account_that_does_not_add_up_says_where() {
         assert!(account().balances());
-        assert_eq!(account().equation(), "lines written 3 = journaled 3 = archived 3");
+        assert_eq!(account().equation(), "written 3 = journaled 3 = archived 3");
         let lost = Account { archived: 2, ..account() };
-        assert_eq!(lost.equation(), "lines written 3 = journaled 3 ≠ archived 2");
+        assert_eq!(lost.equation(), "written 3 = journaled 3 ≠ archived 2");
         let by_hand = Account { over_http: 1, journaled: 4, archived: 4, ..account() };
-        assert_eq!(by_hand.equation(), "lines written 3 + over HTTP 1 = journaled 4 = archived 4");
+        assert_eq!(by_hand.equation(), "written 3 + over HTTP 1 = journaled 4 = archived 4");
         assert!(by_hand.balances());
         let changed = Account { same: false, ..account() };
         let empty = Account { written: 0, journaled: 0, archived: 0, ..account() };

@@ -133,27 +133,32 @@ async fn demo(places: &Places, once: bool, screen: &mut Screen) -> Result<Report
         failure = up.died() => Err(failure),
         () = signals.any() => Err(unavailable("interrupted before the end")),
     };
-    let latency = told?;
-    if !once {
-        stage.suggest(up_address);
-        tokio::select! {
-            () = stage.keep_showing() => {}
-            failure = shop.died() => return Err(failure),
-            failure = up.died() => return Err(failure),
-            () = signals.any() => {}
+    let told = match told {
+        Ok(latency) if !once => {
+            stage.suggest(up_address);
+            tokio::select! {
+                () = stage.keep_showing() => Ok(latency),
+                failure = shop.died() => Err(failure),
+                failure = up.died() => Err(failure),
+                () = signals.any() => Ok(latency),
+            }
         }
-    }
+        told => told,
+    };
     let firings = std::mem::take(&mut stage.firings);
-    traffic.stop().await.map_err(|error| unavailable(format!("a visitor of the shop: {error}")))?;
-    shop.close().await?;
-    up.terminate().await?;
+    // In this order nothing is written that nobody reads; and whatever went wrong, both children are ended.
+    let visited =
+        traffic.stop().await.map_err(|error| unavailable(format!("a visitor of the shop: {error}")));
+    let (closed, terminated) = (shop.close().await, up.terminate().await);
+    let latency = told?;
+    visited.and(closed).and(terminated)?;
     let account = Account::of(places).await?;
     let (verified, elapsed) = (inbox.verified(), started.elapsed());
     let report = Report { account, firings, latency, verified, elapsed };
     report.show(screen);
     match inbox.refused() {
         _ if !report.account.balances() => {
-            Err(finding(format!("the account does not balance: {}", report.account.equation())))
+            Err(finding(format!("the account does not balance: lines {}", report.account.equation())))
         }
         0 => Ok(report),
         refused => Err(finding(format!("{refused} webhook messages had no good signature"))),
@@ -213,11 +218,11 @@ impl Report {
         let Latency { firings, p50, p99, max } = latency;
         let latency = format!("p50 {} ms, p99 {} ms, max {} ms", ms(*p50), ms(*p99), ms(*max));
         for (label, what) in [
-            ("lines", account.equation()),
+            ("lines", screen.paint(Look::Bold, &account.equation())),
             ("", balance),
             ("messages", format!("{verified} by webhook, every signature verified")),
             ("latency", format!("{latency} over {firings} firings")),
-            ("", "line written to a followed file → webhook received".to_owned()),
+            ("", "from a line written to a followed file to the webhook received".to_owned()),
             ("audit trail", trail),
             ("time", format!("{:.1} s", elapsed.as_secs_f64())),
         ] {

@@ -88,12 +88,27 @@ impl Screen {
     }
 }
 
-/// The line, cut to the width of the screen.
-pub(super) fn cut(line: &str) -> String {
-    if line.chars().count() <= WIDTH {
-        return line.to_owned();
+/// The text, cut at `width` characters.
+pub(super) fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
     }
-    line.chars().take(WIDTH - 1).chain(['…']).collect()
+    text.chars().take(width - 1).chain(['…']).collect()
+}
+
+/// The line, broken at spaces so that each part has at most `width` characters, if its words allow that. From the
+/// second part on there are `indent` spaces before it.
+pub(super) fn wrap(line: &str, width: usize, indent: usize) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    for word in line.split_inclusive(' ') {
+        let part = parts.last_mut().expect("there is one from the start");
+        if part.chars().count() + word.trim_end().chars().count() <= width || part.trim().is_empty() {
+            part.push_str(word);
+        } else {
+            parts.push(" ".repeat(indent) + word);
+        }
+    }
+    parts
 }
 
 /// Bytes for people: `812 B`, `14.2 KiB`.
@@ -111,9 +126,15 @@ mod tests {
 
     #[test]
     fn long_lines_are_cut_by_characters() {
-        assert_eq!(cut("short"), "short");
-        let cut = cut(&"é".repeat(200));
-        assert_eq!((cut.chars().count(), cut.chars().last()), (WIDTH, Some('…')));
+        assert_eq!(cut("short", 5), "short");
+        assert_eq!(cut("éééééé", 5), "éééé…");
+    }
+
+    #[test]
+    fn what_is_wrapped_loses_nothing() {
+        assert_eq!(wrap("  a bb  ccc", 6, 4), ["  a bb ", "     ccc"]);
+        assert_eq!(wrap("  longer-than-wide x", 6, 2), ["  longer-than-wide ", "  x"]);
+        assert_eq!(wrap("", 6, 2), [""]);
     }
 
     #[test]

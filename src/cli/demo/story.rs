@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::receiver::{Arrival, Inbox};
-use super::screen::{Look, Screen, cut};
+use super::screen::{Look, Screen, WIDTH, cut, wrap};
 use super::stopwatch::{self, Latency, ms};
 use super::traffic::{Traffic, guess_passwords};
 use super::web::Web;
@@ -44,6 +44,12 @@ const OK_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long the console may be behind the webhook.
 const CONSOLE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Columns before a line of the message.
+const BAR_WIDTH: usize = 4;
+
+/// Columns before the facts of a message; lines of a log stand further in.
+const MESSAGE_INDENT: usize = 15;
 
 /// An alarm that has fired because of the shop, and how long after the request that made it certain was sent.
 pub(super) struct Firing {
@@ -140,8 +146,8 @@ impl Stage<'_> {
         let mut waiting = vec!["http-5xx", "app-errors"];
         while !waiting.is_empty() {
             let arrival = self.first_of(&mut waiting, "ALARM", ALARM_LIMIT).await?;
-            let sent = self.traffic.failure_sent(CERTAIN);
-            self.fired(&arrival, sent.unwrap_or(arrival.at));
+            let sent = self.traffic.failure_sent(CERTAIN).await;
+            self.fired(&arrival, sent.ok_or_else(|| unavailable("the visitors of the shop are gone"))?);
         }
         let note = "time: from sending the request that made it certain to receiving the message";
         let note = self.screen.paint(Look::Faint, note);
@@ -167,7 +173,7 @@ impl Stage<'_> {
         let look = if state == "OK" { Look::Good } else { Look::Alarm };
         let state = self.screen.paint(look, &format!("{state:<5}"));
         let why = summary.split_once(": ").map_or("", |(_, why)| why);
-        let why = cut_to(why, 48);
+        let why = cut(why, 48);
         self.screen.say(&format!("  {state}  {alarm:<15}{severity:<10}{why:<50}{after:>9}"));
     }
 
@@ -193,9 +199,14 @@ impl Stage<'_> {
         })?;
         self.screen.heading("The message a person gets");
         for line in message.lines() {
-            let (bar, line) = (self.screen.paint(Look::Alarm, "│"), cut(&format!("  | {line}")));
-            let line = line.trim_start_matches("  | ");
-            self.screen.say(&format!("  {bar} {line}"));
+            // Lines of a log are cut; what is there to be copied goes on below itself.
+            let is_log_text = line.starts_with(&" ".repeat(MESSAGE_INDENT + 1));
+            let width = WIDTH - BAR_WIDTH;
+            let lines = if is_log_text { vec![cut(line, width)] } else { wrap(line, width, MESSAGE_INDENT) };
+            let bar = self.screen.paint(Look::Alarm, "│");
+            for line in lines {
+                self.screen.say(&format!("  {bar} {}", line.trim_end()));
+            }
         }
         Ok(())
     }
@@ -275,24 +286,27 @@ impl Stage<'_> {
 
     /// What can be done while everything is running.
     pub(super) fn suggest(&mut self, up: SocketAddr) {
-        let config = self.places.config.display();
-        let logs = self.places.logs.display();
-        self.screen.heading("It keeps running. In another terminal:");
+        let (config, logs) = (self.places.config.display(), self.places.logs.display());
+        let program = std::env::args_os().next().unwrap_or_else(|| "watchbell".into());
+        let program = program.to_string_lossy();
         let event = r#"{"level":"ERROR","message":"from curl"}"#;
+        let ingest = format!("http://{up}/ingest/shop/app?stream=curl");
+        self.screen.heading("It keeps running. Try, in another terminal:");
         for (what, command) in [
             (
                 "ring app-errors over HTTP",
                 format!(
-                    "for i in 1 2 3 4 5; do echo '{event}'; done |\n      \
-                         curl -H 'content-type: text/plain' --data-binary @- 'http://{up}/ingest/shop/app?stream=curl'"
+                    "for i in 1 2 3 4 5; do echo '{event}'; done |\n      curl --data-binary @- '{ingest}'"
                 ),
             ),
             (
-                "which lines match a filter",
-                format!("watchbell pattern '[..., status=4*, size, referer, agent]' {logs}/access.log"),
+                "which lines does a filter pattern match?",
+                format!(
+                    "{program} pattern '[..., status=4*, size, referer, agent]' \\\n      {logs}/access.log"
+                ),
             ),
-            ("who did what", format!("watchbell trail ls -c {config}")),
-            ("counters", format!("curl http://{up}/metrics")),
+            ("who did what?", format!("{program} trail ls -c {config}")),
+            ("Watchbell's own counters", format!("curl http://{up}/metrics")),
         ] {
             let what = self.screen.paint(Look::Faint, &format!("# {what}"));
             self.screen.say(&format!("  {what}\n    {command}"));
@@ -316,14 +330,6 @@ impl Stage<'_> {
 
 fn missing(alarms: &[&str], state: &str, limit: Duration) -> Failure {
     finding(format!("no {state} message about {} within {} s", alarms.join(" and "), limit.as_secs()))
-}
-
-fn cut_to(text: &str, chars: usize) -> String {
-    if text.chars().count() <= chars {
-        text.to_owned()
-    } else {
-        text.chars().take(chars - 1).chain(['…']).collect()
-    }
 }
 
 /// A log group's counter out of the text of `/metrics`; 0 as long as it is not there.

@@ -1,6 +1,5 @@
 //! Visitors of the shop: what they ask for is fixed, only when is up to the machine.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
@@ -22,15 +21,14 @@ const GUESS_PACE: Duration = Duration::from_millis(40);
 pub(super) struct Traffic {
     end: watch::Sender<bool>,
     task: JoinHandle<Result<(), WebError>>,
-    failures: Arc<Mutex<Vec<Instant>>>,
+    failures: watch::Receiver<Vec<Instant>>,
 }
 
 impl Traffic {
     /// Lets the visitors in.
     pub(super) fn start(shop: Web) -> Traffic {
         let (end, mut ended) = watch::channel(false);
-        let failures = Arc::<Mutex<Vec<Instant>>>::default();
-        let seen = Arc::clone(&failures);
+        let (failed, failures) = watch::channel(Vec::new());
         let task = tokio::spawn(async move {
             let mut pace = interval(PACE);
             pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -41,7 +39,7 @@ impl Traffic {
                 }
                 let sent = stopwatch::now();
                 if visit(&shop, number).await?.is_server_error() {
-                    seen.lock().unwrap_or_else(PoisonError::into_inner).push(sent);
+                    failed.send_modify(|failures| failures.push(sent));
                 }
             }
             Ok(())
@@ -49,9 +47,12 @@ impl Traffic {
         Traffic { end, task, failures }
     }
 
-    /// When the `number`th request that was answered with 5xx was sent, from 1.
-    pub(super) fn failure_sent(&self, number: usize) -> Option<Instant> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).get(number - 1).copied()
+    /// When the `number`th request that was answered with 5xx was sent, from 1; `None` if the visitors have stopped.
+    pub(super) async fn failure_sent(&self, number: usize) -> Option<Instant> {
+        // The message about a line can be here before the answer to its request.
+        let mut failures = self.failures.clone();
+        let failures = failures.wait_for(|failures| failures.len() >= number).await.ok()?;
+        failures.get(number - 1).copied()
     }
 
     /// Waits until the last request has been answered. An error is the request that was not.
