@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use watchbell_model::{Entry, EventId, InstallationId, Source};
+use watchbell_model::{Entry, EventId, InstallationId, Record, Source};
 
+use crate::support::eventually;
 use crate::support::http::post;
 use crate::support::input::{lf, sshd};
 use crate::support::records::{archived, batches, frames, records};
@@ -36,6 +37,8 @@ fn used() -> (Site, BTreeMap<String, u64>) {
     let running = InProcess::start(&site, START);
     running.wait_for_events("ssh/auth", 20);
     running.clock.wind_ms(120_000);
+    let is_tick = |record: &Record| matches!(record.entry, Entry::Tick);
+    eventually("time alone has been noticed", || records(&site.data()).iter().any(is_tick));
     assert_eq!(post(running.address(), "shop/app", &[], b"before\n").status, 200);
     running.clock.wind_ms(-3_600_000);
     assert_eq!(post(running.address(), "shop/app", &[], b"after\n").status, 200);
