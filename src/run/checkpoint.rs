@@ -30,6 +30,9 @@ pub struct Checkpoint {
     pub end: u64,
     /// The last line had no line end yet.
     pub unterminated: bool,
+    /// Bytes before this were there before the group was first watched.
+    #[serde(default)]
+    pub backfill_until: u64,
     /// When.
     pub at: Timestamp,
 }
@@ -43,7 +46,10 @@ pub struct Checkpoints(BTreeMap<(FileId, GroupName), Checkpoint>);
 impl Checkpoints {
     /// Takes note of a batch.
     pub fn apply(&mut self, group: &GroupName, source: &Source, record: &Record) {
-        let Source::File { path, device, inode, fingerprint, range, unterminated } = source else { return };
+        let Source::File { path, device, inode, fingerprint, range, unterminated, backfill_until } = source
+        else {
+            return;
+        };
         let id = FileId { device: *device, inode: *inode };
         let checkpoint = Checkpoint {
             group: group.clone(),
@@ -51,6 +57,7 @@ impl Checkpoints {
             fingerprint: *fingerprint,
             end: range.end,
             unterminated: *unterminated,
+            backfill_until: *backfill_until,
             at: record.time,
         };
         self.remember(id, checkpoint);

@@ -46,6 +46,9 @@ pub enum Source {
         /// The last line had no line end yet.
         #[serde(default, skip_serializing_if = "is_false")]
         unterminated: bool,
+        /// Bytes before this were there before the group was first watched; 0 if none were.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        backfill_until: u64,
     },
     /// A request.
     Http {
@@ -60,6 +63,11 @@ pub enum Source {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
 fn is_false(value: &bool) -> bool {
     !*value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 /// Log events of one stream, accepted together. Immutable once built.

@@ -24,6 +24,9 @@ pub(super) const QUIET_MS: i64 = 1000;
 /// How long a file that was moved away is still read after it last grew, in milliseconds.
 pub(super) const MOVED_AWAY_MS: i64 = 10_000;
 
+/// The fingerprint of no bytes at all.
+const NOTHING_SEEN: Fingerprint = Fingerprint { bytes: 0, hash: 0xe3b0_c442_98fc_1c14 };
+
 /// What one look at a file gave.
 #[derive(Debug, Default)]
 pub(crate) struct Look {
@@ -78,7 +81,7 @@ impl Follower {
             rest_bytes: 0,
             file,
             parse: (group.timestamp == TimestampFrom::Line).then_some(group.parse),
-            fingerprint: Fingerprint { bytes: 0, hash: hash(b"") },
+            fingerprint: NOTHING_SEEN,
             position: 0,
             continued: false,
             backfill_until: 0,
@@ -95,6 +98,7 @@ impl Follower {
             self.fingerprint = checkpoint.fingerprint;
             self.position = checkpoint.end;
             self.continued = checkpoint.unterminated;
+            self.backfill_until = checkpoint.backfill_until;
         }
         Ok(same)
     }
@@ -107,14 +111,17 @@ impl Follower {
             fingerprint: self.fingerprint,
             end: self.position,
             unterminated: self.continued,
+            backfill_until: self.backfill_until,
             at: now,
         }
     }
 
-    /// Everything that is there now counts as there before watching began.
-    pub(crate) fn mark_backfill(&mut self) -> io::Result<()> {
+    /// Everything that is there now counts as there before watching began. Gives a batch without events: it carries the
+    /// mark, so that a crash in the middle of the old lines does not make the rest of them new.
+    pub(crate) fn mark_backfill(&mut self) -> io::Result<Batch> {
         self.backfill_until = self.file.metadata()?.len();
-        Ok(())
+        self.fingerprint = self.fingerprint_up_to(self.backfill_until)?;
+        Ok(self.batch(Taken::default(), self.position..self.position, true))
     }
 
     /// Skips what is there now. Gives a batch without events: it carries the checkpoint.
@@ -222,6 +229,7 @@ impl Follower {
             fingerprint: self.fingerprint,
             range,
             unterminated: taken.unterminated,
+            backfill_until: self.backfill_until,
         };
         taken.events.build(self.group.clone(), self.path.clone(), source, backfill)
     }
@@ -233,8 +241,12 @@ impl Follower {
     /// The file was truncated or rewritten. If its beginning is the one we know, it was only shortened.
     fn start_over(&mut self, length: u64) -> io::Result<()> {
         let shortened = self.fingerprint.bytes > 0 && self.begins_like(self.fingerprint)?;
-        self.position = if shortened { length } else { 0 };
-        self.fingerprint = self.fingerprint_up_to(self.position)?;
+        if shortened {
+            self.position = length;
+        } else {
+            self.position = 0;
+            self.fingerprint = NOTHING_SEEN;
+        }
         self.continued = false;
         self.backfill_until = 0;
         self.scanned_to = 0;
@@ -261,7 +273,7 @@ impl Follower {
 
     fn fingerprint_up_to(&self, position: u64) -> io::Result<Fingerprint> {
         let wanted = position.min(u64::from(Fingerprint::BYTES_MAX));
-        if u64::from(self.fingerprint.bytes) == wanted {
+        if u64::from(self.fingerprint.bytes) >= wanted {
             return Ok(self.fingerprint);
         }
         let beginning = self.read(0..wanted)?;
@@ -471,6 +483,25 @@ mod tests {
         assert_eq!((first.backfill, first.len()), (true, 2));
         assert_eq!((second.backfill, second.event(0).message), (false, "half new"));
         assert_eq!(second.len(), 2);
+    }
+
+    #[test]
+    fn what_was_there_before_stays_backfill_after_a_crash() {
+        let fixture = Fixture::new();
+        fixture.append(b"old 1\nold 2\n");
+        let mut follower = fixture.open();
+        assert!(follower.mark_backfill().unwrap().is_empty());
+        let mut again = fixture.open();
+        assert!(again.resume(&follower.checkpoint(Timestamp(0))).unwrap());
+        fixture.append(b"new\n");
+        let old = again.look(Timestamp(0), false).unwrap().batch.unwrap();
+        let new = again.look(Timestamp(0), false).unwrap().batch.unwrap();
+        assert_eq!((old.backfill, old.len(), new.backfill, new.len()), (true, 2, false, 1));
+    }
+
+    #[test]
+    fn the_fingerprint_of_nothing_is_the_hash_of_nothing() {
+        assert_eq!(NOTHING_SEEN.hash, hash(b""));
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl Collector {
     }
 
     fn follow(&mut self) -> Result<oneshot::Sender<()>, Stopped> {
-        self.discover()?;
+        self.discover();
         self.read_all(false)?;
         let mut next_poll = self.clock.now().plus_ms(POLL_EVERY_MS);
         loop {
@@ -140,7 +140,7 @@ impl Collector {
                     Wake::Changed(paths) => changed.extend(paths),
                     Wake::Groups(groups) => self.adopt(groups)?,
                     Wake::Drain(done) => {
-                        self.discover()?;
+                        self.discover();
                         self.read_all(true)?;
                         return Ok(done);
                     }
@@ -149,7 +149,7 @@ impl Collector {
             }
             if poll || self.watch.missed_some() {
                 next_poll = self.clock.now().plus_ms(POLL_EVERY_MS);
-                self.discover()?;
+                self.discover();
                 self.read_all(false)?;
             } else {
                 self.read_changed(&changed)?;
@@ -169,12 +169,12 @@ impl Collector {
             }
             group.is_some()
         });
-        self.discover()?;
+        self.discover();
         self.read_all(false)
     }
 
     /// Finds files that are not followed yet, and notices those that have moved.
-    fn discover(&mut self) -> Result<(), Stopped> {
+    fn discover(&mut self) {
         let now = self.clock.now();
         self.watch.forget_missing();
         let mut found: BTreeSet<(GroupName, FileId)> = BTreeSet::new();
@@ -190,7 +190,7 @@ impl Collector {
                 if let Some(follower) = self.followers.get_mut(&(name.clone(), id)) {
                     follower.path = path.to_string_lossy().into_owned();
                 } else {
-                    self.open(&path, name, group, first_time, now)?;
+                    self.open(&path, name, group, first_time, now);
                 }
             }
         }
@@ -205,7 +205,6 @@ impl Collector {
             }
             !finished
         });
-        Ok(())
     }
 
     /// Paths that match the group's globs, and their folders watched.
@@ -224,30 +223,23 @@ impl Collector {
         all
     }
 
-    fn open(
-        &mut self,
-        path: &Path,
-        name: &GroupName,
-        group: &LogGroup,
-        first_time: bool,
-        now: Timestamp,
-    ) -> Result<(), Stopped> {
+    fn open(&mut self, path: &Path, name: &GroupName, group: &LogGroup, first_time: bool, now: Timestamp) {
         let opened = Follower::open(path, name, group, now).and_then(|mut follower| {
             let known = self.checkpoints.get(follower.id, name);
             let resumed = known.map_or(Ok(false), |checkpoint| follower.resume(checkpoint))?;
-            let mut skipped = None;
+            let mut marked = None;
             if first_time && !resumed {
                 match group.start {
-                    StartAt::Beginning => follower.mark_backfill()?,
-                    StartAt::End => skipped = Some(follower.skip_to_end()?),
+                    StartAt::Beginning => marked = Some(follower.mark_backfill()?),
+                    StartAt::End => marked = Some(follower.skip_to_end()?),
                 }
             }
             let rewritten = known.is_some() && !resumed && !self.looked_for_moved;
-            Ok((follower, resumed, rewritten, skipped))
+            Ok((follower, resumed, rewritten, marked))
         });
         let refusal = (name.clone(), path.to_owned());
         match opened {
-            Ok((follower, resumed, rewritten, skipped)) => {
+            Ok((follower, resumed, rewritten, marked)) => {
                 tracing::info!(log_group = %name, path = %path.display(), resumed, "following");
                 if rewritten {
                     // Truncated while nobody looked, or replaced by another file: what stood there unread is gone.
@@ -260,14 +252,14 @@ impl Collector {
                 // Behind a symbolic link the changes happen in another folder.
                 self.watch.folder_of(&follower.real_path);
                 self.followers.insert((name.clone(), follower.id), follower);
-                skipped.map_or(Ok(()), |batch| wait(self.writer.batch_waiting(batch)))
+                // Nobody waits for it: it stands in the journal before whatever is read from the file.
+                drop(marked.map(|batch| self.writer.batch_waiting(batch)));
             }
             Err(error) => {
                 let reason = error.to_string();
                 if self.refused.insert(refusal, reason.clone()).as_ref() != Some(&reason) {
                     tracing::warn!(log_group = %name, path = %path.display(), reason, "cannot be followed");
                 }
-                Ok(())
             }
         }
     }
@@ -321,7 +313,7 @@ impl Collector {
             let known: Vec<_> = known.map(|(key, it)| (key.clone(), is_still(path, it.id))).collect();
             let moved = known.iter().any(|(_, still)| !still);
             if moved || (known.is_empty() && self.could_be_followed(path)) {
-                self.discover()?;
+                self.discover();
                 return self.read_all(false);
             }
             keys.extend(known.into_iter().map(|(key, _)| key));
