@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::Path;
 
 /// How a file is opened.
@@ -22,7 +22,7 @@ pub enum Access {
 /// Files and folders by name. Errors are the file system's, with its kinds (`NotFound`, `StorageFull`, …).
 #[expect(clippy::missing_errors_doc, reason = "one sentence on the trait holds for every method")]
 pub trait Disk: Send + Sync {
-    /// Makes the folder and its parents where missing; its name is durable on return.
+    /// Makes the folder and its parents where missing, for the owner only; its name is durable on return.
     fn create_folder(&self, folder: &Path) -> io::Result<()>;
     /// The names of the folder's files, in any order.
     fn list(&self, folder: &Path) -> io::Result<Vec<String>>;
@@ -68,7 +68,8 @@ impl Disk for RealDisk {
             if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
                 self.create_folder(parent)?;
             }
-            match fs::create_dir(folder) {
+            // What is in it is for its owner only: log text is not everybody's business.
+            match fs::DirBuilder::new().mode(0o700).create(folder) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
                 _ => {}
             }
