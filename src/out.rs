@@ -2,14 +2,21 @@
 
 use std::io::{self, IsTerminal, Write};
 
-/// Writes `text` and a line end, and flushes: a reader at the other end of a pipe sees it at once.
+/// Writes `line` and a line end, and flushes: a reader at the other end of a pipe sees it at once.
 ///
 /// # Errors
 /// What the operating system says; a closed pipe is an error like any other.
-pub fn line(text: &str) -> io::Result<()> {
+pub fn line(line: &str) -> io::Result<()> {
+    text(&format!("{line}\n"))
+}
+
+/// Writes `text` as it is, and flushes.
+///
+/// # Errors
+/// As [`line()`].
+pub fn text(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
-    stdout.write_all(b"\n")?;
     stdout.flush()
 }
 

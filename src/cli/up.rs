@@ -58,7 +58,7 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
         plan,
         clock: Arc::new(SystemClock),
         disk: Arc::new(RealDisk),
-        console: console(out::line),
+        console: console(out::text),
         colour: out::colour(),
     };
     // Signals are caught before anything starts: one that comes early is not lost.
