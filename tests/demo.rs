@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may")]
 
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Output, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -58,4 +60,22 @@ fn the_demo_for_programs_is_one_object_in_a_folder_that_is_kept() {
     assert_eq!(report["trail"]["holds"], true);
     assert_eq!(report["latency_ms"]["firings"], 100);
     assert!(is_empty(&temporary) && kept.path().join("watchbell.toml").is_file());
+}
+
+#[test]
+fn a_line_that_was_never_journaled_is_found_by_the_account() {
+    let kept = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_watchbell"));
+    command.arg("demo").arg("--dir").arg(kept.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut demo = command.spawn().unwrap();
+    let mut told = BufReader::new(demo.stdout.take().unwrap()).lines();
+    assert!(told.any(|line| line.unwrap().contains("Ctrl-C ends it")), "it ended before its end");
+    std::fs::write(kept.path().join("logs/unwatched.log"), "nobody follows this file\n").unwrap();
+    kill_process(Pid::from_raw(demo.id().cast_signed()).unwrap(), Signal::INT).unwrap();
+    let account = told.map(Result::unwrap).find(|line| line.starts_with("  lines        written ")).unwrap();
+    let mut stderr = String::new();
+    demo.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!(demo.wait().unwrap().code(), Some(1), "{stderr}");
+    assert!(account.contains(" \u{2260} journaled "), "{account}");
+    assert!(stderr.starts_with("error: the account does not balance: lines written "), "{stderr}");
 }

@@ -12,7 +12,7 @@ use watchbell_archive::ObjectSummary;
 use watchbell_journal::{Reader, RealDisk};
 use watchbell_model::{Entry, Offset, Source};
 
-use super::Places;
+use super::places::Places;
 use crate::run::data_folder::{decode, journal_failure, journal_folder};
 use crate::run::trail::TrailHead;
 use crate::{ExitStatus, Failure};

@@ -15,8 +15,9 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{sleep, timeout};
 
+use super::places::Places;
+use super::unavailable;
 use super::web::Web;
-use super::{Places, unavailable};
 use crate::Failure;
 
 /// How long a child may take until it can be used.

@@ -11,6 +11,9 @@ pub(super) fn now() -> Instant {
     Instant::now()
 }
 
+/// Said with every figure: a debug build is slower.
+pub(super) const BUILD: &str = if cfg!(debug_assertions) { " (debug build)" } else { "" };
+
 /// Some latencies, summed up.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Latency {

@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
+use super::places::Places;
 use super::receiver::{Arrival, Inbox};
 use super::screen::{Look, Screen, WIDTH, cut, wrap};
-use super::stopwatch::{self, Latency, ms};
+use super::stopwatch::{self, BUILD, Latency, ms};
 use super::traffic::{Traffic, guess_passwords};
 use super::web::Web;
-use super::{Places, finding, probes, unavailable};
+use super::{finding, probes, unavailable};
 use crate::Failure;
 use crate::run::clock::{Clock, SystemClock};
 
@@ -259,7 +260,7 @@ impl Stage<'_> {
         self.screen.heading("How fast");
         let figures = format!("p50 {} ms   p99 {} ms   max {} ms", ms(*p50), ms(*p99), ms(*max));
         let figures = self.screen.paint(Look::Bold, &figures);
-        self.screen.say(&format!("  {figures}   over {firings} firings"));
+        self.screen.say(&format!("  {figures}   over {firings} firings{BUILD}"));
         self.screen
             .say("  from a line written to a followed file to the webhook received, each line on disk first");
     }
