@@ -19,5 +19,6 @@ mod reload;
 mod ringing;
 mod start_errors;
 mod trail;
+mod trouble;
 mod unusual_files;
 mod verbs;
