@@ -7,7 +7,7 @@ use watchbell_model::{DeliveryOutcome, Entry};
 
 use crate::support::eventually;
 use crate::support::http::{get, post};
-use crate::support::process::Up;
+use crate::support::process::{Up, said};
 use crate::support::receiver::{Post, Receiver};
 use crate::support::records::{decisions, records, transitions};
 use crate::support::site::Site;
@@ -82,6 +82,40 @@ fn what_was_decided_before_a_kill_9_is_told_after_the_restart() {
     assert_eq!(id(&posts[0]), id(&posts[before]));
     assert_eq!(receiver.states(), ["ALARM"]);
     assert_eq!(decisions(&site.data()).len(), 1);
+}
+
+#[test]
+fn the_command_in_a_message_finds_the_lines_and_a_hostile_file_name_does_nothing_else() {
+    let receiver = Receiver::start();
+    let alarm = ALARM
+        .replace("[metric_filters", "files = [\"logs/*\"]\n[metric_filters")
+        .replace("'ERROR'", "'ERROR -ok'");
+    let site = Site::new(&format!("{alarm}[topics.ops.webhook]\nurl = \"{}\"\n", receiver.url()));
+    std::fs::create_dir(site.path("logs")).unwrap();
+    let name = "logs/it's $(touch pwned);touch pwned;.log";
+    site.append(name, "before\n");
+    let up = Up::start(&site);
+    up.wait_for_events("shop/app", 1);
+    site.append(name, "ERROR a\nERROR ok\nERROR b\nERROR $(touch pwned)\n");
+    let message = receiver.wait_for(1)[0].json();
+    up.stop();
+    let commands = message["look_further"].as_array().unwrap();
+    assert_eq!(commands.len(), 1, "{message}");
+    let command = commands[0].as_str().unwrap();
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_watchbell")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let shell = std::process::Command::new("sh")
+        .args(["-c", command])
+        .env("PATH", path)
+        .current_dir(site.path(""))
+        .output();
+    let (code, stdout, stderr) = said(&shell.unwrap());
+    assert_eq!(
+        (code, stdout.as_str()),
+        (Some(0), "ERROR a\nERROR b\nERROR $(touch pwned)\n"),
+        "{command}: {stderr}"
+    );
+    assert!(!site.path("pwned").exists());
 }
 
 #[test]

@@ -101,6 +101,55 @@ fn rotation_by_renaming_loses_nothing_while_stopped() {
 }
 
 #[test]
+fn a_glob_that_also_matches_rotated_files_reads_nothing_twice() {
+    let site = site("[log_groups.\"ssh/auth\"]\nfiles = [\"auth.log*\"]\n");
+    let up = started(&site);
+    for number in 1..=3 {
+        for older in (1..number).rev() {
+            site.rename(&format!("auth.log.{older}"), &format!("auth.log.{}", older + 1));
+        }
+        site.rename("auth.log", "auth.log.1");
+        site.append("auth.log", format!("after rotation {number}\n"));
+        up.wait_for_events("ssh/auth", 1 + number);
+    }
+    // The oldest is compressed, and a compressed file holds no text.
+    site.append("auth.log.3.gz", b"\x1f\x8b\x08\0first\n");
+    std::fs::remove_file(site.path("auth.log.3")).unwrap();
+    let lost = "watchbell_losses_total{log_group=\"ssh/auth\",reason=\"not_text\"}";
+    eventually("the compressed file is noticed", || up.metric(lost) == 1);
+    up.kill();
+    site.append("auth.log", "at last\n");
+    let up = Up::start(&site);
+    up.wait_for_events("ssh/auth", 5);
+    up.stop();
+    let mut archived = messages(&site.data());
+    archived.sort();
+    assert_eq!(archived, ["after rotation 1", "after rotation 2", "after rotation 3", "at last", "first"]);
+}
+
+#[test]
+fn two_log_groups_may_follow_one_file_and_each_gets_every_line() {
+    let site = site(&format!("{GROUP}[log_groups.\"copy/auth\"]\nfiles = [\"auth.*\"]\n"));
+    let up = started(&site);
+    up.wait_for_events("copy/auth", 1);
+    site.append("auth.log", "second\n");
+    up.wait_for_events("ssh/auth", 2);
+    up.wait_for_events("copy/auth", 2);
+    up.kill();
+    site.append("auth.log", "third\n");
+    let up = Up::start(&site);
+    up.wait_for_events("ssh/auth", 3);
+    up.wait_for_events("copy/auth", 3);
+    up.stop();
+    let events = archived(&site.path("data/archive"));
+    for group in ["ssh/auth", "copy/auth"] {
+        let of_group = events.iter().filter(|event| event.log_group == group);
+        let texts: Vec<_> = of_group.map(|event| event.message.as_str()).collect();
+        assert_eq!(texts, ["first", "second", "third"], "{group}");
+    }
+}
+
+#[test]
 fn truncation_is_counted_and_reading_goes_on() {
     let site = site(GROUP);
     let up = started(&site);

@@ -129,6 +129,33 @@ fn a_bad_file_says_so_and_the_plan_before_stays_in_force() {
 }
 
 #[test]
+fn a_token_works_from_the_reload_that_brings_it_to_the_one_that_takes_it_away() {
+    let site = Site::new(GROUP);
+    let with_token = |file: &str| {
+        format!(
+            "{GROUP}[[roles.all]]\nallow = [\"logs:PutLogEvents\"]\non = \"*\"\n\
+             [tokens.ci]\nvalue = {{ file = \"{file}\" }}\nroles = \"all\"\n"
+        )
+    };
+    site.write("old", "old-value");
+    site.write("new", "new-value");
+    let up = Up::start(&site);
+    let status = |value: &str| {
+        post(up.address, "shop/app", &[("Authorization", &format!("Bearer {value}"))], b"line\n").status
+    };
+    assert_eq!((status("old-value"), status("any")), (200, 200), "open while no token is configured");
+    for (number, (file, expected)) in [("old", (200, 401)), ("new", (401, 200))].into_iter().enumerate() {
+        site.configure(&with_token(file));
+        up.signal("HUP");
+        eventually("the reload is in the trail", || reloads(&site).len() == number + 1);
+        // The trail comes before the token: wait for the one that must work.
+        eventually("the token works", || status(&format!("{file}-value")) == 200);
+        assert_eq!((status("old-value"), status("new-value")), expected);
+    }
+    up.stop();
+}
+
+#[test]
 fn what_cannot_change_while_it_runs_is_refused_by_name() {
     let site = Site::new(GROUP);
     let up = Up::start(&site);
