@@ -63,13 +63,15 @@ impl Running {
         let unlocked = self.kept.unlock(&plan).map_err(ReloadError::Secrets)?;
         let store = open_store(plan.archive.as_ref(), &plan.data_dir)?;
         record_secrets(&self.writer, &unlocked);
+        // Before the plan: once it is in force an alarm may tell a new subscription at once, and a message to one that
+        // nobody knows is given up.
+        self.notifiers.replace(unlocked.notifiers);
         if plan != current {
             let told = self.writer.append_told(Entry::Plan(Box::new(plan.clone())));
             told.await.ok().and_then(Result::ok).ok_or(ReloadError::Stopping)?;
         }
         let draft = TrailDraft::done("configuration.reload", &plan.file).by("operator");
         self.writer.trail(draft.detail("changed", plan != current));
-        self.notifiers.replace(unlocked.notifiers);
         let access = Arc::new(unlocked.access);
         self.process.replace(InForce { access, groups: groups_in_force(&plan.log_groups) });
         self.store.replace(store);
