@@ -94,6 +94,8 @@ impl CompiledAlarm {
                     name: (*name).clone(),
                     log_group: filter.log_group.clone(),
                     pattern: filter.pattern.clone(),
+                    value: filter.metric.value.clone(),
+                    default: filter.metric.default,
                 })
                 .collect(),
             alarm: alarm.clone(),

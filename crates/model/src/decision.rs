@@ -52,7 +52,7 @@ pub struct MatchedLine {
 }
 
 /// A metric filter that feeds an alarm, as it was when the alarm changed state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TransitionFilter {
     /// The filter's name.
     pub name: String,
@@ -60,6 +60,11 @@ pub struct TransitionFilter {
     pub log_group: GroupName,
     /// Its pattern.
     pub pattern: String,
+    /// What a matching event added: a number or a selector.
+    pub value: String,
+    /// What an event that did not match added.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<f64>,
 }
 
 /// An alarm went from one state to another.

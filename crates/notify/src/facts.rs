@@ -76,7 +76,13 @@ fn rule(transition: &Transition) -> Vec<String> {
 fn datapoints(transition: &Transition) -> Vec<String> {
     let older = transition.datapoints.len().saturating_sub(DATAPOINTS_SHOWN);
     let left_out = (older > 0).then(|| format!("({older} older ones left out)"));
-    let shown = transition.datapoints[older..].iter().map(|it| datapoint(it, transition.at));
+    // A quiet stretch is one line: what happened matters, not how often nothing did.
+    let both_quiet = |a: &Datapoint, b: &Datapoint| a.value.is_none() && b.value.is_none();
+    let shown = transition.datapoints[older..].chunk_by(both_quiet).map(|run| match run {
+        [] => String::new(),
+        [one] => datapoint(one, transition.at),
+        [first, ..] => format!("{}  no data, {} slots", clock(first.start, transition.at), run.len()),
+    });
     left_out.into_iter().chain(shown).collect()
 }
 

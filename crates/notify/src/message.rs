@@ -97,15 +97,17 @@ fn measured(transition: &Transition, datapoint: &Datapoint) -> String {
     }
 }
 
-/// Whether the datapoints' values are numbers of matching events, as far as the decision itself shows.
+/// Whether a datapoint's value is the number of matching events: each adds 1, and the others nothing that is counted.
 fn counts_matches(transition: &Transition) -> bool {
-    let counting = matches!(transition.rule.statistic, Statistic::Sum | Statistic::SampleCount);
-    let total: f64 = transition.datapoints.iter().filter_map(|it| it.value).sum();
-    // Values like 2 and 1 can add up to the number of events by chance: over several datapoints each value must
-    // also be its number of samples.
-    let by_slot = |it: &Datapoint| it.value.is_none_or(|value| number(value) == it.samples.to_string());
-    let consistent = transition.datapoints.len() == 1 || transition.datapoints.iter().all(by_slot);
-    counting && consistent && number(total) == transition.matched.to_string()
+    match transition.rule.statistic {
+        _ if transition.filters.is_empty() => false,
+        Statistic::Sum => transition
+            .filters
+            .iter()
+            .all(|it| it.value == "1" && it.default.is_none_or(|default| default == 0.0)),
+        Statistic::SampleCount => transition.filters.iter().all(|it| it.default.is_none()),
+        Statistic::Average | Statistic::Minimum | Statistic::Maximum => false,
+    }
 }
 
 /// `1 match`, `12 matches`.

@@ -32,12 +32,13 @@ fn values_are_called_matches_only_where_they_count_them() {
         happened(&with_datapoints(&[(11.0, 11), (12.0, 12)], 23, 1)),
         "2 of 2 datapoints >= 10, the last of them 12 matches in 60 s"
     );
-    // Two events that added 11 and 12 are not 23 matches, whatever else adds up.
-    assert_eq!(
-        happened(&with_datapoints(&[(11.0, 1), (12.0, 1)], 23, 1)),
-        "2 of 2 datapoints >= 10, the last of them Sum 12 in 60 s"
-    );
-    assert_eq!(happened(&with_datapoints(&[(812.5, 2)], 2, 1)), "Sum 812.5 in 60 s, threshold >= 10");
+    let mut zeros = with_datapoints(&[(11.0, 40), (12.0, 50)], 23, 1);
+    zeros.filters[0].default = Some(0.0);
+    assert_eq!(happened(&zeros), "2 of 2 datapoints >= 10, the last of them 12 matches in 60 s");
+    // Two events that added 11 and 12 are not 23 matches.
+    let mut selected = with_datapoints(&[(11.0, 1), (12.0, 1)], 23, 1);
+    selected.filters[0].value = "$size".to_owned();
+    assert_eq!(happened(&selected), "2 of 2 datapoints >= 10, the last of them Sum 12 in 60 s");
     let mut largest = with_datapoints(&[(12.0, 12)], 12, 1);
     largest.rule.statistic = Statistic::Maximum;
     assert_eq!(happened(&largest), "Maximum 12 in 60 s, threshold >= 10");
