@@ -187,7 +187,13 @@ impl FoldThread {
                 self.writer.append(Entry::Tick);
             }
             match self.told.recv_timeout(self.sleep(wake.filter(|_| !due))) {
-                Ok(Told::Records(records)) => records.iter().try_for_each(|record| self.fold(record))?,
+                Ok(Told::Records(records)) => {
+                    if records.iter().any(|record| record.entry == Entry::Tick) {
+                        // If the clock stepped back before it was written, it came too early: ask again.
+                        asked_for = None;
+                    }
+                    records.iter().try_for_each(|record| self.fold(record))?;
+                }
                 Ok(Told::Snapshot(admission)) => self.snapshots.write(admission, self.fold.look().snapshot()),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
