@@ -1,11 +1,11 @@
 //! From lines in a file to one message: filters, metrics, alarms and the webhook, with a clock that is wound by hand.
 
-use watchbell_model::{AlarmState, GroupName};
+use watchbell_model::{AlarmState, Entry, GroupName, Record};
 
 use crate::support::eventually;
 use crate::support::input::{access, cloudtrail, crlf_without_final_end, lf, pieces, sshd};
 use crate::support::receiver::Receiver;
-use crate::support::records::{archived, messages, transitions};
+use crate::support::records::{archived, messages, records, transitions};
 use crate::support::running::{InProcess, START};
 use crate::support::site::Site;
 
@@ -214,4 +214,25 @@ fn an_alarm_without_data_goes_the_way_its_missing_data_says_and_tells_only_of_al
         .collect();
     assert_eq!(told, [("breaching".to_owned(), AlarmState::Alarm)]);
     assert_eq!(receiver.states(), ["ALARM"]);
+}
+
+#[test]
+fn a_clock_that_steps_back_just_when_a_tick_is_written_holds_up_no_alarm() {
+    let body = "[log_groups.\"ssh/auth\"]\n[metric_filters.failed]\nlog_group = \"ssh/auth\"\npattern = 'Failed'\n\
+         metric = { namespace = \"Ssh\", name = \"Failed\", value = \"1\" }\n[alarms.silence]\n\
+         metric_filter = \"failed\"\nstatistic = \"Sum\"\nperiod = \"60s\"\ncondition = \"< 1\"\n\
+         missing_data = \"breaching\"\nnotify = [\"ops\"]\n[topics.ops.console]\n";
+    for _ in 0..5 {
+        let site = Site::new(body);
+        let running = InProcess::start(&site, START);
+        let is_tick = |record: &Record| matches!(record.entry, Entry::Tick);
+        while !records(&site.data()).iter().any(is_tick) {
+            running.clock.wind_ms(120_000);
+            std::thread::yield_now();
+            running.clock.wind_ms(-120_000);
+        }
+        running.clock.wind_ms(120_000);
+        running.wait_for_state("silence", "ALARM");
+        running.drain();
+    }
 }
