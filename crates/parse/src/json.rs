@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use memchr::{memchr2, memmem};
+use memchr::{memchr, memchr2};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use watchbell_model::{Severity, Timestamp};
@@ -28,6 +28,9 @@ const KEY_BYTES: std::ops::RangeInclusive<usize> = 2..=10;
 /// Deeper objects are not kept as fields: readers of the archive have such a limit too, and it is `serde_json`'s own.
 const DEPTH_MAX: usize = 127;
 
+/// How long the escape of a UTF-16 unit is: `\u00e9`.
+const UNIT_BYTES: usize = 6;
+
 /// Everything the line says; `None` if it is not one JSON object.
 pub(crate) fn parse(line: &str) -> Option<Parsed> {
     let object = walk(line)?;
@@ -36,11 +39,8 @@ pub(crate) fn parse(line: &str) -> Option<Parsed> {
 
 /// Checks that the line is one JSON object and finds the values that may be its time or level.
 pub(crate) fn walk(line: &str) -> Option<Object<'_>> {
-    // Escapes can spell half a UTF-16 pair, which is no text: the full check refuses it, the quick one does not look.
-    if memmem::find(line.as_bytes(), b"\\u").is_some() {
-        serde_json::from_str::<serde_json::Value>(line).ok()?;
-    }
-    serde_json::from_str(line).ok()
+    // Escapes can spell half a UTF-16 pair, which is no text: `serde_json` does not look into strings it skips.
+    serde_json::from_str(line).ok().filter(|_| !has_half_pair(line.as_bytes()))
 }
 
 /// The values of the keys that are looked at, as written; of a repeated key the last.
@@ -193,6 +193,33 @@ fn string_end(json: &[u8], open: usize) -> usize {
     }
 }
 
+/// Whether a string of a checked JSON text has the escape of a low surrogate without a high one before it, or of a
+/// high one without a low one after it.
+fn has_half_pair(json: &[u8]) -> bool {
+    let mut at = 0;
+    // Only strings have backslashes.
+    while let Some(found) = memchr(b'\\', &json[at..]) {
+        at += found;
+        match unit(&json[at..]) {
+            // A backslash and the letter it escapes.
+            None => at += 2,
+            Some(0xd800..=0xdbff) => match unit(&json[at + UNIT_BYTES..]) {
+                Some(0xdc00..=0xdfff) => at += 2 * UNIT_BYTES,
+                _ => return true,
+            },
+            Some(0xdc00..=0xdfff) => return true,
+            Some(_) => at += UNIT_BYTES,
+        }
+    }
+    false
+}
+
+/// The UTF-16 unit that the text begins with, if that is its escape.
+fn unit(json: &[u8]) -> Option<u16> {
+    let digits = std::str::from_utf8(json.get(..UNIT_BYTES)?.strip_prefix(b"\\u")?).ok()?;
+    u16::from_str_radix(digits, 16).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -236,6 +263,10 @@ mod tests {
             "{\"a\":\"\t\"}",
             "{\"a\":\"\\ud800\"}",
             "{\"\\ud800\":1}",
+            "{\"a\":\"\\udc00\"}",
+            "{\"a\":\"\\ud83d\\ud83d\\ude00\"}",
+            "{\"a\":{\"\\ud83dx\\ude00\":1}}",
+            "{\"a\":\"\\u00g9\"}",
             "{\"a\":NaN}",
         ] {
             assert_eq!(fields(line), None, "{line}");
@@ -302,7 +333,25 @@ mod tests {
         assert_eq!(severity(&logs), "unknown");
     }
 
+    #[test]
+    fn an_escape_makes_no_line_stricter() {
+        let line = "{\"name\":\"Ren\\u00e9 \\\\ud83d \\uD83D\\ude00\",\"level\":\"error\",\"ts\":1795381912,\"x\":1e400}";
+        assert_eq!((severity(line), timestamp_ms(line)), ("error", Some(1_795_381_912_000)));
+        assert_eq!(fields(line).as_deref(), Some(line));
+        let deep = line.replace("1e400", &format!("{}{}", "[".repeat(200), "]".repeat(200)));
+        assert_eq!((severity(&deep), timestamp_ms(&deep)), ("error", Some(1_795_381_912_000)));
+        assert_eq!(fields(&deep), None);
+    }
+
     proptest! {
+        #[test]
+        fn escapes_mean_what_they_spell(text in r#"(\\\\u(00e9|d83d|de00|DBFF|DFFF|e000|12)|\\\\[\\\\"nu]|x){0,6}"#) {
+            for line in [format!("{{\"a\":[{{\"{text}\":1}}]}}"), format!("{{\"{text}\":\"{text}\"}}")] {
+                let whole = serde_json::from_str::<serde_json::Value>(&line).is_ok();
+                prop_assert_eq!(fields(&line), whole.then_some(line));
+            }
+        }
+
         #[test]
         fn fields_mean_what_the_line_means(line in "[\\{\\}\\[\\]\",:\\\\ 0-9a-u.-]{0,40}", cut in 0..60_usize) {
             let object = format!("{{\"level\": \"info\", \"a\": {line:?} , \"b\":[ {cut}]}}");
