@@ -2,7 +2,8 @@
 //!
 //! Promise: the same rows give the same objects, name for name and byte for byte, so that what a crash interrupted is
 //! written again over itself; once [`put`] returns on a folder of [`open_folder`], the objects are on disk; no app
-//! name can leave its folder. Any Parquet reader that knows Hive partitions can read the archive without Watchbell.
+//! name can leave its folder. Any Parquet reader can read the archive without Watchbell; the date is in the path alone,
+//! and app and severity are in both, so a reader of Hive partitions must not guess their types from the path.
 //! Not here: which events are due (the journal's archive cursor), how long objects are kept.
 //!
 //! # Format 1
