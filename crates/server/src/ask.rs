@@ -5,7 +5,8 @@
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use watchbell_model::{Action, Batch, BatchBuilder, GroupName, Resource, Source};
 
@@ -45,6 +46,7 @@ impl Ask {
         server: &Server,
         path: &Result<Path<String>, PathRejection>,
         query: Result<Query<Parameters>, QueryRejection>,
+        uri: &Uri,
         headers: &HeaderMap,
     ) -> Result<Ask, Refusal> {
         // A path that is not text names no log group; it is judged as the empty name, which no group has.
@@ -57,7 +59,7 @@ impl Ask {
         let Some(group) = server.host.group(name) else {
             return Err(no_such_group(server, &principal, name));
         };
-        let stream = stream(query)?;
+        let stream = stream(query, uri)?;
         let batch_id = batch_id(headers)?;
         refuse_encodings(headers)?;
         Ok(Ask { principal, group, stream, batch_id, json: is_json(headers)? })
@@ -102,20 +104,25 @@ fn shortened(names: &[String]) -> String {
     }
 }
 
-/// Source of the rule: CloudWatch Logs API Reference, `CreateLogStream`, `logStreamName`.
-fn stream(query: Result<Query<Parameters>, QueryRejection>) -> Result<String, Refusal> {
+/// Source of the rule: CloudWatch Logs API Reference, `CreateLogStream`, `logStreamName`; the slash is ours.
+fn stream(query: Result<Query<Parameters>, QueryRejection>, uri: &Uri) -> Result<String, Refusal> {
     let help =
         "the only parameter is stream=NAME: 1 to 512 characters without \":\", \"*\" and control characters";
     let Query(Parameters { stream }) =
         query.map_err(|rejection| Refusal::bad_request("bad_query", rejection.body_text(), help))?;
     let Some(stream) = stream else { return Ok(STREAM_DEFAULT.to_owned()) };
+    let refused = |message, help| Err(Refusal::bad_request("bad_stream", message, help));
+    // What `Query` gives has U+FFFD for bytes that are no text, so that different names would become one stream.
+    if percent_decode_str(uri.query().unwrap_or_default()).decode_utf8().is_err() {
+        return refused("the name of the log stream is not UTF-8", "percent-encode it as UTF-8");
+    }
+    if stream.starts_with('/') {
+        let help = "leave the slash at the start away: names with one are kept for followed files";
+        return refused("the name of this log stream begins with \"/\"", help);
+    }
     let fits = (1..=STREAM_CHARS_MAX).contains(&stream.chars().count())
         && !stream.contains(|c: char| c == ':' || c == '*' || c.is_control());
-    if fits {
-        Ok(stream)
-    } else {
-        Err(Refusal::bad_request("bad_stream", "this is not the name of a log stream", help))
-    }
+    if fits { Ok(stream) } else { refused("this is not the name of a log stream", help) }
 }
 
 fn batch_id(headers: &HeaderMap) -> Result<Option<String>, Refusal> {

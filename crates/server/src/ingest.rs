@@ -59,7 +59,7 @@ pub(crate) async fn ingest(
     request: Request,
 ) -> Response {
     let (head, mut body) = request.into_parts();
-    let taken = match Ask::check(&server, &path, query, &head.headers) {
+    let taken = match Ask::check(&server, &path, query, &head.uri, &head.headers) {
         Ok(ask) => take(&server, ask, &mut body).await,
         Err(refusal) => Err(refusal),
     };

@@ -84,6 +84,11 @@ async fn stream_names_follow_cloudwatch() {
         ("stream=a%0Ab", "bad_stream"),
         ("stream=a%C2%85b", "bad_stream"),
         (&format!("stream={}", "x".repeat(513)), "bad_stream"),
+        ("stream=/var/log/app.log", "bad_stream"),
+        ("stream=%2Fvar%2Flog%2Fapp.log", "bad_stream"),
+        ("stream=%FF", "bad_stream"),
+        ("stream=caf%E9", "bad_stream"),
+        ("stream=%C3&steam=%A9", "bad_query"),
         ("stream=a&stream=b", "bad_query"),
         ("steam=a", "bad_query"),
     ] {
@@ -91,6 +96,12 @@ async fn stream_names_follow_cloudwatch() {
         assert_eq!(answer.error(), told(400, code), "{query}");
     }
     assert!(served.host.batches().is_empty());
+    let answer = served.post("/ingest/shop/app?stream=/var/log/app.log", "x").await;
+    assert!(answer.help().contains("kept for followed files"), "{}", answer.help());
+    for (query, stream) in [("caf%C3%A9/%EF%BF%BD", "café/\u{fffd}"), ("a+b%2Fc", "a b/c")] {
+        assert_eq!(served.post(&format!("/ingest/shop/app?stream={query}"), "x").await.status, 200);
+        assert_eq!(served.host.batches().last().unwrap().stream, stream);
+    }
 }
 
 #[tokio::test]
