@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::Host;
 use crate::routes::router;
+use crate::write_timeout::WriteTimeout;
 
 /// Connections open at a time; further ones wait in the kernel until one ends.
 pub const CONNECTIONS_MAX: usize = 256;
@@ -80,7 +81,7 @@ async fn connection(stream: TcpStream, router: Router, mut stop: watch::Receiver
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_READ_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(WriteTimeout::new(stream)), TowerToHyperService::new(router));
     let mut served = pin!(served);
     tokio::select! {
         _ = &mut served => return,

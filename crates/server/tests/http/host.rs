@@ -21,6 +21,7 @@ pub(crate) struct Recorder {
     /// What every batch is answered with, if not with its acceptance.
     pub(crate) error: Mutex<Option<IngestError>>,
     pub(crate) unready: Mutex<Option<String>>,
+    pub(crate) metrics: Mutex<String>,
     /// One permit for each batch that reached `ingest`.
     pub(crate) arrived: Arc<Semaphore>,
     /// The disk: each batch waits for a permit.
@@ -41,6 +42,7 @@ impl Recorder {
             denied: Mutex::default(),
             error: Mutex::default(),
             unready: Mutex::default(),
+            metrics: Mutex::new("# EOF\n".to_owned()),
             arrived: Arc::new(Semaphore::new(0)),
             disk: Arc::new(Semaphore::new(batches)),
         })
@@ -142,6 +144,6 @@ impl Host for Recorder {
     }
 
     fn metrics(&self) -> String {
-        "# EOF\n".to_owned()
+        self.metrics.lock().unwrap().clone()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use watchbell_server::{CONNECTIONS_MAX, DRAIN_TIMEOUT, HEADER_READ_TIMEOUT, serve};
+use watchbell_server::{CONNECTIONS_MAX, DRAIN_TIMEOUT, HEADER_READ_TIMEOUT, WRITE_TIMEOUT, serve};
 
 use crate::client::{Served, answer, soon};
 use crate::host::Recorder;
@@ -99,6 +99,21 @@ async fn a_head_that_does_not_arrive_in_time_ends_the_connection() {
         assert!(!rest.starts_with(b"HTTP/1.1 200"));
         assert!(began.elapsed() <= HEADER_READ_TIMEOUT, "{:?}", began.elapsed());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_nobody_reads_ends_the_connection() {
+    let served = Served::start(Recorder::new());
+    // More than the kernel keeps for a socket.
+    let bytes = 64 * 1024 * 1024;
+    *served.host.metrics.lock().unwrap() = "#".repeat(bytes);
+    let mut stream = served.begin(&served.request("GET /metrics", "", b"")).await;
+    // The first byte tells that the answer is under way.
+    assert_eq!(soon(stream.read_u8()).await.unwrap(), b'H');
+    tokio::time::sleep(WRITE_TIMEOUT * 2).await;
+    let mut rest = Vec::new();
+    let _ = soon(stream.read_to_end(&mut rest)).await;
+    assert!(rest.len() < bytes, "{} bytes", rest.len());
 }
 
 #[tokio::test]
