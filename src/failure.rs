@@ -12,6 +12,8 @@ pub enum ExitStatus {
     Usage = 2,
     /// Something that is needed is not available: a port, a lock.
     Unavailable = 69,
+    /// Watchbell itself is at fault.
+    Defect = 70,
     /// Reading or writing did not work.
     InputOutput = 74,
     /// The file is wrong.

@@ -27,7 +27,7 @@ use crate::{ExitStatus, Failure};
                   watchbell check                     is ./watchbell.toml good?\n  \
                   watchbell up                        do what it says\n  \
                   watchbell pattern 'ERROR -timeout' app.log\n\n\
-                  Exit codes: 0 ok, 1 a finding, 2 usage, 69 something unavailable, 74 I/O, 78 bad file."
+                  Exit codes: 0 ok, 1 a finding, 2 usage, 69 something unavailable, 70 a defect, 74 I/O, 78 bad file."
 )]
 struct Cli {
     #[command(flatten)]

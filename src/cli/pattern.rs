@@ -1,11 +1,13 @@
 //! `watchbell pattern`: the lines that match a filter pattern.
 
+use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
+use watchbell_model::{Kept, without_end};
 use watchbell_pattern::{Pattern, PatternError};
 
 use super::{Format, Global, say, written};
@@ -31,24 +33,22 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     let mut trouble = None;
     let outcome = out::buffered(|out| {
         let mut printer = Printer { out, pattern: &pattern, format: global.format, number: 0 };
+        let mut note = |name: &dyn Display, read: io::Result<()>| {
+            if let Err(error) = read {
+                let failure = Failure::io(name, &error);
+                say(&failure.to_string());
+                trouble = Some(failure);
+            }
+        };
         if options.files.is_empty() {
-            return printer.print(&mut BufReader::new(io::stdin().lock()));
+            note(&"standard input", printer.print(BufReader::new(io::stdin().lock()))?);
         }
         for path in &options.files {
-            let read = File::open(path).and_then(|file| {
-                let mut reader = BufReader::with_capacity(256 * 1024, file);
-                // Find out now whether it can be read at all: a folder opens, but does not read.
-                reader.fill_buf()?;
-                Ok(reader)
-            });
-            match read {
-                Ok(mut reader) => printer.print(&mut reader)?,
-                Err(error) => {
-                    let failure = Failure::io(path.display(), &error);
-                    say(&failure.to_string());
-                    trouble = Some(failure);
-                }
-            }
+            let read = match File::open(path) {
+                Ok(file) => printer.print(BufReader::with_capacity(256 * 1024, file))?,
+                Err(error) => Err(error),
+            };
+            note(&path.display(), read);
         }
         Ok(())
     });
@@ -65,30 +65,38 @@ struct Printer<'a> {
 }
 
 impl Printer<'_> {
-    fn print(&mut self, input: &mut dyn BufRead) -> io::Result<()> {
+    /// Prints what matches in `input`. The outer result is about writing, the inner one about reading.
+    fn print(&mut self, mut input: BufReader<impl Read>) -> io::Result<io::Result<()>> {
         let mut line = Vec::new();
         loop {
-            line.clear();
-            if input.read_until(b'\n', &mut line)? == 0 {
-                return Ok(());
+            if input.buffer().is_empty() {
+                // The next line may take its time: what has matched so far is shown first.
+                self.out.flush()?;
             }
-            self.number += 1;
-            let terminated = line.strip_suffix(b"\n");
-            let text = terminated.map_or(line.as_slice(), |line| line.strip_suffix(b"\r").unwrap_or(line));
-            let message = String::from_utf8_lossy(text);
-            match self.format {
-                Format::Text if self.pattern.matches(&message) => writeln!(self.out, "{message}")?,
-                Format::Text => {}
-                Format::Json => {
-                    if let Some(extracted) = self.pattern.extract(&message) {
-                        let object = json!({
-                            "eventNumber": self.number,
-                            "eventMessage": message,
-                            "extractedValues": extracted,
-                        });
-                        writeln!(self.out, "{object}")?;
-                    }
-                }
+            line.clear();
+            match input.read_until(b'\n', &mut line) {
+                Ok(0) => return Ok(Ok(())),
+                Ok(_) => self.print_line(&line)?,
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+    }
+
+    fn print_line(&mut self, line: &[u8]) -> io::Result<()> {
+        self.number += 1;
+        // The text as `up` would keep it, so that a line matches here if it matches there.
+        let message = Kept::of(without_end(line)).text;
+        match self.format {
+            Format::Text if self.pattern.matches(&message) => writeln!(self.out, "{message}"),
+            Format::Text => Ok(()),
+            Format::Json => {
+                let Some(extracted) = self.pattern.extract(&message) else { return Ok(()) };
+                let object = json!({
+                    "eventNumber": self.number,
+                    "eventMessage": message,
+                    "extractedValues": extracted,
+                });
+                writeln!(self.out, "{object}")
             }
         }
     }
@@ -123,7 +131,10 @@ mod tests {
     fn matching(pattern: &str, input: &[u8], format: Format) -> String {
         let mut out = Vec::new();
         let pattern = Pattern::parse(pattern).unwrap();
-        Printer { out: &mut out, pattern: &pattern, format, number: 0 }.print(&mut &*input).unwrap();
+        Printer { out: &mut out, pattern: &pattern, format, number: 0 }
+            .print(BufReader::new(input))
+            .unwrap()
+            .unwrap();
         String::from_utf8(out).unwrap()
     }
 

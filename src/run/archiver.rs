@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use object_store::ObjectStore;
+use tokio::runtime::Handle;
 use watchbell_archive::{ArchiveError, Collector, Object, Row, put};
 use watchbell_journal::{JournalError, Readers};
 use watchbell_model::{
@@ -26,8 +27,11 @@ pub const OBJECT_TEXT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// How long an accepted event waits for its object at most, in milliseconds.
 pub const OBJECT_AGE_MS_MAX: i64 = 5 * 60 * 1000;
 
-/// How often to look whether something is due, and to try again after a failure.
+/// How often to look whether something is due.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How long to wait at most before a failed round is tried again; it begins with [`LOOK_EVERY`] and doubles.
+const TRY_AGAIN_MAX: Duration = Duration::from_mins(1);
 
 /// Where objects go; replaced by a reload.
 #[derive(Clone)]
@@ -84,30 +88,35 @@ pub struct Archiver {
 
 impl Archiver {
     /// Archives until the channel ends. A drain ends when all is archived or an attempt has failed.
-    pub fn run(self, runtime: &tokio::runtime::Handle) {
-        let mut failed = false;
+    pub fn run(self, runtime: &Handle) {
+        let mut failures: u32 = 0;
         loop {
-            let draining = match self.drain.recv_timeout(LOOK_EVERY) {
+            let pause = LOOK_EVERY.saturating_mul(1 << failures.min(7)).min(TRY_AGAIN_MAX);
+            let draining = match self.drain.recv_timeout(pause) {
                 Ok(()) => true,
                 Err(RecvTimeoutError::Timeout) => false,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            while let Some(plan) = self.due(draining) {
-                let outcome = self.carry_out(plan, runtime);
-                if let Err(trouble) = &outcome
-                    && !failed
-                {
-                    tracing::error!(%trouble, "not archived; will try again, the journal keeps it");
-                    let draft =
-                        TrailDraft::done("archive.write", format!("entries {}..{}", plan.from, plan.to));
-                    self.writer.trail(draft.outcome(TrailOutcome::Failed).detail("reason", trouble));
-                }
-                failed = outcome.is_err();
-                if failed {
-                    break;
+            match self.archive_due(draining, runtime) {
+                Ok(()) => failures = 0,
+                Err((plan, trouble)) => {
+                    if failures == 0 {
+                        tracing::error!(%trouble, "not archived; will try again, the journal keeps it");
+                        let draft =
+                            TrailDraft::done("archive.write", format!("entries {}..{}", plan.from, plan.to));
+                        self.writer.trail(draft.outcome(TrailOutcome::Failed).detail("reason", trouble));
+                    }
+                    failures += 1;
                 }
             }
         }
+    }
+
+    fn archive_due(&self, draining: bool, runtime: &Handle) -> Result<(), (ArchivePlan, Trouble)> {
+        while let Some(plan) = self.due(draining) {
+            self.carry_out(plan, runtime).map_err(|trouble| (plan, trouble))?;
+        }
+        Ok(())
     }
 
     /// What is to be archived now: an interrupted plan first, then what is old or large enough.
@@ -122,7 +131,7 @@ impl Archiver {
         due.then(|| backlog.next_plan(OBJECT_TEXT_BYTES_MAX)).flatten()
     }
 
-    fn carry_out(&self, plan: ArchivePlan, runtime: &tokio::runtime::Handle) -> Result<(), Trouble> {
+    fn carry_out(&self, plan: ArchivePlan, runtime: &Handle) -> Result<(), Trouble> {
         let planned = self.fold.look().backlog.planned() == Some(plan);
         if !planned {
             self.append(Entry::ArchivePlan(plan), runtime)?;
@@ -139,7 +148,7 @@ impl Archiver {
     }
 
     /// Appends and waits until it is on disk and folded.
-    fn append(&self, entry: Entry, runtime: &tokio::runtime::Handle) -> Result<(), Trouble> {
+    fn append(&self, entry: Entry, runtime: &Handle) -> Result<(), Trouble> {
         let told = self.writer.append_told(entry);
         let receipt = runtime.block_on(told).ok().and_then(Result::ok).ok_or(Trouble::Stopping)?;
         self.fold.wait_for(receipt.offset);

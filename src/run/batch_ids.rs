@@ -25,12 +25,35 @@ pub struct Stored {
     pub offset: Offset,
     /// How many events it has.
     pub events: usize,
+    /// Checksum of its text.
+    crc32c: u32,
+}
+
+impl Stored {
+    /// Whether `batch` is the one that was stored.
+    pub fn holds(&self, batch: &Batch) -> bool {
+        self.crc32c == crc32c::crc32c(batch.text().as_bytes())
+    }
 }
 
 #[derive(Default)]
 struct Principal {
     stored: HashMap<Key, Stored>,
     by_age: VecDeque<(Timestamp, Key)>,
+}
+
+impl Principal {
+    /// Makes room for one more, and lets go of what is too old.
+    fn forget(&mut self, now: Timestamp) {
+        while let Some((at, _)) = self.by_age.front() {
+            if now.ms_since(*at) <= BATCH_ID_KEPT_MS && self.by_age.len() < BATCH_IDS_MAX {
+                break;
+            }
+            if let Some((_, oldest)) = self.by_age.pop_front() {
+                self.stored.remove(&oldest);
+            }
+        }
+    }
 }
 
 /// The ids that are remembered, by principal.
@@ -48,25 +71,21 @@ type Aged = Vec<(Timestamp, Key, Stored)>;
 
 impl BatchIds {
     /// The batch that was stored under this one's id, if it has one that is remembered.
-    pub fn stored(&self, batch: &Batch) -> Option<Stored> {
+    pub fn stored(&mut self, batch: &Batch, now: Timestamp) -> Option<Stored> {
         let (principal, key) = named(batch)?;
-        self.principals.get(principal)?.stored.get(&key).copied()
+        let principal = self.principals.get_mut(principal)?;
+        principal.forget(now);
+        principal.stored.get(&key).copied()
     }
 
     /// Remembers the id of a batch that is being stored, and forgets what is too old or too many.
     pub fn remember(&mut self, batch: &Batch, offset: Offset, now: Timestamp) {
         let Some((name, key)) = named(batch) else { return };
         let principal = self.principals.entry(name.to_owned()).or_default();
-        principal.stored.insert(key.clone(), Stored { offset, events: batch.len() });
+        principal.forget(now);
+        let stored = Stored { offset, events: batch.len(), crc32c: crc32c::crc32c(batch.text().as_bytes()) };
+        principal.stored.insert(key.clone(), stored);
         principal.by_age.push_back((now, key));
-        while let Some((at, _)) = principal.by_age.front() {
-            if now.ms_since(*at) <= BATCH_ID_KEPT_MS && principal.by_age.len() <= BATCH_IDS_MAX {
-                break;
-            }
-            if let Some((_, oldest)) = principal.by_age.pop_front() {
-                principal.stored.remove(&oldest);
-            }
-        }
     }
 
     /// As data.
@@ -116,14 +135,32 @@ mod tests {
     fn an_id_is_remembered_for_its_principal_for_a_day() {
         let mut ids = BatchIds::default();
         ids.remember(&batch("a", "1"), Offset(7), Timestamp(0));
-        assert_eq!(ids.stored(&batch("a", "1")), Some(Stored { offset: Offset(7), events: 1 }));
-        assert_eq!(ids.stored(&batch("b", "1")), None);
+        assert_eq!(ids.stored(&batch("a", "1"), Timestamp(1)).map(|stored| stored.offset), Some(Offset(7)));
+        assert_eq!(ids.stored(&batch("b", "1"), Timestamp(1)), None);
         ids.remember(&batch("a", "2"), Offset(8), Timestamp(BATCH_ID_KEPT_MS));
-        assert!(ids.stored(&batch("a", "1")).is_some());
-        ids.remember(&batch("a", "3"), Offset(9), Timestamp(BATCH_ID_KEPT_MS + 1));
-        assert_eq!(ids.stored(&batch("a", "1")), None);
-        assert!(ids.stored(&batch("a", "2")).is_some());
+        assert!(ids.stored(&batch("a", "1"), Timestamp(BATCH_ID_KEPT_MS)).is_some());
+        let later = Timestamp(BATCH_ID_KEPT_MS + 1);
+        assert_eq!(
+            ids.stored(&batch("a", "1"), later),
+            None,
+            "also if it is the first to be asked for again"
+        );
+        assert!(ids.stored(&batch("a", "2"), later).is_some());
+        ids.remember(&batch("a", "1"), Offset(9), later);
+        assert_eq!(ids.stored(&batch("a", "1"), later).map(|stored| stored.offset), Some(Offset(9)));
         let restored = BatchIds::restore(ids.snapshot());
         assert_eq!(restored.snapshot(), ids.snapshot());
+    }
+
+    #[test]
+    fn an_id_stands_for_one_text_only() {
+        let mut ids = BatchIds::default();
+        ids.remember(&batch("a", "1"), Offset(7), Timestamp(0));
+        let stored = ids.stored(&batch("a", "1"), Timestamp(0)).unwrap();
+        let mut builder = BatchBuilder::default();
+        builder.push("another line", None, EventFlags::default());
+        let source = batch("a", "1").source;
+        let other = builder.build(GroupName::new("a/b").unwrap(), "s".into(), source, false);
+        assert!(stored.holds(&batch("a", "1")) && !stored.holds(&other));
     }
 }

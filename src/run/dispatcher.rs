@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use watchbell_model::{Delivery, DeliveryOutcome, Entry, InstallationId, TrailOutcome};
@@ -63,7 +64,7 @@ impl Dispatcher {
     /// Hands out what comes in. After `finish` nothing more is taken in; it ends when everything has ended or must wait
     /// for the next start.
     pub async fn run(self, mut outgoing: UnboundedReceiver<Outgoing>, finish: oneshot::Receiver<()>) {
-        let mut queues: BTreeMap<Address, UnboundedSender<Outgoing>> = BTreeMap::new();
+        let mut queues: BTreeMap<Address, mpsc::Sender<Outgoing>> = BTreeMap::new();
         let mut tasks = JoinSet::new();
         let mut finish = Some(finish);
         loop {
@@ -82,12 +83,21 @@ impl Dispatcher {
             let Some(next) = next else { break };
             let address = (next.topic.clone(), next.subscription.clone());
             let queue = queues.entry(address).or_insert_with_key(|address| {
-                let (queue, waiting) = mpsc::unbounded_channel();
+                let (queue, waiting) = mpsc::channel(MESSAGES_WAITING_MAX);
                 tasks.spawn(self.clone().subscription(address.clone(), waiting));
                 queue
             });
-            if let Err(error) = queue.send(next) {
-                tracing::error!(topic = error.0.topic, "a subscription's task has ended early");
+            match queue.try_send(next) {
+                Ok(()) => {}
+                Err(TrySendError::Full(next)) => {
+                    let reason =
+                        format!("{MESSAGES_WAITING_MAX} messages are waiting for this subscription already");
+                    self.ended(&next, next.attempts, DeliveryOutcome::GaveUp { reason });
+                }
+                // It ends early only when the process stops; the outbox remembers what is left.
+                Err(TrySendError::Closed(next)) => {
+                    tracing::debug!(topic = next.topic, "left for the next start");
+                }
             }
         }
         drop(queues);
@@ -98,14 +108,8 @@ impl Dispatcher {
         }
     }
 
-    async fn subscription(mut self, address: Address, mut waiting: UnboundedReceiver<Outgoing>) {
+    async fn subscription(mut self, address: Address, mut waiting: mpsc::Receiver<Outgoing>) {
         while let Some(outgoing) = waiting.recv().await {
-            if waiting.len() >= MESSAGES_WAITING_MAX {
-                let reason =
-                    format!("{MESSAGES_WAITING_MAX} newer messages are waiting for this subscription");
-                self.ended(&outgoing, outgoing.attempts, DeliveryOutcome::GaveUp { reason });
-                continue;
-            }
             if self.durable.wait_for(|durable| *durable > outgoing.decided_at).await.is_err() {
                 return; // The writer has failed: the decision may not exist.
             }

@@ -52,7 +52,7 @@ pub struct FoldSnapshot {
 #[derive(Default)]
 pub struct Effects {
     /// To be journaled.
-    pub decisions: Option<Decisions>,
+    pub decisions: Vec<Decisions>,
     /// To be sent once the record is on disk.
     pub outgoing: Vec<Outgoing>,
 }
@@ -82,15 +82,11 @@ impl Fold {
         match &record.entry {
             Entry::Batch(batch) => self.checkpoints.apply(&batch.group, &batch.source, record),
             Entry::Plan(plan) => self.groups.extend(plan.log_groups.keys().cloned()),
-            Entry::Decisions(decisions) => {
-                let plan = self.engine.plan().map(|(_, plan)| plan);
-                outgoing = self.outbox.decided(decisions, record.offset, plan);
-            }
+            Entry::Decisions(decisions) => outgoing = self.outbox.decided(decisions, record.offset),
             Entry::Delivery(delivery) => self.outbox.attempted(delivery),
             _ => {}
         }
-        let decisions = (!items.is_empty()).then_some(Decisions { cause: record.offset, items });
-        Ok(Effects { decisions, outgoing })
+        Ok(Effects { decisions: Decisions::entries(record.offset, 0, items), outgoing })
     }
 
     /// As data.
@@ -194,7 +190,11 @@ impl FoldThread {
                     }
                     records.iter().try_for_each(|record| self.fold(record))?;
                 }
-                Ok(Told::Snapshot(admission)) => self.snapshots.write(admission, self.fold.look().snapshot()),
+                Ok(Told::Snapshot(admission)) => {
+                    // Taken first: nobody waits for the fold while the disk is slow.
+                    let snapshot = self.fold.look().snapshot();
+                    self.snapshots.write(admission, snapshot);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
@@ -208,7 +208,7 @@ impl FoldThread {
 
     fn fold(&self, record: &Record) -> Result<(), EngineError> {
         let effects = self.fold.apply(record)?;
-        if let Some(decisions) = effects.decisions {
+        for decisions in effects.decisions {
             self.writer.append(Entry::Decisions(decisions));
         }
         for outgoing in effects.outgoing {

@@ -7,8 +7,9 @@ use tokio::sync::watch;
 use watchbell_model::{Batch, EventId, GroupName, InstallationId, Timestamp, TrailOutcome};
 use watchbell_server::{Accepted, AccessInForce, BoxFuture, Denied, GroupInForce, Host, IngestError};
 
+use super::clock::Clock;
 use super::fold::SharedFold;
-use super::metrics;
+use super::metrics::{self, Figures};
 use super::trail::TrailDraft;
 use super::writer::{AppendError, Writer};
 
@@ -20,6 +21,32 @@ pub struct InForce {
     pub groups: BTreeMap<String, GroupInForce>,
 }
 
+/// Denied calls that are recorded in a second; more are counted, and the count stands in the next record.
+///
+/// Whoever is denied must not be able to fill the journal.
+pub const DENIALS_PER_SECOND_MAX: u32 = 20;
+
+/// How many denied calls there were in the current second, and how many went unrecorded since the last record.
+#[derive(Debug, Default)]
+pub struct Denials(Mutex<(Timestamp, u32, u64)>);
+
+impl Denials {
+    /// Whether a call denied `now` is recorded: then, how many before it were not.
+    fn admit(&self, now: Timestamp) -> Option<u64> {
+        let mut denials = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (second, seen, unrecorded) = &mut *denials;
+        if *second != now.floor_to(1000) {
+            (*second, *seen) = (now.floor_to(1000), 0);
+        }
+        *seen += 1;
+        if *seen > DENIALS_PER_SECOND_MAX {
+            *unrecorded += 1;
+            return None;
+        }
+        Some(std::mem::take(unrecorded))
+    }
+}
+
 /// The running process, for HTTP.
 pub struct Process {
     /// Part of every event id.
@@ -28,6 +55,10 @@ pub struct Process {
     pub writer: Writer,
     /// Knows what metrics tell.
     pub fold: SharedFold,
+    /// Tells the second of a denied call.
+    pub clock: Arc<dyn Clock>,
+    /// Keeps denied calls from filling the journal.
+    pub denials: Denials,
     /// Turns true when the process stops.
     pub stopping: watch::Receiver<bool>,
     /// The plan's part.
@@ -80,11 +111,13 @@ impl Host for Process {
 
     fn denied(&self, denied: Denied) {
         let actor = denied.token.map_or_else(|| "unknown caller".to_owned(), |name| format!("token {name}"));
-        let resource = denied.resource;
-        tracing::warn!(actor, resource, reason = denied.reason.as_str(), "call denied");
+        let (resource, reason) = (denied.resource, denied.reason.as_str());
+        let Some(unrecorded) = self.denials.admit(self.clock.now()) else { return };
+        tracing::warn!(actor, resource, reason, unrecorded, "call denied");
         let draft = TrailDraft::done("http.call", resource).by(actor).outcome(TrailOutcome::Denied);
         let action = denied.action.map_or("any", |action| action.as_str());
-        self.writer.trail(draft.detail("action", action).detail("reason", denied.reason.as_str()));
+        let draft = draft.detail("action", action).detail("reason", reason);
+        self.writer.trail(if unrecorded > 0 { draft.detail("unrecorded_before", unrecorded) } else { draft });
     }
 
     fn ready(&self) -> Result<(), String> {
@@ -93,7 +126,8 @@ impl Host for Process {
     }
 
     fn metrics(&self) -> String {
-        metrics::text(&self.fold.look())
+        let figures = Figures::of(&self.fold.look());
+        metrics::text(&figures)
     }
 }
 
@@ -101,7 +135,9 @@ fn refusal(error: AppendError) -> IngestError {
     match error {
         AppendError::Overloaded => IngestError::Overloaded,
         AppendError::Stopping => IngestError::Stopping,
-        AppendError::TooLarge { .. } => IngestError::Refused(error.to_string()),
+        AppendError::TooLarge { .. } | AppendError::BatchIdTaken { .. } => {
+            IngestError::Refused(error.to_string())
+        }
         AppendError::Disk(reason) => IngestError::Failed(reason),
     }
 }
@@ -117,4 +153,18 @@ pub fn groups_in_force(
         )
     };
     groups.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_denied_calls_is_counted_and_not_recorded_one_by_one() {
+        let denials = Denials::default();
+        let recorded = (0..100).filter_map(|_| denials.admit(Timestamp(5000))).count();
+        assert_eq!(recorded, 20);
+        assert_eq!(denials.admit(Timestamp(6000)), Some(80));
+        assert_eq!(denials.admit(Timestamp(6001)), Some(0));
+    }
 }

@@ -8,7 +8,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
-use watchbell_engine::GroupCounters;
+use watchbell_engine::{Counters, FilterCounters, GroupCounters};
 use watchbell_model::AlarmState;
 
 use super::fold::Fold;
@@ -37,20 +37,51 @@ struct Alarm {
 
 type Total = Counter<u64, AtomicU64>;
 
-/// The text for `fold` as it is now.
-///
-/// Everything is counted from the journal, so counters go on after a restart.
-pub fn text(fold: &Fold) -> String {
+const NOTHING: FilterCounters = FilterCounters { matched: 0, without_value: 0 };
+
+/// What is told, copied out of the fold so that nobody waits while it is written.
+pub struct Figures {
+    counters: Counters,
+    alarms: Vec<(String, AlarmState)>,
+    filters: Vec<String>,
+    messages_waiting: usize,
+    archive_waiting_bytes: u64,
+    archived_events: u64,
+    journal_next_offset: u64,
+}
+
+impl Figures {
+    /// The figures of `fold` as it is now.
+    ///
+    /// Everything is counted from the journal, so counters go on after a restart.
+    pub fn of(fold: &Fold) -> Figures {
+        let plan = fold.engine.plan().map(|(_, plan)| plan);
+        Figures {
+            counters: fold.engine.counters().clone(),
+            alarms: fold.engine.alarms().map(|(name, run)| (name.to_owned(), run.state)).collect(),
+            filters: plan.into_iter().flat_map(|plan| plan.metric_filters.keys().cloned()).collect(),
+            messages_waiting: fold.outbox.len(),
+            archive_waiting_bytes: fold.backlog.bytes(),
+            archived_events: fold.backlog.archived_events(),
+            journal_next_offset: fold.next.0,
+        }
+    }
+}
+
+/// The figures as OpenMetrics text.
+pub fn text(figures: &Figures) -> String {
     let mut registry = Registry::with_prefix("watchbell");
-    groups(&mut registry, fold);
-    let counters = fold.engine.counters();
+    groups(&mut registry, figures);
+    let counters = &figures.counters;
     let matched = family(&mut registry, "metric_filter_matched_events", "Events that matched the filter");
     let without = family(
         &mut registry,
         "metric_filter_without_value_events",
         "Matching events that had no usable value",
     );
-    for (name, filter) in &counters.filters {
+    // A filter that has matched nothing yet is there with 0.
+    let silent = figures.filters.iter().map(|name| (name, &NOTHING));
+    for (name, filter) in silent.chain(&counters.filters) {
         let labels = Filter { metric_filter: name.clone() };
         matched.get_or_create(&labels).inc_by(filter.matched);
         without.get_or_create(&labels).inc_by(filter.without_value);
@@ -63,24 +94,34 @@ pub fn text(fold: &Fold) -> String {
         losses.get_or_create(&labels).inc_by(*times);
         lost.get_or_create(&labels).inc_by(*bytes);
     }
-    alarms(&mut registry, fold);
+    alarms(&mut registry, figures);
     gauge(
         &mut registry,
         "messages_waiting",
         "Messages that have not reached their subscription",
-        fold.outbox.len(),
+        figures.messages_waiting,
     );
-    gauge(&mut registry, "archive_waiting_bytes", "Log text that is not archived yet", fold.backlog.bytes());
-    gauge(&mut registry, "journal_next_offset", "Offset of the next journal entry", fold.next.0);
+    gauge(
+        &mut registry,
+        "archive_waiting_bytes",
+        "Log text that is not archived yet",
+        figures.archive_waiting_bytes,
+    );
+    gauge(
+        &mut registry,
+        "journal_next_offset",
+        "Offset of the next journal entry",
+        figures.journal_next_offset,
+    );
     let archived = Total::default();
-    archived.inc_by(fold.backlog.archived_events());
+    archived.inc_by(figures.archived_events);
     registry.register("archived_events", "Events in the archive", archived);
     let mut text = String::new();
     encode(&mut text, &registry).expect("writing to a string");
     text
 }
 
-fn groups(registry: &mut Registry, fold: &Fold) {
+fn groups(registry: &mut Registry, figures: &Figures) {
     type Part = fn(&GroupCounters) -> u64;
     let parts: [(&str, &str, Part); 5] = [
         ("incoming_log_events", "Log events accepted", |group| group.events),
@@ -91,23 +132,23 @@ fn groups(registry: &mut Registry, fold: &Fold) {
     ];
     for (name, help, part) in parts {
         let totals = family(registry, name, help);
-        for (group, counters) in &fold.engine.counters().groups {
+        for (group, counters) in &figures.counters.groups {
             totals.get_or_create(&Group { log_group: group.to_string() }).inc_by(part(counters));
         }
     }
 }
 
-fn alarms(registry: &mut Registry, fold: &Fold) {
+fn alarms(registry: &mut Registry, figures: &Figures) {
     let states = Family::<Alarm, Gauge>::default();
     registry.register(
         "alarm_state",
         "1 for the state that the alarm is in, 0 for the others",
         states.clone(),
     );
-    for (name, run) in fold.engine.alarms() {
+    for (name, in_force) in &figures.alarms {
         for state in [AlarmState::Ok, AlarmState::Alarm, AlarmState::InsufficientData] {
-            let labels = Alarm { alarm: name.to_owned(), state: state.as_str() };
-            states.get_or_create(&labels).set(i64::from(run.state == state));
+            let labels = Alarm { alarm: name.clone(), state: state.as_str() };
+            states.get_or_create(&labels).set(i64::from(*in_force == state));
         }
     }
 }

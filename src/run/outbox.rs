@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use watchbell_model::{Decision, DecisionId, Decisions, Delivery, Offset, Plan, Transition};
+use watchbell_model::{Decision, DecisionId, Decisions, Delivery, Offset, Transition};
 
 /// One message to one subscription.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,27 +43,19 @@ struct Waiting {
 }
 
 impl Outbox {
-    /// Takes note of journaled decisions; gives what has to go out, by the topics of the plan in force.
-    pub fn decided(
-        &mut self,
-        decisions: &Decisions,
-        decided_at: Offset,
-        plan: Option<&Plan>,
-    ) -> Vec<Outgoing> {
+    /// Takes note of journaled decisions; gives what has to go out.
+    pub fn decided(&mut self, decisions: &Decisions, decided_at: Offset) -> Vec<Outgoing> {
         let mut new = Vec::new();
         for (decision, Decision::Transition(transition)) in decisions.with_ids() {
             let transition = Arc::new((**transition).clone());
-            for name in &transition.notify {
-                let Some(topic) = plan.and_then(|plan| plan.topics.get(name)) else { continue };
-                new.extend(topic.subscriptions.iter().map(|subscription| Outgoing {
-                    decision,
-                    decided_at,
-                    topic: name.clone(),
-                    subscription: subscription.name.clone(),
-                    attempts: 0,
-                    transition: Arc::clone(&transition),
-                }));
-            }
+            new.extend(transition.notify.iter().map(|recipient| Outgoing {
+                decision,
+                decided_at,
+                topic: recipient.topic.clone(),
+                subscription: recipient.subscription.clone(),
+                attempts: 0,
+                transition: Arc::clone(&transition),
+            }));
         }
         self.0.extend(new.iter().map(|outgoing| (outgoing.key(), outgoing.clone())));
         new

@@ -60,9 +60,12 @@ impl Running {
                 return Err(ReloadError::NeedsRestart { key });
             }
         }
-        let unlocked = self.kept.unlock(&plan).map_err(ReloadError::Secrets)?;
+        let unlocked = self.kept.unlock(&plan).map_err(|locked| {
+            record_secrets(&self.writer, &locked.read);
+            ReloadError::Secrets(locked.errors)
+        })?;
+        record_secrets(&self.writer, &unlocked.read);
         let store = open_store(plan.archive.as_ref(), &plan.data_dir)?;
-        record_secrets(&self.writer, &unlocked);
         // Before the plan: once it is in force an alarm may tell a new subscription at once, and a message to one that
         // nobody knows is given up.
         self.notifiers.replace(unlocked.notifiers);

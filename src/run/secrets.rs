@@ -10,12 +10,12 @@ use watchbell_server::AccessInForce;
 use super::clock::Clock;
 use super::dispatcher::Address;
 
-/// Why a secret has no value.
+/// Why a secret has no value, or none that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("secret \"{secret}\", needed by {user}: {reason}")]
+#[error("{}{user}: {reason}", .secret.as_ref().map(|secret| format!("secret \"{secret}\", needed by ")).unwrap_or_default())]
 pub struct SecretError {
-    /// Its name.
-    pub secret: SecretRef,
+    /// Its name; `None` for an address that stands in the file.
+    pub secret: Option<SecretRef>,
     /// What needs it.
     pub user: String,
     /// Why.
@@ -32,20 +32,29 @@ pub struct Unlocked {
     pub read: Vec<(SecretRef, String)>,
 }
 
+/// Some secrets could not be had or used; others were read all the same.
+#[derive(Debug)]
+pub struct Locked {
+    /// Every one that could not.
+    pub errors: Vec<SecretError>,
+    /// Those that were read, and for what.
+    pub read: Vec<(SecretRef, String)>,
+}
+
 /// Makes a new writer to the console.
 pub type NewConsole = dyn Fn() -> WriteText + Send + Sync;
 
 /// Reads every secret that the plan mentions and makes ready what needs them.
 ///
 /// # Errors
-/// One [`SecretError`] for each secret that has no value, or one that cannot be used.
+/// [`Locked`] if a secret has no value, or one that cannot be used.
 pub fn unlock(
     plan: &Plan,
     client: &Client,
     clock: &Arc<dyn Clock>,
     colour: bool,
     console: &NewConsole,
-) -> Result<Unlocked, Vec<SecretError>> {
+) -> Result<Unlocked, Locked> {
     let mut reader = Reader { read: Vec::new(), errors: Vec::new() };
     let mut values = BTreeMap::new();
     for (name, token) in &plan.access.tokens {
@@ -68,7 +77,7 @@ pub fn unlock(
     if errors.is_empty() {
         Ok(Unlocked { access: AccessInForce::new(plan.access.clone(), values), notifiers, read })
     } else {
-        Err(errors)
+        Err(Locked { errors, read })
     }
 }
 
@@ -102,7 +111,7 @@ impl Reader {
                 Some(value)
             }
             Err(reason) => {
-                self.errors.push(SecretError { secret: secret.clone(), user, reason });
+                self.errors.push(SecretError { secret: Some(secret.clone()), user, reason });
                 None
             }
         }
@@ -129,11 +138,16 @@ impl Reader {
                 let key = key.map_or(Some(None), |value| value.map(Some));
                 let (address, key) = (address?, key?);
                 let clock = Arc::clone(clock);
-                let now = Arc::new(move || -> Timestamp { clock.now() });
-                let webhook = Webhook::new(client.clone(), &address, key.as_deref(), now);
-                let blamed =
-                    signing_key.as_ref().or(if let Url::Secret(secret) = url { Some(secret) } else { None });
-                self.usable(webhook, blamed, user)
+                let now: watchbell_notify::Clock = Arc::new(move || -> Timestamp { clock.now() });
+                let named = if let Url::Secret(secret) = url { Some(secret) } else { None };
+                let unsigned = Webhook::new(client.clone(), &address, None, Arc::clone(&now));
+                let Some(key) = key else { return self.usable(unsigned, named, user) };
+                self.usable(unsigned, named, user)?;
+                self.usable(
+                    Webhook::new(client.clone(), &address, Some(&key), now),
+                    signing_key.as_ref(),
+                    user,
+                )
             }
             Channel::Slack { webhook_url } => {
                 let address = self.value(webhook_url, format!("{user} webhook_url"))?;
@@ -151,8 +165,8 @@ impl Reader {
         match made {
             Ok(notifier) => Some(Arc::new(notifier)),
             Err(error) => {
-                let secret = secret.cloned().unwrap_or_else(|| SecretRef::Env("(none)".to_owned()));
-                self.errors.push(SecretError { secret, user: user.to_owned(), reason: error.to_string() });
+                let (secret, user) = (secret.cloned(), user.to_owned());
+                self.errors.push(SecretError { secret, user, reason: error.to_string() });
                 None
             }
         }

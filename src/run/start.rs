@@ -1,7 +1,9 @@
 //! The start: what is needed is opened first, so that whatever cannot be had changes nothing on disk; then come the
 //! threads, the first entries, and the consumers.
 
+use std::fmt::Display;
 use std::net::{SocketAddr, TcpListener};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::mpsc::{channel, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -12,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use watchbell_archive::ArchiveError;
 use watchbell_journal::{Readers, Recovery};
-use watchbell_model::{Archive, Entry, InstallationId, Offset, Plan};
+use watchbell_model::{Archive, Entry, InstallationId, Offset, Plan, SecretRef};
 use watchbell_notify::Client;
 
 use super::archiver::{Archiver, Store};
@@ -20,9 +22,9 @@ use super::collector::Collector;
 use super::data_folder::{self, DataFolder};
 use super::dispatcher::{Dispatcher, Notifiers};
 use super::fold::{FoldThread, SharedFold};
-use super::host::{InForce, Process, groups_in_force};
+use super::host::{Denials, InForce, Process, groups_in_force};
 use super::outbox::Outgoing;
-use super::secrets::{SecretError, Unlocked, unlock};
+use super::secrets::{Locked, SecretError, Unlocked, unlock};
 use super::snapshot::SnapshotWriter;
 use super::trail::TrailDraft;
 use super::writer::{Durable, Writer, WriterThread};
@@ -43,7 +45,7 @@ impl Running {
         let address = listener.local_addr().map_err(|error| Failure::io("http.listen", &error))?;
         let client = Client::new().map_err(|error| Failure::new(ExitStatus::Unavailable, error))?;
         let kept = Kept { client, clock, console, colour };
-        let unlocked = kept.unlock(&plan).map_err(|errors| secrets_failure(&errors))?;
+        let unlocked = kept.unlock(&plan).map_err(|locked| secrets_failure(&locked.errors))?;
         let folder = data_folder::open(&disk, Path::new(&plan.data_dir), kept.clock.now())?;
         let store = open_store(plan.archive.as_ref(), &plan.data_dir);
         let store = Store::new(store.map_err(|error| Failure::new(ExitStatus::InputOutput, error))?);
@@ -53,7 +55,12 @@ impl Running {
 
         let (failed, failures) = mpsc::unbounded_channel();
         let snapshots = SnapshotWriter::new(disk, folder.snapshots.clone(), folder.installation);
-        let core = Core::start(folder, &kept, snapshots, failed);
+        let core = Core::start(folder, &kept, snapshots, failed.clone());
+        let groups = plan.log_groups.clone();
+        let (mut collector_thread, collector) =
+            Collector::new(groups, known_groups, checkpoints, core.writer.clone(), Arc::clone(&kept.clock));
+        // Before the plan is journaled: with it these groups are known, and what is in their files would be new.
+        collector_thread.mark_old_lines();
         first.append(&core.writer, &plan, &unlocked);
 
         let (stopping, is_stopping) = watch::channel(false);
@@ -80,11 +87,14 @@ impl Running {
             drain,
         };
         let archiver_runtime = runtime.clone();
-        let archiver_thread = spawn("archiver", move || archiver.run(&archiver_runtime));
-        let groups = plan.log_groups.clone();
-        let (collector_thread, collector) =
-            Collector::new(groups, known_groups, checkpoints, core.writer.clone(), Arc::clone(&kept.clock));
-        let collector_thread = spawn("collector", move || collector_thread.run());
+        let archiver_thread = spawn("archiver", failed.clone(), move || {
+            archiver.run(&archiver_runtime);
+            Ok(())
+        });
+        let collector_thread = spawn("collector", failed, move || {
+            collector_thread.run();
+            Ok(())
+        });
 
         let access = Arc::new(unlocked.access);
         let in_force = InForce { access, groups: groups_in_force(&plan.log_groups) };
@@ -92,6 +102,8 @@ impl Running {
             installation: core.installation,
             writer: core.writer.clone(),
             fold: core.fold.clone(),
+            clock: Arc::clone(&kept.clock),
+            denials: Denials::default(),
             stopping: is_stopping.clone(),
             in_force: Mutex::new(in_force),
         });
@@ -125,7 +137,7 @@ impl Running {
 
 impl Kept {
     /// Reads the secrets of a plan and makes ready what needs them.
-    pub(super) fn unlock(&self, plan: &Plan) -> Result<Unlocked, Vec<SecretError>> {
+    pub(super) fn unlock(&self, plan: &Plan) -> Result<Unlocked, Locked> {
         unlock(plan, &self.client, &self.clock, self.colour, self.console.as_ref())
     }
 }
@@ -166,17 +178,10 @@ impl Core {
             clock: Arc::clone(&kept.clock),
             snapshots,
         };
-        let writer_failed = failed.clone();
-        let writer_thread = spawn("writer", move || {
-            if let Err(error) = thread.run() {
-                let _ = writer_failed.send(Failure::new(ExitStatus::InputOutput, error));
-            }
-        });
-        let fold_thread = spawn("fold", move || {
-            if let Err(error) = fold_thread.run() {
-                let _ = failed.send(Failure::new(ExitStatus::InputOutput, error));
-            }
-        });
+        let broken = |error: &dyn Display| Failure::new(ExitStatus::InputOutput, error);
+        let writer_thread =
+            spawn("writer", failed.clone(), move || thread.run().map_err(|error| broken(&error)));
+        let fold_thread = spawn("fold", failed, move || fold_thread.run().map_err(|error| broken(&error)));
         Core { installation, fold, writer, durable, readers, outgoing, writer_thread, fold_thread }
     }
 }
@@ -199,18 +204,18 @@ impl First {
             recovery,
             next: folder.fold.next,
             is_new_plan: engine.plan().is_none_or(|(_, in_force)| in_force != plan),
-            unconfirmed: engine.unconfirmed().map(Entry::Decisions).collect(),
+            unconfirmed: engine.unconfirmed().into_iter().map(Entry::Decisions).collect(),
         }
     }
 
     fn append(self, writer: &Writer, plan: &Plan, unlocked: &Unlocked) {
-        let start = TrailDraft::done("watchbell.start", env!("CARGO_PKG_VERSION"));
-        writer.trail(start.detail("first_entry", self.next).detail("cut_bytes", self.recovery.cut_bytes));
-        record_secrets(writer, unlocked);
-        // What a crash kept from being journaled was decided under the plan before.
+        // What a crash kept from being journaled comes before anything that lets time pass.
         for decisions in self.unconfirmed {
             writer.append(decisions);
         }
+        let start = TrailDraft::done("watchbell.start", env!("CARGO_PKG_VERSION"));
+        writer.trail(start.detail("first_entry", self.next).detail("cut_bytes", self.recovery.cut_bytes));
+        record_secrets(writer, &unlocked.read);
         if self.is_new_plan {
             writer.append(Entry::Plan(Box::new(plan.clone())));
         }
@@ -238,8 +243,25 @@ fn say_who_may_call(address: SocketAddr, plan: &Plan) {
     }
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
-    let spawned = std::thread::Builder::new().name(format!("watchbell-{name}")).spawn(run);
+/// Runs a thread whose end with an error, or by a panic, stops the process.
+fn spawn(
+    name: &'static str,
+    failed: mpsc::UnboundedSender<Failure>,
+    run: impl FnOnce() -> Result<(), Failure> + Send + 'static,
+) -> JoinHandle<()> {
+    let watched = move || {
+        // Nothing of what it used is looked at again.
+        let outcome = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+            let failure = Failure::new(ExitStatus::Defect, format!("the {name} thread has panicked"));
+            Err(failure
+                .help("this is a defect: please report it with the lines above; the journal is as it was"))
+        });
+        if let Err(failure) = outcome {
+            // Without a receiver the process is at its end already.
+            let _ = failed.send(failure);
+        }
+    };
+    let spawned = std::thread::Builder::new().name(format!("watchbell-{name}")).spawn(watched);
     spawned.expect("the operating system has room for a handful of threads")
 }
 
@@ -266,8 +288,8 @@ pub(super) fn open_store(
 }
 
 /// Every secret that was read goes into the audit trail, by name.
-pub(super) fn record_secrets(writer: &Writer, unlocked: &Unlocked) {
-    for (secret, user) in &unlocked.read {
+pub(super) fn record_secrets(writer: &Writer, read: &[(SecretRef, String)]) {
+    for (secret, user) in read {
         writer.trail(TrailDraft::done("secret.read", secret.to_string()).detail("for", user));
     }
 }

@@ -55,6 +55,14 @@ pub enum AppendError {
         /// How large it is.
         bytes: usize,
     },
+    /// Another batch was stored under the same batch id.
+    #[error(
+        "the batch id stands for another batch, entry {offset}; an id is for one batch and its repetitions"
+    )]
+    BatchIdTaken {
+        /// That batch.
+        offset: Offset,
+    },
     /// The disk failed.
     #[error("{0}")]
     Disk(String),
@@ -307,15 +315,20 @@ impl WriterThread {
         let offset = Offset(self.journal.next_offset() + commit.records.len() as u64);
         let mut receipt = Receipt { offset, events: 0, duplicate: false };
         if let Entry::Batch(batch) = &entry {
-            if let Some(stored) = self.admission.batch_ids.stored(batch) {
+            if let Some(stored) = self.admission.batch_ids.stored(batch, now) {
                 let (offset, events) = (stored.offset, stored.events);
-                commit.answers.push((done, Receipt { offset, events, duplicate: true }));
+                if stored.holds(batch) {
+                    commit.answers.push((done, Receipt { offset, events, duplicate: true }));
+                } else {
+                    answer(done, Err(AppendError::BatchIdTaken { offset }));
+                }
                 return;
             }
             receipt.events = batch.len();
         }
         let payload = entry.encode();
-        if payload.len() > PAYLOAD_BYTES_MAX {
+        // What the process itself has to say is never dropped: the journal would refuse it, and the process stop.
+        if payload.len() > PAYLOAD_BYTES_MAX && matches!(entry, Entry::Batch(_)) {
             answer(done, Err(AppendError::TooLarge { bytes: payload.len() }));
             return;
         }

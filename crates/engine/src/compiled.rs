@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use watchbell_model::{Alarm, GroupName, MetricFilter, MetricName, Offset, Plan, TransitionFilter};
+use watchbell_model::{
+    Alarm, GroupName, MetricFilter, MetricName, Offset, Plan, Recipient, SAMPLE_MAX, TransitionFilter,
+};
 use watchbell_pattern::{Pattern, Selector, number};
 
 use crate::EngineError;
 use crate::alarm::is_monotone;
 use crate::evaluation::Rule;
-use crate::metric::SAMPLE_MAX;
 
 /// What a matching event adds.
 pub(crate) enum Value {
@@ -33,7 +34,8 @@ impl CompiledFilter {
             Some(number) => Value::Literal(number),
             None => Value::Selected(Selector::parse(&filter.metric.value, &pattern).map_err(refused)?),
         };
-        let (default, metric) = (filter.metric.default, filter.metric.metric.clone());
+        let default = filter.metric.default.filter(|default| default.abs() <= SAMPLE_MAX);
+        let metric = filter.metric.metric.clone();
         Ok(CompiledFilter { name: name.to_owned(), pattern, value, default, metric })
     }
 
@@ -67,6 +69,8 @@ pub(crate) struct CompiledAlarm {
     pub(crate) early: bool,
     /// The filters that feed the metric, for messages.
     pub(crate) filters: Vec<TransitionFilter>,
+    /// Everyone who is told.
+    pub(crate) recipients: Vec<Recipient>,
 }
 
 impl CompiledAlarm {
@@ -98,6 +102,7 @@ impl CompiledAlarm {
                     default: filter.metric.default,
                 })
                 .collect(),
+            recipients: alarm.notify.iter().flat_map(|topic| recipients(plan, topic)).collect(),
             alarm: alarm.clone(),
         }
     }
@@ -108,6 +113,12 @@ impl CompiledAlarm {
         // One more slot: a short period's newest slot may end up to a period before the evaluation does.
         (slots + 1) * self.alarm.period.as_ms() + self.lateness_ms + self.step_ms
     }
+}
+
+fn recipients(plan: &Plan, topic: &str) -> Vec<Recipient> {
+    let subscriptions = plan.topics.get(topic).into_iter().flat_map(|topic| &topic.subscriptions);
+    let recipient = |name: &str| Recipient { topic: topic.to_owned(), subscription: name.to_owned() };
+    subscriptions.map(|subscription| recipient(&subscription.name)).collect()
 }
 
 /// A plan, ready.

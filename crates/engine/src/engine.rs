@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use watchbell_model::{
-    AlarmState, Batch, Decision, Decisions, Entry, Event, EventId, InstallationId, MetricName, Offset, Plan,
-    Record, Timestamp, Transition,
+    AlarmState, Batch, Decision, DecisionId, Decisions, Entry, Event, EventId, InstallationId, MetricName,
+    Offset, Plan, Record, Timestamp, Transition,
 };
 use watchbell_pattern::PatternError;
 
@@ -39,7 +39,7 @@ pub struct Engine {
     pub(crate) series: BTreeMap<MetricName, Series>,
     pub(crate) alarms: BTreeMap<String, AlarmRun>,
     pub(crate) counters: Counters,
-    pub(crate) unconfirmed: BTreeMap<Offset, Vec<Decision>>,
+    pub(crate) unconfirmed: BTreeMap<DecisionId, Decision>,
 }
 
 /// A change with the instant that it happened at, waiting to be put in order.
@@ -97,8 +97,20 @@ impl Engine {
     /// Decisions that no [`Decisions`] record has confirmed yet, by the entry that caused them.
     ///
     /// After a restart these are the ones that a crash kept from being journaled.
-    pub fn unconfirmed(&self) -> impl Iterator<Item = Decisions> + '_ {
-        self.unconfirmed.iter().map(|(cause, items)| Decisions { cause: *cause, items: items.clone() })
+    pub fn unconfirmed(&self) -> Vec<Decisions> {
+        let all: Vec<_> = self.unconfirmed.iter().collect();
+        let by_cause = all.chunk_by(|a, b| a.0.offset == b.0.offset);
+        let entries = |run: &[(&DecisionId, &Decision)]| {
+            let first = run.first().map_or(0, |(id, _)| id.index);
+            let items = run.iter().map(|(_, decision)| (*decision).clone()).collect();
+            Decisions::entries(run[0].0.offset, first, items)
+        };
+        by_cause.flat_map(entries).collect()
+    }
+
+    /// Whether [`Engine::unconfirmed`] is empty.
+    pub fn is_confirmed(&self) -> bool {
+        self.unconfirmed.is_empty()
     }
 
     /// The plan in force and where it stands in the journal.
@@ -116,10 +128,9 @@ impl Engine {
         &self.counters
     }
 
-    fn decided(&mut self, cause: Offset, decisions: Vec<Decision>) -> Vec<Decision> {
-        if !decisions.is_empty() {
-            self.unconfirmed.insert(cause, decisions.clone());
-        }
+    fn decided(&mut self, offset: Offset, decisions: Vec<Decision>) -> Vec<Decision> {
+        let with_id = |(index, decision): (u32, &Decision)| (DecisionId { offset, index }, decision.clone());
+        self.unconfirmed.extend((0..).zip(&decisions).map(with_id));
         decisions
     }
 
@@ -221,11 +232,11 @@ impl Engine {
 
     /// A journaled decision wins over a derived one; usually they are the same.
     fn confirm(&mut self, journaled: &Decisions) {
-        let derived = self.unconfirmed.remove(&journaled.cause);
-        if derived.as_ref() == Some(&journaled.items) {
-            return;
-        }
-        for Decision::Transition(transition) in &journaled.items {
+        for (id, decision) in journaled.with_ids() {
+            if self.unconfirmed.remove(&id).as_ref() == Some(decision) {
+                continue;
+            }
+            let Decision::Transition(transition) = decision;
             if let Some(run) = self.alarms.get_mut(&transition.alarm) {
                 run.state = transition.to;
                 run.since = transition.at;
@@ -302,7 +313,7 @@ fn make_transition(
         filters: alarm.filters.clone(),
         rule: alarm.alarm.clone(),
         plan: compiled.offset,
-        notify: if tells { alarm.alarm.notify.clone() } else { Vec::new() },
+        notify: if tells { alarm.recipients.clone() } else { Vec::new() },
     };
     run.state = transition.to;
     run.since = at;

@@ -17,5 +17,5 @@ mod snapshot;
 pub use alarm::AlarmRun;
 pub use counters::{Counters, FilterCounters, GroupCounters};
 pub use engine::{Engine, EngineError, TOO_NEW_MS, alarms_that_fire_early};
-pub use metric::{MATCHED_LINE_BYTES_MAX, MATCHED_LINES_KEPT, SAMPLE_MAX};
+pub use metric::{MATCHED_LINE_BYTES_MAX, MATCHED_LINES_KEPT};
 pub use snapshot::Snapshot;

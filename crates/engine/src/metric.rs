@@ -14,11 +14,6 @@ pub const MATCHED_LINES_KEPT: usize = 3;
 /// How much of a matching line is remembered, in bytes; cut at a character.
 pub const MATCHED_LINE_BYTES_MAX: usize = 1024;
 
-/// Greatest magnitude of a sample; larger ones are not published.
-///
-/// Source: CloudWatch API Reference, `MetricDatum`, `Value` (-2^360 to 2^360).
-pub const SAMPLE_MAX: f64 = 2.348_542_582_773_833_2e108;
-
 /// The samples of ten seconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Bucket {

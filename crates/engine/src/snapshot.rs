@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use watchbell_model::{Decision, InstallationId, MetricName, Offset, Plan, Timestamp};
+use watchbell_model::{Decision, DecisionId, InstallationId, MetricName, Offset, Plan, Timestamp};
 
 use crate::alarm::AlarmRun;
 use crate::compiled::CompiledPlan;
@@ -19,7 +19,7 @@ pub struct Snapshot {
     alarms: BTreeMap<String, AlarmRun>,
     counters: Counters,
     #[serde(with = "pairs")]
-    unconfirmed: BTreeMap<Offset, Vec<Decision>>,
+    unconfirmed: BTreeMap<DecisionId, Decision>,
 }
 
 impl Engine {

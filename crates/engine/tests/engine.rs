@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use watchbell_engine::Engine;
 use watchbell_model::{
-    Access, Alarm, AlarmSeverity, AlarmState, BatchBuilder, Comparison, Decision, Decisions, Entry,
+    Access, Alarm, AlarmSeverity, AlarmState, BatchBuilder, Channel, Comparison, Decision, Decisions, Entry,
     EventFlags, GroupName, Http, InstallationId, LogGroup, MetricFilter, MetricName, MetricTransformation,
-    Offset, ParseKind, Period, Plan, Record, Source, StartAt, Statistic, Timestamp, TimestampFrom,
-    Transition, TreatMissingData,
+    Offset, ParseKind, Period, Plan, Record, Source, StartAt, Statistic, Subscription, Timestamp,
+    TimestampFrom, Topic, Transition, TreatMissingData,
 };
 
 const START: i64 = 1_800_000_000_000; // a whole minute
@@ -54,6 +54,7 @@ fn plan(alarm: Alarm) -> Plan {
         pattern: "ERROR".into(),
         metric: MetricTransformation { metric: metric(), value: "1".into(), default: None },
     };
+    let console = Subscription { name: "console".into(), channel: Channel::Console };
     Plan {
         file: "watchbell.toml".into(),
         data_dir: "/nowhere".into(),
@@ -61,7 +62,7 @@ fn plan(alarm: Alarm) -> Plan {
         log_groups: BTreeMap::from([(group(), log_group)]),
         metric_filters: BTreeMap::from([("errors".into(), filter)]),
         alarms: BTreeMap::from([("hot".into(), alarm)]),
-        topics: BTreeMap::new(),
+        topics: BTreeMap::from([("ops".into(), Topic { subscriptions: vec![console] })]),
         access: Access::default(),
         archive: None,
     }
@@ -92,7 +93,7 @@ impl Fold {
         self.journal.push(record);
         if !items.is_empty() {
             self.seen.extend(items.iter().map(|Decision::Transition(transition)| (**transition).clone()));
-            self.at_ms(ms, Entry::Decisions(Decisions { cause, items }));
+            self.at_ms(ms, Entry::Decisions(Decisions { cause, first: 0, items }));
         }
     }
 
@@ -328,7 +329,7 @@ fn the_same_records_give_the_same_decisions_from_any_snapshot() {
         let mut fold_one = |engine: &mut Engine, record: &Record| {
             let items = engine.step(record).unwrap();
             if !items.is_empty() {
-                bytes.push(Entry::Decisions(Decisions { cause: record.offset, items }).encode());
+                bytes.push(Entry::Decisions(Decisions { cause: record.offset, first: 0, items }).encode());
             }
         };
         fold.journal[..split].iter().for_each(|record| fold_one(&mut first, record));
@@ -343,7 +344,7 @@ fn the_same_records_give_the_same_decisions_from_any_snapshot() {
             .collect();
         assert_eq!(bytes, journaled, "split at {split}");
         assert_eq!(second.snapshot(), fold.engine.snapshot());
-        assert_eq!(second.unconfirmed().count(), 0);
+        assert_eq!(second.unconfirmed().len(), 0);
     }
 }
 
@@ -356,7 +357,7 @@ fn decisions_that_were_not_journaled_are_still_there_after_a_restart() {
         crashed.step(record).unwrap();
     }
     let waiting: Vec<_> =
-        crashed.unconfirmed().map(|decisions| Entry::Decisions(decisions).encode()).collect();
+        crashed.unconfirmed().into_iter().map(|decisions| Entry::Decisions(decisions).encode()).collect();
     let journaled: Vec<_> = fold
         .journal
         .iter()
@@ -379,6 +380,32 @@ fn a_journaled_decision_wins_over_a_derived_one() {
         engine.step(record).unwrap();
     }
     assert_eq!(engine.alarms().next().unwrap().1.state, AlarmState::InsufficientData);
+}
+
+#[test]
+fn a_default_that_no_sample_may_have_is_not_published() {
+    let mut plan = plan(alarm());
+    plan.metric_filters.get_mut("errors").unwrap().metric.default = Some(1e308);
+    let mut fold = Fold::new(plan);
+    for second in 1..9 {
+        fold.lines(second, &["fine", "fine"]);
+    }
+    fold.tick(100);
+    assert_eq!(fold.story(), ["10.000 INSUFFICIENT_DATA->OK"]);
+}
+
+#[test]
+fn many_decisions_of_one_entry_are_confirmed_part_by_part() {
+    let mut fold = Fold::new(plan(alarm()));
+    fold.lines(20, &["ERROR", "ERROR", "ERROR"]);
+    let mut other = fold.seen[0].clone();
+    other.reason = "x".repeat(Decisions::BYTES_MAX / 2);
+    let item = || Decision::Transition(Box::new(other.clone()));
+    let entries = Decisions::entries(Offset(7), 0, vec![item(), item(), item(), item()]);
+    let ids: Vec<_> =
+        entries.iter().map(|entry| entry.with_ids().map(|(id, _)| id.index).collect::<Vec<_>>()).collect();
+    assert_eq!(ids.concat(), [0, 1, 2, 3]);
+    assert!(entries.len() > 1 && entries.iter().all(|entry| !entry.items.is_empty()), "{ids:?}");
 }
 
 #[test]

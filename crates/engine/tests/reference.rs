@@ -172,7 +172,7 @@ impl Run<'_> {
             self.early_since = transition.early.then_some(time);
         }
         if !items.is_empty() {
-            let decisions = Decisions { cause: record.offset, items };
+            let decisions = Decisions { cause: record.offset, first: 0, items };
             self.step(time, Entry::Decisions(decisions));
         }
     }

@@ -7,9 +7,6 @@ use serde::{Deserialize, Serialize};
 use crate::entry::EntryError;
 use crate::{Event, EventFlags, GroupName, Timestamp};
 
-/// Longest line that is kept whole, in bytes; a longer one is cut here and flagged.
-pub const LINE_BYTES_MAX: usize = 1024 * 1024;
-
 /// What the beginning of a file looks like: together with device and inode it is a file's identity.
 ///
 /// `bytes` grows with the file up to [`Fingerprint::BYTES_MAX`]; a file that is shorter than `bytes` now, or whose
@@ -81,7 +78,7 @@ pub struct Batch {
     pub stream: String,
     /// Where it came from.
     pub source: Source,
-    /// These lines were there before their group was first watched: kept and archived, seen by no filter.
+    /// These lines were there before their group was first watched: kept and archived, but in no metric.
     pub backfill: bool,
     text: String,
     ends: Vec<u32>,

@@ -67,6 +67,15 @@ pub struct TransitionFilter {
     pub default: Option<f64>,
 }
 
+/// A subscription, by its topic and its name there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Recipient {
+    /// The topic.
+    pub topic: String,
+    /// The subscription within the topic.
+    pub subscription: String,
+}
+
 /// An alarm went from one state to another.
 ///
 /// Holds the rule as it was, so that a message can be written after the plan has changed.
@@ -98,9 +107,9 @@ pub struct Transition {
     pub rule: Alarm,
     /// The plan that was in force.
     pub plan: Offset,
-    /// Topics to tell. Empty for a change that is nobody's business: into `INSUFFICIENT_DATA`, or an OK without an
-    /// ALARM message before it.
-    pub notify: Vec<String>,
+    /// Whom to tell, as the plan had it. Empty for a change that is nobody's business: into `INSUFFICIENT_DATA`, or an
+    /// OK without an ALARM message before it.
+    pub notify: Vec<Recipient>,
 }
 
 /// Something the engine decided.
@@ -111,18 +120,38 @@ pub enum Decision {
     Transition(Box<Transition>),
 }
 
-/// All decisions that one entry caused, as an entry of their own.
+/// Decisions that one entry caused, as an entry of their own; as several if they are many.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decisions {
     /// The entry that caused them.
     pub cause: Offset,
+    /// The index of the first one among all that the entry caused.
+    pub first: u32,
     /// In the order in which they were made.
     pub items: Vec<Decision>,
 }
 
 impl Decisions {
+    /// About how large such an entry gets, in bytes; the next decision goes into another one.
+    pub const BYTES_MAX: usize = 1024 * 1024;
+
+    /// All decisions that the entry at `cause` caused, from the index `first` on, in as many entries as they need.
+    pub fn entries(cause: Offset, first: u32, items: Vec<Decision>) -> Vec<Decisions> {
+        let (mut entries, mut bytes): (Vec<Decisions>, usize) = (Vec::new(), 0);
+        for (index, item) in (first..).zip(items) {
+            let size = serde_json::to_vec(&item).map_or(0, |json| json.len());
+            if bytes + size > Self::BYTES_MAX || entries.is_empty() {
+                entries.push(Decisions { cause, first: index, items: Vec::new() });
+                bytes = 0;
+            }
+            entries.last_mut().expect("one was just pushed if there was none").items.push(item);
+            bytes += size;
+        }
+        entries
+    }
+
     /// Every decision with its id.
     pub fn with_ids(&self) -> impl Iterator<Item = (DecisionId, &Decision)> {
-        (0..).zip(&self.items).map(|(index, item)| (DecisionId { offset: self.cause, index }, item))
+        (self.first..).zip(&self.items).map(|(index, item)| (DecisionId { offset: self.cause, index }, item))
     }
 }

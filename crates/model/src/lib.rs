@@ -12,6 +12,7 @@ mod decision;
 mod delivery;
 mod entry;
 mod event;
+mod line;
 mod log_group;
 mod loss;
 mod metric;
@@ -27,14 +28,17 @@ pub use alarm::{
     TreatMissingData,
 };
 pub use archive::{Archive, ArchiveDone, ArchiveObject, ArchivePlan};
-pub use batch::{Batch, BatchBuilder, Fingerprint, LINE_BYTES_MAX, Source};
-pub use decision::{Datapoint, Decision, DecisionId, Decisions, MatchedLine, Transition, TransitionFilter};
+pub use batch::{Batch, BatchBuilder, Fingerprint, Source};
+pub use decision::{
+    Datapoint, Decision, DecisionId, Decisions, MatchedLine, Recipient, Transition, TransitionFilter,
+};
 pub use delivery::{Delivery, DeliveryOutcome};
 pub use entry::{DATA_FORMAT, Entry, EntryError, Record};
 pub use event::{Event, EventFlags, EventId, InstallationId, Offset, Severity};
+pub use line::{Kept, LINE_BYTES_MAX, without_end};
 pub use log_group::{GroupName, LogGroup, NameError, ParseKind, StartAt, TimestampFrom};
 pub use loss::{Loss, LossReason};
-pub use metric::{MetricFilter, MetricName, MetricTransformation};
+pub use metric::{MetricFilter, MetricName, MetricTransformation, SAMPLE_MAX};
 pub use plan::{Http, Plan};
 pub use secret::SecretRef;
 pub use time::Timestamp;

@@ -4,6 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::GroupName;
 
+/// Greatest magnitude of a sample; larger ones are not published. Sums of such samples stay finite.
+///
+/// Source: CloudWatch API Reference, `MetricDatum`, `Value` (-2^360 to 2^360).
+pub const SAMPLE_MAX: f64 = 2.348_542_582_773_833_2e108;
+
 /// What names a metric.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct MetricName {

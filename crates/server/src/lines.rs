@@ -3,10 +3,8 @@
 //! Promise: bad input never loses what was good. Every line that is not empty becomes one event, in order; what had
 //! to be changed is flagged on the event and counted. Pure: bytes in, events out.
 
-use std::str;
-
 use serde::Serialize;
-use watchbell_model::{BatchBuilder, EventFlags, LINE_BYTES_MAX, Timestamp};
+use watchbell_model::{BatchBuilder, EventFlags, Kept, Timestamp, without_end};
 
 /// Most bytes that one request may take in the journal: an entry's 16 MiB less room for its head.
 ///
@@ -31,7 +29,7 @@ pub(crate) struct Counts {
     pub(crate) empty_lines: usize,
     /// Of lines that should be JSON: those that are not, as kept.
     pub(crate) not_json: usize,
-    /// Lines longer than [`LINE_BYTES_MAX`].
+    /// Lines longer than [`watchbell_model::LINE_BYTES_MAX`].
     pub(crate) cut_lines: usize,
     /// Bytes that were cut off, counted after the repair.
     pub(crate) dropped_bytes: usize,
@@ -60,35 +58,20 @@ pub(crate) fn split(
     Ok(lines)
 }
 
-fn without_end(line: &[u8]) -> &[u8] {
-    match line.strip_suffix(b"\n") {
-        Some(ended) => ended.strip_suffix(b"\r").unwrap_or(ended),
-        None => line,
-    }
-}
-
 impl Lines {
     fn add(&mut self, line: &[u8], json: bool, timestamp: &impl Fn(&str) -> Option<Timestamp>) {
         if line.is_empty() {
             self.counts.empty_lines += 1;
             return;
         }
-        let text = String::from_utf8_lossy(line);
-        let kept = &text[..text.floor_char_boundary(LINE_BYTES_MAX)];
-        let mut flags = EventFlags::default();
-        if kept.len() < text.len() {
-            flags = flags.with(EventFlags::CUT);
-            self.counts.cut_lines += 1;
-            self.counts.dropped_bytes += text.len() - kept.len();
-        }
-        if str::from_utf8(line).is_err_and(|error| error.valid_up_to() < kept.len()) {
-            flags = flags.with(EventFlags::REPAIRED);
-            self.counts.repaired_lines += 1;
-        }
-        if json && serde_json::from_str::<serde::de::IgnoredAny>(kept).is_err() {
+        let Kept { text, flags, dropped_bytes } = Kept::of(line);
+        self.counts.cut_lines += usize::from(flags.has(EventFlags::CUT));
+        self.counts.dropped_bytes += dropped_bytes;
+        self.counts.repaired_lines += usize::from(flags.has(EventFlags::REPAIRED));
+        if json && serde_json::from_str::<serde::de::IgnoredAny>(&text).is_err() {
             self.counts.not_json += 1;
         }
-        self.events.push(kept, timestamp(kept), flags);
+        self.events.push(&text, timestamp(&text), flags);
     }
 }
 

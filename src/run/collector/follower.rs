@@ -21,8 +21,9 @@ pub(super) const READ_BYTES_MAX: usize = 256 * 1024;
 /// How long an unterminated last line must have been quiet before it is accepted, in milliseconds.
 pub(super) const QUIET_MS: i64 = 1000;
 
-/// How long a file that was moved away is still read after it last grew, in milliseconds.
-pub(super) const MOVED_AWAY_MS: i64 = 10_000;
+/// How long a file that was moved away is still read after it last grew, in milliseconds: a program may go on writing
+/// to it until it opens the new one.
+pub(super) const MOVED_AWAY_MS: i64 = 5 * 60 * 1000;
 
 /// The fingerprint of no bytes at all.
 const NOTHING_SEEN: Fingerprint = Fingerprint { bytes: 0, hash: 0xe3b0_c442_98fc_1c14 };
@@ -148,12 +149,17 @@ impl Follower {
     pub(crate) fn look(&mut self, now: Timestamp, all: bool) -> io::Result<Look> {
         let mut look = Look::default();
         let length = self.file.metadata()?.len();
+        let shrunk = length < self.seen.0;
         if length != self.seen.0 {
             self.seen = (length, now);
         }
         if length < self.position || (length > self.position && !self.begins_like(self.fingerprint)?) {
             look.losses.push(self.loss(LossReason::Truncated, 0));
             self.start_over(length)?;
+        } else if shrunk {
+            // Only bytes that had been seen and not taken yet are gone.
+            look.losses.push(self.loss(LossReason::Truncated, 0));
+            self.scanned_to = self.position;
         }
         if length == self.position || self.is_not_text(&mut look)? {
             self.rest_bytes = 0;
@@ -174,10 +180,12 @@ impl Follower {
         self.rest_bytes = length - start - taken.bytes as u64;
         look.more = taken.bytes > 0 && self.rest_bytes > 0;
         if taken.bytes > 0 {
-            self.position += taken.bytes as u64;
+            let position = start + taken.bytes as u64;
+            // Whatever can fail comes first: bytes are passed only together with their batch.
+            self.fingerprint = self.fingerprint_up_to(position)?;
+            self.position = position;
             self.continued = taken.unterminated;
-            self.scanned_to = self.position;
-            self.fingerprint = self.fingerprint_up_to(self.position)?;
+            self.scanned_to = position;
             if taken.cut_bytes > 0 {
                 look.losses.push(self.loss(LossReason::LineTooLong, taken.cut_bytes));
             }
@@ -214,7 +222,9 @@ impl Follower {
             None if rest_too => (self.scanned_to - self.position, 0),
             None => return Ok(Taken::default()),
         };
-        let beginning = self.read(self.position..self.position + LINE_BYTES_MAX as u64)?;
+        // A character more than is kept, so that the cut finds the end of one.
+        let held = line_bytes.min(LINE_BYTES_MAX as u64 + 4);
+        let beginning = self.read(self.position..self.position + held)?;
         let mut taken = take_beginning(&beginning, line_bytes, self.continued, &timestamp);
         taken.bytes = usize::try_from(line_bytes + line_end).unwrap_or(usize::MAX);
         taken.unterminated = end.is_none();
@@ -443,6 +453,35 @@ mod tests {
         let (texts, losses) = fixture.read(&mut follower, false);
         assert_eq!(texts.iter().map(String::len).collect::<Vec<_>>(), [LINE_BYTES_MAX, 5]);
         assert_eq!(losses, [(LossReason::LineTooLong, 20_000_002 - LINE_BYTES_MAX as u64)]);
+    }
+
+    #[test]
+    fn an_endless_line_that_shrinks_is_looked_through_again() {
+        let mut fixture = Fixture::new();
+        fixture.append(&vec![b'x'; 5_600_000]);
+        let mut follower = fixture.open();
+        assert_eq!(fixture.read(&mut follower, false), (vec![], vec![]));
+        fixture.rewrite(&vec![b'x'; 2_000_000]);
+        assert_eq!(fixture.read(&mut follower, false).1, [(LossReason::Truncated, 0)]);
+        fixture.now += QUIET_MS;
+        let (texts, losses) = fixture.read(&mut follower, false);
+        assert_eq!(texts.iter().map(String::len).collect::<Vec<_>>(), [LINE_BYTES_MAX]);
+        assert_eq!(losses, [(LossReason::LineTooLong, 2_000_000 - LINE_BYTES_MAX as u64)]);
+        fixture.append(b"\nnext\n");
+        assert_eq!(fixture.read(&mut follower, false).0, ["next"]);
+    }
+
+    #[test]
+    fn a_line_one_byte_over_the_limit_is_cut_and_the_next_one_is_whole() {
+        for over in 1..6 {
+            let fixture = Fixture::new();
+            fixture.append(&vec![b'x'; LINE_BYTES_MAX + over]);
+            fixture.append(b"\nnext\n");
+            let mut follower = fixture.open();
+            let (texts, losses) = fixture.read(&mut follower, false);
+            assert_eq!(texts.iter().map(String::len).collect::<Vec<_>>(), [LINE_BYTES_MAX, 4], "{over}");
+            assert_eq!(losses, [(LossReason::LineTooLong, over as u64)]);
+        }
     }
 
     #[test]

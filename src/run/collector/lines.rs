@@ -1,6 +1,6 @@
 //! Bytes of a file into events: where lines end, what is cut, what is repaired.
 
-use watchbell_model::{BatchBuilder, EventFlags, LINE_BYTES_MAX, Timestamp};
+use watchbell_model::{BatchBuilder, EventFlags, Kept, Timestamp, without_end};
 
 /// What was taken out of a buffer.
 #[derive(Debug, Default)]
@@ -15,7 +15,8 @@ pub(crate) struct Taken {
     pub(crate) unterminated: bool,
 }
 
-/// The event of a line that is too long to be held: its beginning, and how many bytes it has without its line end.
+/// The event of a line that is too long to be held: its beginning, which is longer than the limit, and how many bytes
+/// the line has without its line end.
 pub(crate) fn take_beginning(
     beginning: &[u8],
     line_bytes: u64,
@@ -23,9 +24,8 @@ pub(crate) fn take_beginning(
     timestamp: TimestampOf<'_>,
 ) -> Taken {
     let mut taken = Taken::default();
-    let flags = if continued { EventFlags::CONTINUED } else { EventFlags::default() };
-    taken.push(beginning, flags.with(EventFlags::CUT), timestamp);
-    taken.cut_bytes += line_bytes - beginning.len() as u64;
+    taken.push(beginning, continued, timestamp);
+    taken.cut_bytes += line_bytes.saturating_sub(beginning.len() as u64);
     taken
 }
 
@@ -41,17 +41,16 @@ pub(crate) fn take(buffer: &[u8], mut continued: bool, rest_too: bool, timestamp
     while taken.bytes < buffer.len() {
         let rest = &buffer[taken.bytes..];
         let (line, terminated) = match memchr::memchr(b'\n', rest) {
-            Some(end) => (&rest[..end], true),
+            Some(end) => (&rest[..=end], true),
             None if rest_too => (rest, false),
             None => break,
         };
-        taken.bytes += line.len() + usize::from(terminated);
+        taken.bytes += line.len();
         taken.unterminated = !terminated;
-        let line = if terminated { line.strip_suffix(b"\r").unwrap_or(line) } else { line };
+        let line = without_end(line);
         let belongs_to_the_line_before = continued && line.is_empty();
         if !belongs_to_the_line_before {
-            let flags = if continued { EventFlags::CONTINUED } else { EventFlags::default() };
-            taken.push(line, flags, timestamp);
+            taken.push(line, continued, timestamp);
         }
         continued = false;
     }
@@ -59,31 +58,17 @@ pub(crate) fn take(buffer: &[u8], mut continued: bool, rest_too: bool, timestamp
 }
 
 impl Taken {
-    fn push(&mut self, line: &[u8], mut flags: EventFlags, timestamp: TimestampOf<'_>) {
-        let mut line = line;
-        if line.len() > LINE_BYTES_MAX {
-            let kept = character_boundary(line, LINE_BYTES_MAX);
-            self.cut_bytes += (line.len() - kept) as u64;
-            line = &line[..kept];
-            flags = flags.with(EventFlags::CUT);
-        }
-        let message = String::from_utf8_lossy(line);
-        if matches!(message, std::borrow::Cow::Owned(_)) {
-            flags = flags.with(EventFlags::REPAIRED);
-        }
-        self.events.push(&message, timestamp(&message), flags);
+    fn push(&mut self, line: &[u8], continued: bool, timestamp: TimestampOf<'_>) {
+        let Kept { text, flags, dropped_bytes } = Kept::of(line);
+        self.cut_bytes += dropped_bytes as u64;
+        let flags = if continued { flags.with(EventFlags::CONTINUED) } else { flags };
+        self.events.push(&text, timestamp(&text), flags);
     }
-}
-
-/// The largest place up to `at` that is not inside a character, if the bytes are UTF-8.
-fn character_boundary(bytes: &[u8], at: usize) -> usize {
-    let is_continuation = |at: usize| bytes[at] & 0b1100_0000 == 0b1000_0000;
-    (at.saturating_sub(3)..=at).rev().find(|at| !is_continuation(*at)).unwrap_or(at)
 }
 
 #[cfg(test)]
 mod tests {
-    use watchbell_model::{Batch, GroupName, Source};
+    use watchbell_model::{Batch, GroupName, LINE_BYTES_MAX, Source};
 
     use super::*;
 
@@ -133,19 +118,17 @@ mod tests {
         let taken = plain(line.as_bytes(), false, false);
         assert_eq!((taken.bytes, taken.cut_bytes), (line.len(), 2));
         assert_eq!(events(taken)[0].1, EventFlags::CUT);
-        for held in [LINE_BYTES_MAX, LINE_BYTES_MAX + 1] {
-            let taken = take_beginning(&line.as_bytes()[..held], 20_000_000, false, &|_| None);
-            assert_eq!(taken.cut_bytes, 20_000_000 - LINE_BYTES_MAX as u64);
-            let event = events(taken).remove(0);
-            assert_eq!((event.0.len(), event.1), (LINE_BYTES_MAX, EventFlags::CUT));
-        }
+        let taken = take_beginning(&line.as_bytes()[..line.len() - 1], 20_000_000, false, &|_| None);
+        assert_eq!(taken.cut_bytes, 20_000_000 - LINE_BYTES_MAX as u64);
+        assert_eq!(events(taken)[0].1, EventFlags::CUT);
     }
 
     #[test]
-    fn cutting_keeps_characters_whole() {
-        let text = "\u{e9}\u{20ac}".as_bytes();
-        assert_eq!(character_boundary(text, 1), 0);
-        assert_eq!(character_boundary(text, 2), 2);
-        assert_eq!(character_boundary(text, 4), 2);
+    fn the_beginning_of_a_line_that_ends_inside_a_character_is_cut_before_it() {
+        let line = "\u{20ac}".repeat(LINE_BYTES_MAX / 3 + 9);
+        let taken = take_beginning(&line.as_bytes()[..LINE_BYTES_MAX + 4], 20_000_000, false, &|_| None);
+        let event = events(taken).remove(0);
+        assert!(event.0.chars().all(|c| c == '\u{20ac}'));
+        assert_eq!((event.0.len(), event.1), (LINE_BYTES_MAX - 1, EventFlags::CUT));
     }
 }

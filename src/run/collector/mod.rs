@@ -74,13 +74,21 @@ pub struct Collector {
     checkpoints: Checkpoints,
     /// What moved while the process was stopped has been looked for.
     looked_for_moved: bool,
-    /// Paths that could not be opened, with the reason that was said.
-    refused: BTreeMap<(GroupName, PathBuf), String>,
+    /// Paths that could not be opened.
+    refused: BTreeMap<(GroupName, PathBuf), Refusal>,
     empty_globs: BTreeSet<String>,
     writer: Writer,
     clock: Arc<dyn Clock>,
     wakes: Receiver<Wake>,
     watch: Watch,
+}
+
+/// Why a path could not be opened.
+struct Refusal {
+    /// What was said.
+    reason: String,
+    /// It was there when its group was first looked for: when it opens in the end, its content is old.
+    first_time: bool,
 }
 
 /// The writer takes nothing more.
@@ -111,6 +119,11 @@ impl Collector {
             watch,
         };
         (collector, CollectorHandle(wake))
+    }
+
+    /// Journals, for every file of a group that no plan had yet, that what is in it now is old.
+    pub fn mark_old_lines(&mut self) {
+        self.discover();
     }
 
     /// Follows until it is told to drain, or the writer has ended.
@@ -224,6 +237,8 @@ impl Collector {
     }
 
     fn open(&mut self, path: &Path, name: &GroupName, group: &LogGroup, first_time: bool, now: Timestamp) {
+        let refusal = (name.clone(), path.to_owned());
+        let first_time = first_time || self.refused.get(&refusal).is_some_and(|refusal| refusal.first_time);
         let opened = Follower::open(path, name, group, now).and_then(|mut follower| {
             let known = self.checkpoints.get(follower.id, name);
             let resumed = known.map_or(Ok(false), |checkpoint| follower.resume(checkpoint))?;
@@ -237,7 +252,6 @@ impl Collector {
             let rewritten = known.is_some() && !resumed && !self.looked_for_moved;
             Ok((follower, resumed, rewritten, marked))
         });
-        let refusal = (name.clone(), path.to_owned());
         match opened {
             Ok((follower, resumed, rewritten, marked)) => {
                 tracing::info!(log_group = %name, path = %path.display(), resumed, "following");
@@ -257,9 +271,10 @@ impl Collector {
             }
             Err(error) => {
                 let reason = error.to_string();
-                if self.refused.insert(refusal, reason.clone()).as_ref() != Some(&reason) {
+                if self.refused.get(&refusal).is_none_or(|before| before.reason != reason) {
                     tracing::warn!(log_group = %name, path = %path.display(), reason, "cannot be followed");
                 }
+                self.refused.insert(refusal, Refusal { reason, first_time });
             }
         }
     }
