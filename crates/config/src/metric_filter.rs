@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use toml::de::DeValue;
-use watchbell_model::{GroupName, MetricFilter, MetricName, MetricTransformation};
+use watchbell_model::{GroupName, MetricFilter, MetricName, MetricTransformation, SAMPLE_MAX};
 use watchbell_pattern::{Pattern, PatternError, Selector};
 
 use crate::name;
@@ -133,7 +133,7 @@ fn read_metric(
         None => Some(VALUE_DEFAULT.to_owned()),
     };
     let default = match table.field("default") {
-        Some(field) => field.number().map(Some),
+        Some(field) => field.number().and_then(|number| sample(&field, number)).map(Some),
         None => Some(None),
     };
     table.finish();
@@ -153,25 +153,46 @@ pub(crate) fn metric_name(table: &mut Table<'_>) -> Option<MetricName> {
     Some(MetricName { namespace: namespace?, name: name? })
 }
 
-/// A finite number or a selector, as text.
+/// A number that a metric can hold or a selector, as text.
 fn value(field: &Field<'_>, pattern: Option<&Pattern>) -> Option<String> {
     if !matches!(field.value(), DeValue::String(_)) {
-        return field.number().map(|number| number.to_string());
+        return field.number().and_then(|number| sample(field, number)).map(|number| number.to_string());
     }
     let text = field.text()?;
     if text.value.chars().count() > VALUE_CHARS_MAX {
         field.refuse(format!("{} has more than {VALUE_CHARS_MAX} characters", field.title()), "shorten it");
         return None;
     }
+    if let Some(number) = watchbell_pattern::number(text.value) {
+        return sample(field, number).map(|_| text.value.to_owned());
+    }
     if let Ok(number) = text.value.parse::<f64>() {
-        if !number.is_finite() {
-            field.refuse(format!("{} is not a finite number", field.title()), "write a number or a selector");
-        }
-        return Some(text.value.to_owned());
+        refuse_number(field, number);
+        return None;
     }
     let selector = pattern.map(|pattern| Selector::parse(text.value, pattern));
     if let Some(Err(error)) = &selector {
         refuse(field, &text, error);
     }
     Some(text.value.to_owned())
+}
+
+/// Refuses what only looks like a number: `.5`, `5.`, `1e999`, `inf`.
+fn refuse_number(field: &Field<'_>, number: f64) {
+    if number.is_finite() {
+        let message = format!("{} is neither a number nor a selector", field.title());
+        field.refuse(message, format!("write digits on both sides of the point: \"{number:?}\""));
+    } else {
+        field.refuse(format!("{} is not a finite number", field.title()), "write a number or a selector");
+    }
+}
+
+/// The number, if CloudWatch takes it as a sample.
+fn sample(field: &Field<'_>, number: f64) -> Option<f64> {
+    if number.abs() <= SAMPLE_MAX {
+        return Some(number);
+    }
+    let message = format!("{} is outside what a metric can hold", field.title());
+    field.refuse(message, "write a number from -2^360 to 2^360, about 2.3e108");
+    None
 }
