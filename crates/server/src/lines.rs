@@ -78,7 +78,7 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use watchbell_model::{Batch, GroupName, Source};
+    use watchbell_model::{Batch, GroupName, LINE_BYTES_MAX, Source};
 
     use super::*;
 
