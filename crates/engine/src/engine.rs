@@ -40,6 +40,9 @@ pub struct Engine {
     pub(crate) alarms: BTreeMap<String, AlarmRun>,
     pub(crate) counters: Counters,
     pub(crate) unconfirmed: BTreeMap<DecisionId, Decision>,
+    /// The earliest instant that some alarm waits for, so that records before it cost nothing however many alarms there
+    /// are.
+    pub(crate) next_instant: Option<Timestamp>,
 }
 
 /// A change with the instant that it happened at, waiting to be put in order.
@@ -55,6 +58,7 @@ impl Engine {
             alarms: BTreeMap::new(),
             counters: Counters::default(),
             unconfirmed: BTreeMap::new(),
+            next_instant: None,
         }
     }
 
@@ -89,9 +93,7 @@ impl Engine {
 
     /// When time alone will next change something: append a tick once the clock is past it.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        let (_, compiled) = self.plan.as_ref()?;
-        let due = |(name, run): (&String, &AlarmRun)| Some(compiled.alarms.get(name)?.instant(run.next_end));
-        self.alarms.iter().filter_map(due).min()
+        self.next_instant
     }
 
     /// Decisions that no [`Decisions`] record has confirmed yet, by the entry that caused them.
@@ -137,6 +139,9 @@ impl Engine {
     /// Makes every evaluation whose instant lies before `now`, in the order of instants.
     fn advance(&mut self, now: Timestamp) -> Vec<Decision> {
         let Some((_, compiled)) = &self.plan else { return Vec::new() };
+        if self.next_instant.is_none_or(|instant| instant >= now) {
+            return Vec::new();
+        }
         let mut changes: Vec<Timed> = Vec::new();
         for (name, alarm) in &compiled.alarms {
             let Some(run) = self.alarms.get_mut(name) else { continue };
@@ -159,6 +164,7 @@ impl Engine {
                 series.forget_before(now.plus_ms(-horizon_ms));
             }
         }
+        self.next_instant = self.earliest_instant();
         changes.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         changes.into_iter().map(|(_, _, decision)| decision).collect()
     }
@@ -190,6 +196,14 @@ impl Engine {
         self.alarms = alarms;
         self.series.retain(|metric, _| compiled.horizons_ms.contains_key(metric));
         self.plan = Some((plan, compiled));
+        self.next_instant = self.earliest_instant();
+    }
+
+    pub(crate) fn earliest_instant(&self) -> Option<Timestamp> {
+        let (_, compiled) = self.plan.as_ref()?;
+        let instant =
+            |(name, run): (&String, &AlarmRun)| Some(compiled.alarms.get(name)?.instant(run.next_end));
+        self.alarms.iter().filter_map(instant).min()
     }
 
     fn batch(&mut self, batch: &Batch, record: &Record) -> Vec<Decision> {

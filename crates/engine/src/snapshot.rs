@@ -49,6 +49,9 @@ impl Engine {
             .into_iter()
             .map(|(metric, buckets)| (metric, Series { buckets: buckets.into_iter().collect() }))
             .collect();
-        Ok(Engine { installation, plan, series, alarms, counters, unconfirmed })
+        let mut engine =
+            Engine { installation, plan, series, alarms, counters, unconfirmed, next_instant: None };
+        engine.next_instant = engine.earliest_instant();
+        Ok(engine)
     }
 }
