@@ -67,7 +67,7 @@ mod tests {
     fn what_is_not_utf_8_is_repaired_before_the_line_is_cut() {
         assert_eq!(Kept::of(b"a\xffb\0").text, "a\u{fffd}b\0");
         assert_eq!(Kept::of(b"a\xffb").flags, EventFlags::REPAIRED);
-        let kept = Kept::of(&[0xfe; LINE_BYTES_MAX]).text.len();
+        let kept = Kept::of(&vec![0xfe; LINE_BYTES_MAX]).text.len();
         assert!((LINE_BYTES_MAX - 2..=LINE_BYTES_MAX).contains(&kept), "{kept}");
     }
 
