@@ -114,6 +114,11 @@ impl Batch {
         &self.text
     }
 
+    /// Where each event ends in [`Batch::text`]: at a line feed that is not part of it.
+    pub fn ends(&self) -> &[u32] {
+        &self.ends
+    }
+
     /// Bytes of log text, without line ends.
     pub fn message_bytes(&self) -> u64 {
         (self.text.len() - self.ends.len()) as u64
@@ -296,6 +301,7 @@ mod tests {
             [("first", None, none), ("", Some(Timestamp(7)), none), ("two\nlines", None, EventFlags::CUT)]
         );
         assert_eq!(batch.message_bytes(), 14);
+        assert_eq!(batch.ends(), [5, 6, 16]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::ops::Range;
 use crate::cursor::Cursor;
 use crate::error::PatternError;
 use crate::expression::{self, Expression};
+use crate::line::Line;
 use crate::number::Number;
 use crate::path::is_name;
 use crate::token::{self, is_white_space};
@@ -68,13 +69,13 @@ impl Delimited {
         Ok(pattern)
     }
 
-    pub(crate) fn matches(&self, message: &str) -> bool {
-        self.line_up(message).is_some_and(|values| all_hold(&values))
+    pub(crate) fn matches(&self, line: &Line<'_>) -> bool {
+        self.line_up(line).is_some_and(|values| all_hold(&values))
     }
 
     /// The extracted values of an event that matches, by `$name` or `$position`.
-    pub(crate) fn extract(&self, message: &str) -> Option<BTreeMap<String, String>> {
-        let values = self.line_up(message).filter(|values| all_hold(values))?;
+    pub(crate) fn extract(&self, line: &Line<'_>) -> Option<BTreeMap<String, String>> {
+        let values = self.line_up(line).filter(|values| all_hold(values))?;
         let (named, unnamed): (Vec<_>, Vec<_>) =
             values.iter().zip(1..).partition(|(value, _)| value.name().is_some());
         // Names come last: one that reads as a position wins over the position, as it does for a selector.
@@ -86,8 +87,8 @@ impl Delimited {
     }
 
     /// The text `selector` stands for, whether or not the conditions hold; `None` if the line is too short.
-    pub(crate) fn select<'m>(&self, selector: &FieldSelector, message: &'m str) -> Option<&'m str> {
-        let values = self.line_up(message)?;
+    pub(crate) fn select<'m>(&self, selector: &FieldSelector, line: &Line<'m>) -> Option<&'m str> {
+        let values = self.line_up(line)?;
         let value = match selector {
             FieldSelector::Name(name) => values.iter().find(|value| value.name() == Some(name))?,
             FieldSelector::Position(position) => {
@@ -118,18 +119,18 @@ impl Delimited {
     }
 
     /// Which text each position gets; `None` if the line has too few tokens.
-    fn line_up<'m>(&self, message: &'m str) -> Option<Vec<Value<'_, 'm>>> {
-        let tokens = token::split(message);
+    fn line_up<'m>(&self, line: &Line<'m>) -> Option<Vec<Value<'_, 'm>>> {
+        let tokens = line.tokens();
         let surplus = tokens.len().checked_sub(self.fields.len())?;
         let (before, after) = match self.ellipsis {
             Some(before) => self.fields.split_at(before),
             None if tokens.is_empty() => return None,
             None if self.fields.is_empty() => (&[][..], &[][..]),
-            None => return Some(self.line_up_to_the_end(message, &tokens)),
+            None => return Some(self.line_up_to_the_end(line.message(), tokens)),
         };
         let fields =
             before.iter().map(Some).chain(std::iter::repeat_n(None, surplus)).chain(after.iter().map(Some));
-        Some(fields.zip(&tokens).map(|(field, token)| Value { field, text: token.text }).collect())
+        Some(fields.zip(tokens).map(|(field, token)| Value { field, text: token.text }).collect())
     }
 
     /// A field a token; if there are more tokens, the last field takes the raw rest of the line.

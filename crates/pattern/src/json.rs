@@ -7,6 +7,7 @@ use crate::cursor::Cursor;
 use crate::document::{Document, Json, NodeIndex, unescape};
 use crate::error::PatternError;
 use crate::expression::{self, Expression};
+use crate::line::Line;
 use crate::path::Path;
 use crate::value::{Comparison, Scalar};
 
@@ -56,10 +57,9 @@ impl JsonPattern {
         Ok(Self { expression })
     }
 
-    pub(crate) fn matches(&self, message: &str) -> bool {
-        Document::read(message).is_some_and(|document| {
-            self.expression.holds(&|condition: &Condition| condition.holds(&document))
-        })
+    pub(crate) fn matches(&self, line: &Line<'_>) -> bool {
+        line.document()
+            .is_some_and(|document| self.expression.holds(&|condition: &Condition| condition.holds(document)))
     }
 }
 

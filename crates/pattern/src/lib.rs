@@ -2,7 +2,8 @@
 //!
 //! Promise: the same answer as the service for every rule that is documented or recorded; a pattern is refused
 //! where the service refuses it, with the place and the way out; matching never panics and takes time linear in
-//! the event. Matching here is plain, the definition that any faster matcher has to agree with.
+//! the event. [`Pattern::matches`] is plain: the definition. [`PatternSet`] gives the same answers for many patterns and
+//! a whole batch of lines at once.
 //! Not here: metrics (`engine`), log groups and their limits (`config`), parsed fields: a pattern always sees the
 //! event's text.
 //!
@@ -29,11 +30,13 @@ mod document;
 mod error;
 mod expression;
 mod json;
+mod line;
 mod number;
 mod path;
 mod pattern;
 mod regex;
 mod selector;
+mod set;
 mod term;
 mod token;
 mod value;
@@ -41,8 +44,10 @@ mod wildcard;
 
 pub use error::PatternError;
 pub use expression::PARENTHESES_DEPTH_MAX;
+pub use line::Line;
 pub use number::number;
 pub use path::{WILDCARDS_PER_PATTERN_MAX, WILDCARDS_PER_SELECTOR_MAX};
 pub use pattern::{PATTERN_CHARS_MAX, Pattern, PatternKind};
 pub use regex::{REGEX_COMPILED_BYTES_MAX, REGEXES_PER_PATTERN_MAX};
 pub use selector::Selector;
+pub use set::{PatternSet, Scratch, Unindexed};

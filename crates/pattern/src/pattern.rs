@@ -7,6 +7,8 @@ use crate::cursor::Cursor;
 use crate::delimited::Delimited;
 use crate::error::PatternError;
 use crate::json::JsonPattern;
+use crate::line::Line;
+use crate::set::Unindexed;
 use crate::term::Terms;
 
 /// How long a pattern may be, in characters.
@@ -92,11 +94,24 @@ impl Pattern {
 
     /// Whether an event with this text matches.
     pub fn matches(&self, message: &str) -> bool {
+        self.matches_line(&Line::new(message))
+    }
+
+    /// [`Pattern::matches`] for an event that other patterns and selectors look at too.
+    pub fn matches_line(&self, line: &Line<'_>) -> bool {
         match &self.language {
             Language::MatchAll => true,
-            Language::Terms(terms) => terms.matches(message),
-            Language::Json(json) => json.matches(message),
-            Language::Delimited(delimited) => delimited.matches(message),
+            Language::Terms(terms) => terms.matches(line.message()),
+            Language::Json(json) => json.matches(line),
+            Language::Delimited(delimited) => delimited.matches(line),
+        }
+    }
+
+    /// Why a [`crate::PatternSet`] has to look at every line for this pattern; `None` if it has not.
+    pub fn unindexed(&self) -> Option<Unindexed> {
+        match &self.language {
+            Language::Terms(terms) if terms.has_only_exclusions() => Some(Unindexed::OnlyExclusions),
+            _ => None,
         }
     }
 
@@ -109,7 +124,7 @@ impl Pattern {
     /// Source: spec sections 2 (12), 4.5 and 5.4.
     pub fn extract(&self, message: &str) -> Option<BTreeMap<String, String>> {
         match &self.language {
-            Language::Delimited(delimited) => delimited.extract(message),
+            Language::Delimited(delimited) => delimited.extract(&Line::new(message)),
             _ => self.matches(message).then(BTreeMap::new),
         }
     }

@@ -7,8 +7,9 @@ use std::borrow::Cow;
 use crate::Pattern;
 use crate::cursor::Cursor;
 use crate::delimited::{Delimited, FieldSelector};
-use crate::document::{Document, Json, unescape};
+use crate::document::{Json, unescape};
 use crate::error::PatternError;
+use crate::line::Line;
 use crate::path::{Path, is_name};
 use crate::pattern::Language;
 
@@ -58,11 +59,16 @@ impl Selector {
     /// event is not a JSON object, or it has fewer tokens than the pattern has fields. The pattern's conditions are
     /// not looked at: ask [`Pattern::matches`] first. Whether a string reads as a number is for [`crate::number`].
     pub fn value<'m>(&self, message: &'m str) -> Option<Cow<'m, str>> {
+        self.value_in(&Line::new(message))
+    }
+
+    /// [`Selector::value`] of an event that other patterns and selectors look at too.
+    pub fn value_in<'m>(&self, line: &Line<'m>) -> Option<Cow<'m, str>> {
         match &self.source {
-            Source::Field(delimited, selector) => delimited.select(selector, message).map(Cow::Borrowed),
+            Source::Field(delimited, selector) => delimited.select(selector, line).map(Cow::Borrowed),
             Source::Member(path) => {
-                let document = Document::read(message)?;
-                match document.value(*path.select(&document).first()?) {
+                let document = line.document()?;
+                match document.value(*path.select(document).first()?) {
                     Json::Number(number) => Some(Cow::Borrowed(number)),
                     Json::String(raw) => Some(unescape(raw)),
                     _ => None,
