@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
-use watchbell_model::{Batch, EventId, GroupName, InstallationId, Timestamp, TrailOutcome};
-use watchbell_server::{Accepted, AccessInForce, BoxFuture, Denied, GroupInForce, Host, IngestError};
+use watchbell_model::{Batch, EventId, GroupName, InstallationId, LogGroup, Timestamp, TrailOutcome};
+use watchbell_parse::Timestamps;
+use watchbell_server::{
+    Accepted, AccessInForce, BoxFuture, Denied, GroupInForce, Host, IngestError, TimestampOf,
+};
 
 use super::clock::Clock;
 use super::fold::SharedFold;
@@ -13,12 +16,15 @@ use super::metrics::{self, Figures};
 use super::trail::TrailDraft;
 use super::writer::{AppendError, Writer};
 
+/// Log groups by name, with what finds the time in their lines, unless nobody needs it.
+pub type Groups = BTreeMap<String, (GroupName, Option<Arc<Timestamps>>)>;
+
 /// The part of a plan that HTTP needs; replaced by a reload.
 pub struct InForce {
     /// Who may call.
     pub access: Arc<AccessInForce>,
     /// Where events may go.
-    pub groups: BTreeMap<String, GroupInForce>,
+    pub groups: Groups,
 }
 
 /// Denied calls that are recorded in a second; more are counted, and the count stands in the next record.
@@ -82,15 +88,15 @@ impl Host for Process {
     }
 
     fn group(&self, name: &str) -> Option<GroupInForce> {
-        self.lock().groups.get(name).cloned()
+        let (name, timestamps) = self.lock().groups.get(name).cloned()?;
+        let arrival = self.clock.now();
+        let timestamp = timestamps
+            .map(|timestamps| Arc::new(move |line: &str| timestamps.of(line, arrival)) as TimestampOf);
+        Some(GroupInForce { name, timestamp })
     }
 
     fn group_names(&self) -> Vec<String> {
         self.lock().groups.keys().cloned().collect()
-    }
-
-    fn timestamp(&self, group: &GroupInForce, line: &str) -> Option<Timestamp> {
-        watchbell_parse::timestamp(group.parse, line)
     }
 
     fn ingest(&self, batch: Batch) -> BoxFuture<'static, Result<Accepted, IngestError>> {
@@ -143,14 +149,11 @@ fn refusal(error: AppendError) -> IngestError {
 }
 
 /// The groups of a plan, as HTTP needs them.
-pub fn groups_in_force(
-    groups: &BTreeMap<GroupName, watchbell_model::LogGroup>,
-) -> BTreeMap<String, GroupInForce> {
-    let one = |(name, group): (&GroupName, &watchbell_model::LogGroup)| {
-        (
-            name.to_string(),
-            GroupInForce { name: name.clone(), parse: group.parse, timestamp: group.timestamp },
-        )
+pub fn groups_in_force(groups: &BTreeMap<GroupName, LogGroup>) -> Groups {
+    let one = |(name, group): (&GroupName, &LogGroup)| {
+        let timestamps = Timestamps::new(group.parse, &group.timestamp).expect("the plan was checked");
+        let timestamps = Some(Arc::new(timestamps)).filter(|timestamps| timestamps.are_in_lines());
+        (name.to_string(), (name.clone(), timestamps))
     };
     groups.iter().map(one).collect()
 }

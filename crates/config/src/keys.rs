@@ -38,6 +38,8 @@ pub enum Kind {
     Table,
     /// A table with the keys below this one, or an array of them.
     Tables,
+    /// A string out of these, or a table with the keys below this one.
+    OneOfOrTable(&'static [&'static str]),
     /// A table whose keys are names chosen by the user.
     Named,
     /// Part of the design, refused by this version.
@@ -63,6 +65,7 @@ impl Kind {
             Kind::Secret => "a reference to a secret such as { env = \"NAME\" }",
             Kind::UrlOrSecret => "a web address or a reference to a secret such as { env = \"NAME\" }",
             Kind::Table | Kind::Named => "a table",
+            Kind::OneOfOrTable(words) => return format!("one of {} or a table", quoted(words)),
             Kind::Tables => "a table or an array of tables",
             Kind::Unavailable => "absent",
         };
@@ -153,7 +156,7 @@ const fn unavailable(path: &'static str, doc: &'static str) -> Key {
     Key { path, kind: Kind::Unavailable, presence: Presence::Optional, doc }
 }
 
-pub(crate) const PARSE_KINDS: &[&str] = &["plain", "json", "combined"];
+pub(crate) const PARSE_KINDS: &[&str] = &["plain", "json", "combined", "syslog", "logfmt"];
 pub(crate) const TIMESTAMPS: &[&str] = &["line", "arrival"];
 pub(crate) const STARTS: &[&str] = &["beginning", "end"];
 pub(crate) const STATISTICS: &[&str] = &["SampleCount", "Sum", "Average", "Minimum", "Maximum"];
@@ -187,9 +190,20 @@ pub const KEYS: &[Key] = &[
     default("log_groups.*.parse", Kind::OneOf(PARSE_KINDS), "plain", "how lines are read"),
     optional(
         "log_groups.*.timestamp",
-        Kind::OneOf(TIMESTAMPS),
+        Kind::OneOfOrTable(TIMESTAMPS),
         "where timestamps come from; if absent, arrival for plain lines, else the line",
     ),
+    optional(
+        "log_groups.*.timestamp.format",
+        Kind::Text,
+        "how plain lines write their time, in directives of strptime",
+    ),
+    optional(
+        "log_groups.*.timestamp.after",
+        Kind::Text,
+        "the time begins after the first of these in the line; if absent, at its beginning",
+    ),
+    default("log_groups.*.timestamp.zone", Kind::Text, "UTC", "the IANA time zone of times that name none"),
     default(
         "log_groups.*.lateness",
         Kind::Duration,

@@ -184,7 +184,9 @@ impl<'a> Field<'a> {
 
     /// One of the key's words. `later` are words of the design that this version does not know yet.
     pub(crate) fn one_of<T: Deserialize<'a>>(&self, later: &[&str]) -> Option<T> {
-        let Kind::OneOf(words) = self.key.kind else { unreachable!("{} has no words", self.key.path) };
+        let (Kind::OneOf(words) | Kind::OneOfOrTable(words)) = self.key.kind else {
+            unreachable!("{} has no words", self.key.path)
+        };
         let text = self.text()?;
         if words.contains(&text.value) {
             let word: StrDeserializer<'a, value::Error> = text.value.into_deserializer();

@@ -65,6 +65,7 @@ fn value(row: &Key) -> Value {
         Kind::Tables => {
             json!({ "anyOf": [table(row.path), { "type": "array", "items": table(row.path) }] })
         }
+        Kind::OneOfOrTable(words) => json!({ "anyOf": [table(row.path), { "enum": words }] }),
         Kind::Named => {
             let entry = keys::find(row.path, "*").expect("named tables have a row for their entries");
             json!({ "type": "object", "additionalProperties": described(entry) })

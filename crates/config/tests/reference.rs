@@ -19,9 +19,8 @@ fn kind(kind: Kind) -> String {
         Kind::Duration => "duration",
         Kind::Condition => "condition",
         Kind::Datapoints => "`M of N`",
-        Kind::OneOf(words) => {
-            return words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" ");
-        }
+        Kind::OneOf(words) => return choices(words),
+        Kind::OneOfOrTable(words) => return format!("{} or table", choices(words)),
         Kind::Texts => "string or array of strings",
         Kind::Number => "number",
         Kind::NumberOrSelector => "number or selector",
@@ -32,6 +31,10 @@ fn kind(kind: Kind) -> String {
         Kind::Unavailable => "",
     };
     name.to_owned()
+}
+
+fn choices(words: &[&str]) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" ")
 }
 
 fn presence(presence: Presence) -> String {

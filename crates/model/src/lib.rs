@@ -36,7 +36,7 @@ pub use delivery::{Delivery, DeliveryOutcome};
 pub use entry::{DATA_FORMAT, Entry, EntryError, Record};
 pub use event::{Event, EventFlags, EventId, InstallationId, Offset, Severity};
 pub use line::{Kept, LINE_BYTES_MAX, without_end};
-pub use log_group::{GroupName, LogGroup, NameError, ParseKind, StartAt, TimestampFrom};
+pub use log_group::{GroupName, LogGroup, NameError, ParseKind, StartAt, TimestampFrom, WrittenTime};
 pub use loss::{Loss, LossReason};
 pub use metric::{MetricFilter, MetricName, MetricTransformation, SAMPLE_MAX};
 pub use plan::{Http, Plan};

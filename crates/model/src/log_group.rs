@@ -95,16 +95,36 @@ pub enum ParseKind {
     Json,
     /// The combined or common access log of web servers.
     Combined,
+    /// What a syslog daemon writes to files: time, host, program.
+    Syslog,
+    /// `key=value` pairs.
+    Logfmt,
 }
 
 /// Where an event's timestamp comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TimestampFrom {
-    /// The time in the line, if its parser knows where to find one; otherwise its arrival.
+    /// The time in the line, if its parser knows where to find one; otherwise its arrival. A time without a zone is UTC.
     Line,
     /// When it was accepted.
     Arrival,
+    /// The time in the line, read as told; if there is none, its arrival.
+    Written(WrittenTime),
+}
+
+/// How lines write their time, where their parser does not know it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrittenTime {
+    /// The form, in the directives of `strptime`; `None`: where and how the parser knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// The time begins after the first of these in the line; `None`: at its beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// The IANA time zone of times that name none; `None`: UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
 }
 
 /// Where reading begins in a file that was never seen before.

@@ -6,6 +6,7 @@
 use memchr::{memchr, memchr_iter, memchr2};
 use watchbell_model::{Severity, Timestamp};
 
+use crate::object::Object;
 use crate::{Parsed, time};
 
 /// Bytes of `17/May/2015:10:05:03 +0000`.
@@ -17,7 +18,6 @@ struct Columns<'a> {
     identity: &'a str,
     user: &'a str,
     time: &'a str,
-    timestamp: Timestamp,
     request: &'a str,
     status: &'a str,
     size: &'a str,
@@ -38,7 +38,7 @@ pub(crate) fn parse(line: &str) -> Option<Parsed> {
         b'4' => Severity::Warn,
         _ => Severity::Info,
     };
-    Some(Parsed { timestamp: Some(columns.timestamp), severity, fields: Some(columns.to_json(line.len())) })
+    Some(Parsed { severity, fields: Some(columns.to_json(line.len())) })
 }
 
 /// Where the bracket of the time opens, and the time. Brackets around an address or a name before it hold no time.
@@ -53,7 +53,7 @@ fn find_time(line: &str) -> Option<(usize, Timestamp)> {
 
 impl<'a> Columns<'a> {
     fn split(line: &'a str) -> Option<Columns<'a>> {
-        let (open, timestamp) = find_time(line)?;
+        let (open, _) = find_time(line)?;
         let (time_start, time_end) = (open + 1, open + 1 + TIME_BYTES);
         let (ip, rest) = line[..open].strip_suffix(' ')?.split_once(' ')?;
         let (identity, user) = rest.split_once(' ')?;
@@ -67,7 +67,6 @@ impl<'a> Columns<'a> {
             identity,
             user,
             time: &line[time_start..time_end],
-            timestamp,
             request,
             status,
             size,
@@ -85,23 +84,23 @@ impl<'a> Columns<'a> {
 
     fn to_json(&self, line_bytes: usize) -> String {
         let mut object = Object::with_capacity(line_bytes + 128);
-        object.text("ip", self.ip);
-        object.text("identity", self.identity);
-        object.text("user", self.user);
-        object.text("time", self.time);
+        text_or_null(&mut object, "ip", self.ip);
+        text_or_null(&mut object, "identity", self.identity);
+        text_or_null(&mut object, "user", self.user);
+        text_or_null(&mut object, "time", self.time);
         match three_words(self.request) {
             Some([method, path, protocol]) => {
-                object.text("method", method);
-                object.text("path", path);
-                object.text("protocol", protocol);
+                text_or_null(&mut object, "method", method);
+                text_or_null(&mut object, "path", path);
+                text_or_null(&mut object, "protocol", protocol);
             }
-            None => object.text("request", self.request),
+            None => text_or_null(&mut object, "request", self.request),
         }
-        object.number("status", self.status);
-        object.number("size", self.size);
+        number_or_null(&mut object, "status", self.status);
+        number_or_null(&mut object, "size", self.size);
         for (key, text) in [("referer", self.referer), ("user_agent", self.user_agent)] {
             if let Some(text) = text {
-                object.text(key, text);
+                text_or_null(&mut object, key, text);
             }
         }
         object.finish()
@@ -149,55 +148,14 @@ fn is_number(text: &str) -> bool {
     digits && (text.len() == 1 || !text.starts_with('0'))
 }
 
-/// Writes one JSON object, key by key.
-struct Object(Vec<u8>);
-
-impl Object {
-    fn with_capacity(bytes: usize) -> Object {
-        let mut out = Vec::with_capacity(bytes);
-        out.push(b'{');
-        Object(out)
-    }
-
-    /// Keys are this file's own and need no escapes.
-    fn key(&mut self, key: &str) {
-        if self.0.len() > 1 {
-            self.0.push(b',');
-        }
-        self.0.push(b'"');
-        self.0.extend(key.as_bytes());
-        self.0.extend(b"\":");
-    }
-
-    fn text(&mut self, key: &str, text: &str) {
-        self.key(key);
-        if text == "-" {
-            self.0.extend(b"null");
-        } else if needs_escape(text) {
-            serde_json::to_writer(&mut self.0, text).expect("memory takes everything");
-        } else {
-            self.0.push(b'"');
-            self.0.extend(text.as_bytes());
-            self.0.push(b'"');
-        }
-    }
-
-    /// Digits as they stand, checked by [`is_number`], or `-`.
-    fn number(&mut self, key: &str, number: &str) {
-        self.key(key);
-        self.0.extend(if number == "-" { b"null".as_slice() } else { number.as_bytes() });
-    }
-
-    fn finish(mut self) -> String {
-        self.0.push(b'}');
-        String::from_utf8(self.0).expect("made of texts")
-    }
+/// `-` stands for nothing.
+fn text_or_null(object: &mut Object, key: &str, text: &str) {
+    if text == "-" { object.null(key) } else { object.text(key, text) }
 }
 
-/// Whether JSON writes a byte of the text in another way. The least byte is found quicker than the first that is small.
-fn needs_escape(text: &str) -> bool {
-    let least = text.bytes().fold(u8::MAX, u8::min);
-    least < b' ' || memchr2(b'"', b'\\', text.as_bytes()).is_some()
+/// Digits, checked by [`is_number`], or `-`.
+fn number_or_null(object: &mut Object, key: &str, number: &str) {
+    if number == "-" { object.null(key) } else { object.number(key, number) }
 }
 
 #[cfg(test)]
@@ -272,12 +230,8 @@ mod tests {
             format!("{HEAD} \"GET /\\"),
         ] {
             let found = crate::parse(ParseKind::Combined, &line);
-            let expected = Parsed {
-                timestamp: Some(Timestamp(1_431_857_103_000)),
-                severity: Severity::Unknown,
-                fields: None,
-            };
-            assert_eq!(found, expected, "{line}");
+            assert_eq!(found, Parsed { severity: Severity::Unknown, fields: None }, "{line}");
+            assert_eq!(timestamp(&line), Some(Timestamp(1_431_857_103_000)), "{line}");
         }
     }
 
@@ -290,10 +244,11 @@ mod tests {
 
     #[test]
     fn a_line_that_is_no_access_line_is_read_as_plain() {
-        let found = crate::parse(ParseKind::Combined, "ERROR [17/May/2015:10:05:03 +0000] no access line");
+        let line = "ERROR [17/May/2015:10:05:03 +0000] no access line";
+        let found = crate::parse(ParseKind::Combined, line);
         assert_eq!((found.severity, found.fields), (Severity::Error, None));
-        assert_eq!(found.timestamp, Some(Timestamp(1_431_857_103_000)));
-        assert_eq!(crate::timestamp(ParseKind::Combined, "[::1"), None);
+        assert_eq!(timestamp(line), Some(Timestamp(1_431_857_103_000)));
+        assert_eq!(timestamp("[::1"), None);
     }
 
     proptest! {
@@ -302,8 +257,8 @@ mod tests {
             let line = format!("{head} - - [17/May/2015:10:05:03 +0000] \"GET /{tail}");
             let line = &line[..line.floor_char_boundary(cut)];
             let parsed = crate::parse(ParseKind::Combined, line);
-            prop_assert_eq!(parsed.timestamp, crate::timestamp(ParseKind::Combined, line));
             if let Some(fields) = parsed.fields {
+                prop_assert!(timestamp(line).is_some());
                 prop_assert!(serde_json::from_str::<serde_json::Map<_, _>>(&fields).is_ok());
             }
         }

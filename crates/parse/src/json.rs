@@ -11,13 +11,15 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor
 use serde_json::value::RawValue;
 use watchbell_model::{Severity, Timestamp};
 
+use crate::zone::Place;
 use crate::{Parsed, level, time};
 
 /// Keys that hold a time, the one that counts most first.
-const TIME_KEYS: [&str; 7] = ["timestamp", "time", "ts", "@timestamp", "eventTime", "datetime", "date"];
+pub(crate) const TIME_KEYS: [&str; 7] =
+    ["timestamp", "time", "ts", "@timestamp", "eventTime", "datetime", "date"];
 
 /// Keys that hold a level, the one that counts most first. `log.level` also stands for `{"log":{"level":…}}`.
-const LEVEL_KEYS: [&str; 5] = ["level", "severity", "lvl", "log.level", "loglevel"];
+pub(crate) const LEVEL_KEYS: [&str; 5] = ["level", "severity", "lvl", "log.level", "loglevel"];
 
 /// Where `log.level` stands in [`LEVEL_KEYS`].
 const LOG_LEVEL: usize = 3;
@@ -34,7 +36,7 @@ const UNIT_BYTES: usize = 6;
 /// Everything the line says; `None` if it is not one JSON object.
 pub(crate) fn parse(line: &str) -> Option<Parsed> {
     let object = walk(line)?;
-    Some(Parsed { timestamp: object.timestamp(), severity: object.severity(), fields: compact(line) })
+    Some(Parsed { severity: object.severity(), fields: compact(line) })
 }
 
 /// Checks that the line is one JSON object and finds the values that may be its time or level.
@@ -53,9 +55,9 @@ pub(crate) struct Object<'a> {
 
 impl Object<'_> {
     /// The first value that is a time.
-    pub(crate) fn timestamp(&self) -> Option<Timestamp> {
+    pub(crate) fn timestamp(&self, place: &Place<'_>) -> Option<Timestamp> {
         self.times.iter().flatten().find_map(|value| match text(value) {
-            Some(text) => time::text(&text),
+            Some(text) => time::text(&text, place),
             None => time::epoch(value.get()),
         })
     }
@@ -223,7 +225,7 @@ fn unit(json: &[u8]) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use watchbell_model::ParseKind;
+    use watchbell_model::{ParseKind, TimestampFrom};
 
     use super::*;
 
@@ -236,7 +238,8 @@ mod tests {
     }
 
     fn timestamp_ms(line: &str) -> Option<i64> {
-        crate::timestamp(ParseKind::Json, line).map(|timestamp| timestamp.0)
+        let timestamps = crate::Timestamps::new(ParseKind::Json, &TimestampFrom::Line).unwrap();
+        timestamps.of(line, Timestamp(0)).map(|timestamp| timestamp.0)
     }
 
     #[test]
@@ -360,7 +363,6 @@ mod tests {
                 let whole = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(line).ok();
                 let kept = parsed.fields.map(|fields| serde_json::from_str(&fields).expect("fields are JSON"));
                 prop_assert_eq!(kept, whole);
-                prop_assert_eq!(parsed.timestamp, crate::timestamp(ParseKind::Json, line));
             }
         }
     }

@@ -1,45 +1,36 @@
 //! What a line says about itself: when it happened, how grave it is, which fields it has.
 //!
 //! Promise: every text gives an answer, at a cost that grows with its length only; nothing is invented: what a line
-//! does not say stays `None` or [`Severity::Unknown`]. The same line gives the same answer, for ever within a format.
+//! does not say stays `None` or [`Severity::Unknown`]. The same line, arrived at the same time, gives the same answer on
+//! every machine: time zones are the program's own.
 //! Not here: what counts when a line says nothing (the arrival time, the caller's choice), clocks, filter patterns,
 //! which see the text and never these fields.
 
 mod access;
+mod format;
 mod json;
 mod level;
+mod logfmt;
+mod object;
+mod syslog;
 mod time;
+mod timestamps;
+mod zone;
 
-use watchbell_model::{ParseKind, Severity, Timestamp};
+pub use timestamps::{TimestampError, Timestamps, zone_names};
 
-/// All that a line says about itself.
+use watchbell_model::{ParseKind, Severity};
+
+/// What a line says about itself beside its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed {
-    /// When it happened; the same as [`timestamp`] gives.
-    pub timestamp: Option<Timestamp>,
     /// How grave it is; [`Severity::Unknown`] if nothing tells.
     pub severity: Severity,
     /// Its fields as one JSON object without needless spaces; `None` if it does not have the form of its kind.
     pub fields: Option<String>,
 }
 
-/// When the line happened, by its own words, in milliseconds; finer parts are cut off.
-///
-/// - `Plain`: never.
-/// - `Combined`: the part in brackets, `[17/May/2015:10:05:03 +0000]`, also of a line that is otherwise odd.
-/// - `Json`: the first of `timestamp`, `time`, `ts`, `@timestamp`, `eventTime`, `datetime` and `date`, in this order,
-///   at the object's top, that holds a time: RFC 3339 with a zone; `2026-11-22 21:11:52.125`, taken as UTC; or a
-///   number since the epoch, in the unit that puts it between the years 1973 and 5138: seconds, milliseconds,
-///   microseconds or nanoseconds. Times before 1970 are no log's times: `0001-01-01T00:00:00Z` means "not set".
-pub fn timestamp(kind: ParseKind, line: &str) -> Option<Timestamp> {
-    match kind {
-        ParseKind::Plain => None,
-        ParseKind::Combined => access::timestamp(line),
-        ParseKind::Json => json::walk(line)?.timestamp(),
-    }
-}
-
-/// Time, severity and fields of the line.
+/// Severity and fields of the line.
 ///
 /// - `Plain`: no fields; the severity is the first level word, see below.
 /// - `Combined`: fields `ip identity user time method path protocol status size`, in a combined line also
@@ -49,18 +40,21 @@ pub fn timestamp(kind: ParseKind, line: &str) -> Option<Timestamp> {
 /// - `Json`: the object itself, key order, numbers and repeated keys as they stand. Severity from the first of
 ///   `level`, `severity`, `lvl`, `log.level` (one key or nested) and `loglevel` that names one.
 ///
-/// A line that does not have its kind's form is read as `Plain`, but keeps the time of its brackets.
+/// - `Syslog`: fields `host program pid message`; lines without a tag such as `sshd[24200]:` have only the first and the
+///   last. Severity from a priority in front, `<34>`, else from the message as in plain text.
+/// - `Logfmt`: the pairs, values as texts, a key alone as `null`. Severity from the keys of `Json`.
+///
+/// A line that does not have its kind's form is read as `Plain`.
 ///
 /// Level words of plain text are looked for in the first 256 bytes: in capitals anywhere as a whole word, in any
 /// case as `[error]`, `error: ` or after a key: `level=error`. Counts (`0 errors`, `error_count=0`) are none.
 pub fn parse(kind: ParseKind, line: &str) -> Parsed {
-    match kind {
-        ParseKind::Plain => plain(line, None),
-        ParseKind::Combined => access::parse(line).unwrap_or_else(|| plain(line, access::timestamp(line))),
-        ParseKind::Json => json::parse(line).unwrap_or_else(|| plain(line, None)),
-    }
-}
-
-fn plain(line: &str, timestamp: Option<Timestamp>) -> Parsed {
-    Parsed { timestamp, severity: level::of_text(line), fields: None }
+    let parsed = match kind {
+        ParseKind::Plain => None,
+        ParseKind::Combined => access::parse(line),
+        ParseKind::Json => json::parse(line),
+        ParseKind::Syslog => syslog::parse(line),
+        ParseKind::Logfmt => logfmt::parse(line),
+    };
+    parsed.unwrap_or_else(|| Parsed { severity: level::of_text(line), fields: None })
 }

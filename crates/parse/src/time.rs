@@ -3,6 +3,8 @@
 use jiff::civil::{DateTime, date};
 use watchbell_model::Timestamp;
 
+use crate::zone::Place;
+
 /// Nanoseconds, the finest unit, in one of each unit that a number since the epoch may have, coarsest first.
 const UNITS_NS: [u128; 4] = [1_000_000_000, 1_000_000, 1_000, 1];
 
@@ -10,13 +12,18 @@ const UNITS_NS: [u128; 4] = [1_000_000_000, 1_000_000, 1_000, 1];
 /// here one unit's numbers cannot be another's.
 const EPOCH_NS_MIN: u128 = 100_000_000 * 1_000_000_000;
 
-/// A time written as text: RFC 3339, the same without a zone (UTC), or a number as [`epoch`] reads it.
-pub(crate) fn text(text: &str) -> Option<Timestamp> {
+/// A time written as text: a date with a time as [`date_and_time`] reads it, or a number as [`epoch`] does.
+pub(crate) fn text(text: &str, place: &Place<'_>) -> Option<Timestamp> {
     let text = text.trim();
+    date_and_time(text, place).or_else(|| epoch(text))
+}
+
+/// RFC 3339, or the same without a zone.
+pub(crate) fn date_and_time(text: &str, place: &Place<'_>) -> Option<Timestamp> {
     let time = match text.parse::<jiff::Timestamp>() {
         Ok(instant) => Timestamp(instant.as_millisecond()),
-        Err(_) if is_wall_time(text) => civil(text.parse().ok()?)?,
-        Err(_) => return epoch(text),
+        Err(_) if is_wall_time(text) => place.instant(text.parse().ok()?)?,
+        Err(_) => return None,
     };
     (time.0 >= 0).then_some(time)
 }
@@ -111,7 +118,7 @@ pub(crate) fn access(text: &[u8]) -> Option<Timestamp> {
     }
 }
 
-fn digit(byte: u8) -> Option<i8> {
+pub(crate) fn digit(byte: u8) -> Option<i8> {
     byte.is_ascii_digit().then(|| (byte - b'0').cast_signed())
 }
 
@@ -119,7 +126,7 @@ fn date_of(year: i16, month: i8, day: i8) -> Option<jiff::civil::Date> {
     jiff::civil::Date::new(year, month, day).ok().filter(|found| *found >= date(1970, 1, 1))
 }
 
-fn month_of(name: &[u8]) -> Option<i8> {
+pub(crate) fn month_of(name: &[u8]) -> Option<i8> {
     const MONTHS: [&[u8]; 12] =
         [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
     (1..).zip(MONTHS).find(|(_, month)| *month == name).map(|(number, _)| number)
@@ -128,6 +135,8 @@ fn month_of(name: &[u8]) -> Option<i8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const UTC: Place<'static> = Place { zone: &jiff::tz::TimeZone::UTC, arrival: Timestamp(0) };
 
     #[test]
     fn access_times_honour_their_offset() {
@@ -181,7 +190,7 @@ mod tests {
             "1795381912.125",
             "1795381912125",
         ] {
-            assert_eq!(text(written), at, "{written}");
+            assert_eq!(text(written, &UTC), at, "{written}");
         }
     }
 
@@ -202,7 +211,7 @@ mod tests {
             "1969-12-31 23:59:59",
             "21:11:52",
         ] {
-            assert_eq!(text(written), None, "{written}");
+            assert_eq!(text(written, &UTC), None, "{written}");
         }
     }
 

@@ -5,7 +5,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use watchbell_model::{Action, Batch, EventId, GroupName, Offset, ParseKind, Timestamp, TimestampFrom};
+use watchbell_model::{Action, Batch, EventId, GroupName, Offset, Timestamp};
 
 use crate::AccessInForce;
 
@@ -27,10 +27,6 @@ pub trait Host: Send + Sync + 'static {
     /// Names of all configured log groups, for an answer that helps.
     fn group_names(&self) -> Vec<String>;
 
-    /// The time in a line, if its group's parser finds one. Called for each line, and only for groups that take the
-    /// time from the line.
-    fn timestamp(&self, group: &GroupInForce, line: &str) -> Option<Timestamp>;
-
     /// Accepts a batch, which has at least one event; resolves after it is on disk.
     ///
     /// The future is dropped when the caller goes away or [`crate::DRAIN_TIMEOUT`] has passed. The batch may then be
@@ -50,15 +46,16 @@ pub trait Host: Send + Sync + 'static {
     fn metrics(&self) -> String;
 }
 
+/// The time in a line, if it has one.
+pub type TimestampOf = Arc<dyn Fn(&str) -> Option<Timestamp> + Send + Sync>;
+
 /// A configured log group, as far as taking events in needs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct GroupInForce {
     /// Its name.
     pub name: GroupName,
-    /// How lines are read.
-    pub parse: ParseKind,
-    /// Where timestamps come from.
-    pub timestamp: TimestampFrom,
+    /// Reads the times of lines that arrive now; `None`: nobody needs them.
+    pub timestamp: Option<TimestampOf>,
 }
 
 /// A batch that is on disk.

@@ -18,7 +18,7 @@ use http_body_util::BodyExt;
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
-use watchbell_model::{EventId, Offset, TimestampFrom};
+use watchbell_model::{EventId, Offset};
 
 use crate::Accepted;
 use crate::answer::{Refusal, json};
@@ -81,7 +81,7 @@ async fn take(server: &Arc<Server>, ask: Ask, body: &mut Body) -> Result<Answer,
         Ok(bytes) => bytes?,
         Err(_) => return Err(too_slow()),
     };
-    let lines = split_body(server, &ask, bytes).await?;
+    let lines = split_body(&ask, bytes).await?;
     let counts = lines.counts;
     if lines.events.is_empty() {
         return Ok(Answer { events: 0, duplicate: false, offset: None, first_event_id: None, counts });
@@ -134,15 +134,10 @@ async fn discard(headers: &HeaderMap, mut body: Body) {
     let _ = timeout(DISCARD_TIMEOUT, reading).await;
 }
 
-async fn split_body(server: &Arc<Server>, ask: &Ask, bytes: Vec<u8>) -> Result<Lines, Refusal> {
-    let (host, group, json) = (Arc::clone(&server.host), ask.group.clone(), ask.json);
+async fn split_body(ask: &Ask, bytes: Vec<u8>) -> Result<Lines, Refusal> {
+    let (timestamp, json) = (ask.group.timestamp.clone(), ask.json);
     let large = bytes.len() > SPLIT_INLINE_BYTES_MAX;
-    let work = move || {
-        split(&bytes, json, |line| match group.timestamp {
-            TimestampFrom::Line => host.timestamp(&group, line),
-            TimestampFrom::Arrival => None,
-        })
-    };
+    let work = move || split(&bytes, json, |line| timestamp.as_ref().and_then(|timestamp| timestamp(line)));
     let lines = if large {
         // The task is never aborted, so it can only fail by panicking.
         tokio::task::spawn_blocking(work).await.unwrap_or_else(|failed| resume_unwind(failed.into_panic()))

@@ -29,7 +29,7 @@ mod serve;
 mod write_timeout;
 
 pub use access::AccessInForce;
-pub use host::{Accepted, BoxFuture, Denied, DeniedReason, GroupInForce, Host, IngestError};
+pub use host::{Accepted, BoxFuture, Denied, DeniedReason, GroupInForce, Host, IngestError, TimestampOf};
 pub use ingest::{BODIES_BYTES_MAX, BODY_BYTES_MAX, BODY_READ_TIMEOUT, CONCURRENT_BODIES_MAX};
 pub use lines::BATCH_BYTES_MAX;
 pub use serve::{CONNECTIONS_MAX, DRAIN_TIMEOUT, HEADER_READ_TIMEOUT, serve};

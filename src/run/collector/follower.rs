@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use ring::digest::{SHA256, digest};
 use watchbell_model::{
-    Batch, Fingerprint, GroupName, LINE_BYTES_MAX, LogGroup, Loss, LossReason, ParseKind, Source, Timestamp,
-    TimestampFrom,
+    Batch, Fingerprint, GroupName, LINE_BYTES_MAX, LogGroup, Loss, LossReason, Source, Timestamp,
 };
+use watchbell_parse::Timestamps;
 
 use super::super::checkpoint::{Checkpoint, FileId};
 use super::lines::{Taken, take, take_beginning};
@@ -51,7 +51,7 @@ pub(crate) struct Follower {
     /// Bytes that wait for their line end.
     pub(crate) rest_bytes: u64,
     file: File,
-    parse: Option<ParseKind>,
+    timestamps: Timestamps,
     fingerprint: Fingerprint,
     position: u64,
     continued: bool,
@@ -81,7 +81,7 @@ impl Follower {
             moved_away: None,
             rest_bytes: 0,
             file,
-            parse: (group.timestamp == TimestampFrom::Line).then_some(group.parse),
+            timestamps: timestamps(group),
             fingerprint: NOTHING_SEEN,
             position: 0,
             continued: false,
@@ -135,7 +135,7 @@ impl Follower {
 
     /// Follows the group's settings after a reload.
     pub(crate) fn reconfigure(&mut self, group: &LogGroup) {
-        self.parse = (group.timestamp == TimestampFrom::Line).then_some(group.parse);
+        self.timestamps = timestamps(group);
     }
 
     /// Whether everything has been read and nothing more can be expected.
@@ -170,12 +170,12 @@ impl Follower {
         let mut backfill = start < self.backfill_until;
         let mut taken = Taken::default();
         if backfill {
-            taken = self.take(self.backfill_until, false)?;
+            taken = self.take(now, self.backfill_until, false)?;
         }
         if taken.bytes == 0 {
             // A line that began before watching did and ends after it is new.
             backfill &= length <= self.backfill_until;
-            taken = self.take(length, rest_too)?;
+            taken = self.take(now, length, rest_too)?;
         }
         self.rest_bytes = length - start - taken.bytes as u64;
         look.more = taken.bytes > 0 && self.rest_bytes > 0;
@@ -195,9 +195,8 @@ impl Follower {
     }
 
     /// Takes what is whole between the position and `length`.
-    fn take(&mut self, length: u64, rest_too: bool) -> io::Result<Taken> {
-        let parse = self.parse;
-        let timestamp = |line: &str| parse.and_then(|kind| watchbell_parse::timestamp(kind, line));
+    fn take(&mut self, now: Timestamp, length: u64, rest_too: bool) -> io::Result<Taken> {
+        let timestamp = |line: &str| self.timestamps.of(line, now);
         for read_max in [READ_BYTES_MAX, LINE_BYTES_MAX + 2] {
             let buffer = self.read(self.position..length.min(self.position + read_max as u64))?;
             let to_the_end = self.position + buffer.len() as u64 == length;
@@ -324,12 +323,17 @@ fn is_binary(beginning: &[u8]) -> bool {
     COMPRESSED.iter().any(|magic| beginning.starts_with(magic)) || (beginning.contains(&0) && !is_text)
 }
 
+/// What finds the times of a group's lines.
+fn timestamps(group: &LogGroup) -> Timestamps {
+    Timestamps::new(group.parse, &group.timestamp).expect("the plan was checked")
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs::OpenOptions;
     use std::io::Write;
 
-    use watchbell_model::StartAt;
+    use watchbell_model::{ParseKind, StartAt, TimestampFrom};
 
     use super::*;
 

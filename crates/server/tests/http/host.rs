@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
 use watchbell_model::{
-    Access, Action, Batch, EventId, GroupName, InstallationId, Offset, ParseKind, Role, SecretRef, Source,
-    Statement, Timestamp, TimestampFrom, Token,
+    Access, Action, Batch, EventId, GroupName, InstallationId, Offset, Role, SecretRef, Source, Statement,
+    Timestamp, Token,
 };
-use watchbell_server::{Accepted, AccessInForce, BoxFuture, Denied, GroupInForce, Host, IngestError};
+use watchbell_server::{
+    Accepted, AccessInForce, BoxFuture, Denied, GroupInForce, Host, IngestError, TimestampOf,
+};
 
 use crate::client::soon;
 
@@ -107,21 +109,15 @@ impl Host for Recorder {
     }
 
     fn group(&self, name: &str) -> Option<GroupInForce> {
-        let timestamp = if name == "shop/access" { TimestampFrom::Line } else { TimestampFrom::Arrival };
+        let from_line: TimestampOf = Arc::new(|line| line.parse().ok().map(Timestamp));
         self.group_names().contains(&name.to_owned()).then(|| GroupInForce {
             name: GroupName::new(name).unwrap(),
-            parse: ParseKind::Plain,
-            timestamp,
+            timestamp: Some(from_line).filter(|_| name == "shop/access"),
         })
     }
 
     fn group_names(&self) -> Vec<String> {
         ["shop/app", "shop/access", "/aws/x#y"].map(str::to_owned).to_vec()
-    }
-
-    fn timestamp(&self, group: &GroupInForce, line: &str) -> Option<Timestamp> {
-        assert_eq!(group.timestamp, TimestampFrom::Line, "nobody needs the time of these lines");
-        line.parse().ok().map(Timestamp)
     }
 
     fn ingest(&self, batch: Batch) -> BoxFuture<'static, Result<Accepted, IngestError>> {
