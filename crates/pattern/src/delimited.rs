@@ -17,16 +17,16 @@ use crate::value::{Comparison, Scalar};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Delimited {
-    fields: Vec<Field>,
+    pub(crate) fields: Vec<Field>,
     /// How many fields stand before the `...`; `None` without one.
-    ellipsis: Option<usize>,
+    pub(crate) ellipsis: Option<usize>,
 }
 
 #[derive(Debug, Clone, Default)]
-struct Field {
+pub(crate) struct Field {
     /// Without the dollar sign; `None` for an empty entry.
-    name: Option<String>,
-    conditions: Option<Expression<Comparison>>,
+    pub(crate) name: Option<String>,
+    pub(crate) conditions: Option<Expression<Comparison>>,
 }
 
 /// What one position of the line got: a token, or for the last field the rest of the line.

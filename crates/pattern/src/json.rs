@@ -13,17 +13,17 @@ use crate::value::{Comparison, Scalar};
 
 #[derive(Debug, Clone)]
 pub(crate) struct JsonPattern {
-    expression: Expression<Condition>,
+    pub(crate) expression: Expression<Condition>,
 }
 
 #[derive(Debug, Clone)]
-struct Condition {
-    path: Path,
-    test: Test,
+pub(crate) struct Condition {
+    pub(crate) path: Path,
+    pub(crate) test: Test,
 }
 
 #[derive(Debug, Clone)]
-enum Test {
+pub(crate) enum Test {
     Comparison(Comparison),
     IsNull,
     IsTrue,

@@ -28,6 +28,7 @@ mod cursor;
 mod delimited;
 mod document;
 mod error;
+mod explain;
 mod expression;
 mod json;
 mod line;
@@ -43,6 +44,7 @@ mod value;
 mod wildcard;
 
 pub use error::PatternError;
+pub use explain::{ExplainedField, Explanation, Words};
 pub use expression::PARENTHESES_DEPTH_MAX;
 pub use line::Line;
 pub use number::number;

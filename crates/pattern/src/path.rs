@@ -2,6 +2,8 @@
 //!
 //! Source: spec sections 4 (grammar) and 4.2 (meaning).
 
+use std::fmt;
+
 use crate::cursor::{Cursor, quote};
 use crate::document::{Document, NodeIndex, ROOT};
 use crate::error::PatternError;
@@ -77,6 +79,25 @@ impl Path {
             };
         }
         nodes
+    }
+}
+
+/// As it is written, with brackets only where they are needed.
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("$")?;
+        self.steps.iter().enumerate().try_for_each(|(number, step)| match step {
+            Step::Member(key) if !key.is_empty() && key.chars().all(is_name) => write!(f, ".{key}"),
+            step => {
+                // What follows the dollar sign begins with a dot.
+                f.write_str(if number == 0 { "." } else { "" })?;
+                match step {
+                    Step::Member(key) => write!(f, "[{}]", quote(key)),
+                    Step::Element(index) => write!(f, "[{index}]"),
+                    Step::Every => f.write_str("[*]"),
+                }
+            }
+        })
     }
 }
 

@@ -54,6 +54,14 @@ pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Regex, PatternError> {
     })
 }
 
+/// The regex as it is written in `pattern`, without its percent signs.
+pub(crate) fn spelling<'p>(pattern: &'p str, regex: &Regex) -> Option<&'p str> {
+    let bodies = pattern.match_indices('%').zip(pattern.match_indices('%').skip(1));
+    // Another body with the same translation says the same.
+    let mut bodies = bodies.map(|((start, _), (end, _))| &pattern[start + 1..end]);
+    bodies.find(|body| Translation::of(body, 0).is_ok_and(|translated| translated == regex.as_str()))
+}
+
 /// What the last thing was, for a repetition that wants to follow it.
 #[derive(Clone, Copy, PartialEq)]
 enum Before {

@@ -11,14 +11,14 @@ use crate::regex;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Terms {
-    required: Vec<Term>,
-    excluded: Vec<Term>,
+    pub(crate) required: Vec<Term>,
+    pub(crate) excluded: Vec<Term>,
     /// Has an effect only when nothing is required or excluded.
-    optional: Vec<Term>,
+    pub(crate) optional: Vec<Term>,
 }
 
 #[derive(Debug, Clone)]
-enum Term {
+pub(crate) enum Term {
     Text(String),
     Regex(Regex),
 }

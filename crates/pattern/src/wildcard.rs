@@ -18,6 +18,11 @@ impl WildcardText {
         Self { head: pieces.next().unwrap_or_default(), tail: pieces.collect() }
     }
 
+    /// What stands between the stars, from left to right: one piece more than there are stars.
+    pub(crate) fn pieces(&self) -> Vec<&str> {
+        std::iter::once(&self.head).chain(&self.tail).map(String::as_str).collect()
+    }
+
     pub(crate) fn matches(&self, text: &str) -> bool {
         let Some((last, middle)) = self.tail.split_last() else {
             return text == self.head;
