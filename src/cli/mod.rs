@@ -4,7 +4,9 @@ mod check;
 mod demo;
 mod file;
 mod journal;
+mod lines;
 mod pattern;
+mod replay;
 mod schema;
 mod trail;
 mod up;
@@ -78,6 +80,8 @@ enum Verb {
     Schema,
     /// Print the lines that match a CloudWatch filter pattern
     Pattern(pattern::Options),
+    /// Show what the alarms would have done over old lines
+    Replay(replay::Options),
     /// Read and verify the audit trail
     #[command(subcommand)]
     Trail(trail::Verb),
@@ -93,6 +97,7 @@ pub fn main() -> ExitCode {
         Verb::Check => check::run(&global),
         Verb::Schema => schema::run(),
         Verb::Pattern(options) => pattern::run(&global, &options),
+        Verb::Replay(options) => replay::run(&global, &options),
         Verb::Trail(verb) => trail::run(&global, &verb),
     };
     match outcome {

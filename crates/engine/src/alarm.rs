@@ -52,7 +52,7 @@ impl CompiledAlarm {
     }
 
     /// The slots of the evaluation that ends at `end`, oldest first.
-    fn range(&self, series: &Series, end: Timestamp) -> Vec<Datapoint> {
+    pub(crate) fn range(&self, series: &Series, end: Timestamp) -> Vec<Datapoint> {
         self.starts(end).map(|start| series.datapoint(&self.alarm, start)).collect()
     }
 

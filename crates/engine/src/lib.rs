@@ -13,6 +13,7 @@ pub mod evaluation;
 mod metric;
 mod reason;
 mod snapshot;
+mod view;
 
 pub use alarm::AlarmRun;
 pub use counters::{Counters, FilterCounters, GroupCounters};

@@ -11,12 +11,12 @@ const APART: char = '\u{200b}';
 /// `text` with every character that could steer a terminal or hide on it written out: `\n`, `\u{1b}`, `\u{202e}`.
 ///
 /// Backslashes stay as they are: this is for reading, not for reading back.
-pub(crate) fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     cut_pieces(text.chars().map(visible_character), usize::MAX)
 }
 
 /// [`visible`], and cut to at most `width` characters.
-pub(crate) fn visible_cut(text: &str, width: usize) -> String {
+pub fn visible_cut(text: &str, width: usize) -> String {
     cut_pieces(text.chars().map(visible_character), width)
 }
 

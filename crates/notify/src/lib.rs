@@ -27,6 +27,7 @@ mod webhook;
 pub use backoff::{BACKOFF_MAX, GIVE_UP_AFTER, backoff, backoff_seed};
 pub use client::{CONNECT_TIMEOUT, Client, ClientError, REQUEST_TIMEOUT, Timeouts};
 pub use console::{Console, WriteText};
+pub use escape::{visible, visible_cut};
 pub use message::Message;
 pub use notifier::{BoxFuture, Notifier, SendError};
 pub use recorder::Recorder;

@@ -1,0 +1,220 @@
+//! Files as sources: each line with the time it says, in the order in which it stands.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use watchbell_model::{EventFlags, Kept, LINE_BYTES_MAX, LogGroup, ParseKind, TimestampFrom, Timestamp, without_end};
+
+use super::merge::Current;
+use super::{Line, Source, StreamName};
+use crate::{ExitStatus, Failure};
+
+/// How many lines of a file are looked at for the first time.
+const LINES_LOOKED_AT_MAX: u64 = 10_000;
+
+/// How much is read at a time, in bytes.
+const READ_BYTES: usize = 256 * 1024;
+
+/// When lines arrive whose file knows no times at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinesWithoutTime {
+    /// When the first one arrives.
+    pub start: Timestamp,
+    /// How many arrive in a second; positive.
+    pub per_second: u64,
+}
+
+/// How files are opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Opening {
+    /// What to do with a file whose lines have no time; if absent it is an error.
+    pub without_time: Option<LinesWithoutTime>,
+}
+
+/// When a file's lines arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Times {
+    /// At their own times; those before the first that has one at this.
+    Own(Timestamp),
+    /// Evenly spread.
+    Spread(LinesWithoutTime),
+}
+
+/// A file that is known to have lines with times.
+pub struct LogFile {
+    origin: Arc<StreamName>,
+    parse: ParseKind,
+    from_line: bool,
+    times: Times,
+    bytes: u64,
+}
+
+/// Every file of `files` (log group, how it is read, path) that holds a line, with the time of its first one.
+///
+/// # Errors
+/// A file that cannot be read, or that has no time in it and `opening` has no answer to that.
+pub fn open_all<'a>(
+    files: impl IntoIterator<Item = (&'a watchbell_model::GroupName, &'a LogGroup, &'a Path)>,
+    opening: Opening,
+) -> Result<Vec<Source>, Failure> {
+    let mut sources = Vec::new();
+    for (name, group, path) in files {
+        let unreadable = |error: io::Error| Failure::io(path.display(), &error);
+        let file = File::open(path).map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
+        if metadata.is_dir() {
+            return Err(Failure::new(ExitStatus::InputOutput, format!("{}: is a folder", path.display())));
+        }
+        let (first, lines) = first_time(file, group.parse).map_err(unreadable)?;
+        let times = match (first, opening.without_time) {
+            (Some(first), _) => Times::Own(first),
+            (None, _) if lines == 0 => continue,
+            (None, Some(spread)) => Times::Spread(spread),
+            (None, None) => return Err(no_time(path, name.as_str(), group, lines)),
+        };
+        let origin = StreamName { group: name.clone(), stream: path.to_string_lossy().into_owned() };
+        sources.push(Source::File(LogFile {
+            origin: Arc::new(origin),
+            parse: group.parse,
+            from_line: group.timestamp == TimestampFrom::Line,
+            times,
+            bytes: metadata.len(),
+        }));
+    }
+    Ok(sources)
+}
+
+fn no_time(path: &Path, name: &str, group: &LogGroup, lines: u64) -> Failure {
+    let looked = if lines == LINES_LOOKED_AT_MAX { format!("the first {lines}") } else { lines.to_string() };
+    let parse = serde_json::to_value(group.parse).expect("a word");
+    let message = format!(
+        "{}: none of {looked} lines has a time that log group \"{name}\" (parse = {parse}) can read",
+        path.display()
+    );
+    Failure::new(ExitStatus::InputOutput, message)
+        .help("set the group's parse to what the lines are, or spread them evenly with --rate 10/s")
+}
+
+/// The time of the first line that has one, and how many lines were looked at.
+fn first_time(file: File, parse: ParseKind) -> io::Result<(Option<Timestamp>, u64)> {
+    let mut reader = Reader::new(file);
+    let mut lines = 0;
+    while lines < LINES_LOOKED_AT_MAX && reader.read()? {
+        lines += 1;
+        if let Some(time) = watchbell_parse::timestamp(parse, &reader.kept().text) {
+            return Ok((Some(time), lines));
+        }
+    }
+    Ok((None, lines))
+}
+
+impl LogFile {
+    /// When its first line arrives.
+    pub(super) fn first(&self) -> Timestamp {
+        match self.times {
+            Times::Own(first) => first,
+            Times::Spread(spread) => spread.start,
+        }
+    }
+
+    /// Its size when it was looked at.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn open(self) -> Result<FileLines, Failure> {
+        let file = File::open(&self.origin.stream).map_err(|error| Failure::io(&self.origin.stream, &error))?;
+        let first = self.first();
+        Ok(FileLines {
+            reader: Reader::new(file),
+            current: Current {
+                origin: Arc::clone(&self.origin),
+                arrival: first,
+                timestamp: first,
+                flags: EventFlags::default(),
+                text: String::new(),
+            },
+            number: 0,
+            file: self,
+        })
+    }
+}
+
+/// An open file that stands at a line.
+pub(super) struct FileLines {
+    file: LogFile,
+    reader: Reader,
+    current: Current,
+    /// Lines before the current one.
+    number: u64,
+}
+
+impl FileLines {
+    pub(super) fn advance(&mut self) -> Result<bool, Failure> {
+        if !self.reader.read().map_err(|error| Failure::io(&self.file.origin.stream, &error))? {
+            return Ok(false);
+        }
+        let kept = self.reader.kept();
+        let current = &mut self.current;
+        match self.file.times {
+            Times::Own(_) => {
+                // A line without a time belongs to the one before it; time does not run backwards.
+                let own = watchbell_parse::timestamp(self.file.parse, &kept.text);
+                current.arrival = own.map_or(current.arrival, |own| own.max(current.arrival));
+                current.timestamp = own.filter(|_| self.file.from_line).unwrap_or(current.arrival);
+            }
+            Times::Spread(spread) => {
+                let after_ms = i64::try_from(u128::from(self.number) * 1000 / u128::from(spread.per_second));
+                current.arrival = spread.start.plus_ms(after_ms.unwrap_or(i64::MAX));
+                current.timestamp = current.arrival;
+            }
+        }
+        current.flags = kept.flags;
+        current.text.clear();
+        current.text.push_str(&kept.text);
+        self.number += 1;
+        Ok(true)
+    }
+
+    pub(super) fn line(&self) -> Line<'_> {
+        self.current.line()
+    }
+
+    pub(super) fn read_bytes(&self) -> u64 {
+        self.reader.bytes
+    }
+}
+
+/// Reads lines of any length, keeps what is kept of them.
+struct Reader {
+    input: BufReader<File>,
+    line: Vec<u8>,
+    /// Read so far.
+    bytes: u64,
+}
+
+impl Reader {
+    /// What is held of a line: enough for [`Kept`] to see that it is too long.
+    const HELD_BYTES_MAX: u64 = LINE_BYTES_MAX as u64 + 8;
+
+    fn new(file: File) -> Reader {
+        Reader { input: BufReader::with_capacity(READ_BYTES, file), line: Vec::new(), bytes: 0 }
+    }
+
+    /// Goes on to the next line; false at the end.
+    fn read(&mut self) -> io::Result<bool> {
+        self.line.clear();
+        let held = self.input.by_ref().take(Self::HELD_BYTES_MAX).read_until(b'\n', &mut self.line)?;
+        self.bytes += held as u64;
+        if held as u64 == Self::HELD_BYTES_MAX && !self.line.ends_with(b"\n") {
+            self.bytes += self.input.skip_until(b'\n')? as u64;
+        }
+        Ok(held > 0)
+    }
+
+    fn kept(&self) -> Kept<'_> {
+        Kept::of(without_end(&self.line))
+    }
+}
