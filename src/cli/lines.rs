@@ -113,7 +113,9 @@ impl LinesOptions {
     fn files_of_plan(&self, plan: &Plan) -> Result<Vec<(GroupName, PathBuf)>, Failure> {
         let only = self.log_group.as_deref().map(|name| group(plan, name)).transpose()?;
         let mut chosen = Vec::new();
-        for (name, group) in plan.log_groups.iter().filter(|(name, _)| only.as_ref().is_none_or(|it| it == *name)) {
+        for (name, group) in
+            plan.log_groups.iter().filter(|(name, _)| only.as_ref().is_none_or(|it| it == *name))
+        {
             let matching = group.files.iter().flat_map(|pattern| glob::glob(pattern).into_iter().flatten());
             for path in matching {
                 let path = path.map_err(|error| Failure::io(error.path().display(), error.error()))?;
@@ -124,7 +126,9 @@ impl LinesOptions {
         }
         if chosen.is_empty() {
             let failure = Failure::new(ExitStatus::InputOutput, "no file matches the log groups of the plan");
-            return Err(failure.help("name files: watchbell replay LOG-GROUP=FILE…, or an archive: --archive FOLDER"));
+            return Err(
+                failure.help("name files: watchbell replay LOG-GROUP=FILE…, or an archive: --archive FOLDER")
+            );
         }
         Ok(chosen)
     }
@@ -177,7 +181,8 @@ fn by_glob(plan: &Plan, path: &Path) -> Option<GroupName> {
 fn instant(option: &str, text: &str, zone: &TimeZone) -> Result<Timestamp, Failure> {
     let absolute = text.parse::<jiff::Timestamp>().ok();
     let on_clocks = || {
-        let civil = text.parse::<DateTime>().or_else(|_| text.parse::<Date>().map(|date| date.at(0, 0, 0, 0)));
+        let civil =
+            text.parse::<DateTime>().or_else(|_| text.parse::<Date>().map(|date| date.at(0, 0, 0, 0)));
         zone.to_timestamp(civil.ok()?).ok()
     };
     absolute.or_else(on_clocks).map(|found| Timestamp(found.as_millisecond())).ok_or_else(|| {

@@ -18,13 +18,15 @@ const LINE_WIDTH: usize = 160;
 
 /// Shows what the alarms of the plan would have done over old lines.
 #[derive(Args)]
-#[command(after_help = "Each line arrives at the time that it says; a line without one at the time of the line before.\n\n\
+#[command(
+    after_help = "Each line arrives at the time that it says; a line without one at the time of the line before.\n\n\
                         Examples:\n  watchbell replay                                    every file that watchbell.toml names\n  \
                         watchbell replay shop/access=access.log.1           one file, as that log group\n  \
                         watchbell replay --archive data/archive --since 2026-11-01 --zone Europe/Berlin\n  \
                         watchbell replay app.log --rate 50/s                lines without times, spread evenly\n  \
                         watchbell replay --format json | jq '.alarms[]'\n\n\
-                        Nothing is sent to anybody, and nothing is written.")]
+                        Nothing is sent to anybody, and nothing is written."
+)]
 pub(super) struct Options {
     #[command(flatten)]
     lines: LinesOptions,
@@ -47,7 +49,7 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     match global.format {
         Format::Json => {
             let report = json!({
-                "from": replayed.from, "until": replayed.until, "lines": replayed.lines, "bytes": replayed.bytes,
+                "from": replayed.from.to_string(), "until": replayed.until.to_string(), "lines": replayed.lines, "bytes": replayed.bytes,
                 "changes": shown, "alarms": stories,
             });
             written(out::line(&report.to_string()))
@@ -99,7 +101,13 @@ fn print_change(out: &mut dyn Write, change: &Change, colour: bool) -> io::Resul
 
 fn print_stories(out: &mut dyn Write, replayed: &Replayed, stories: &[AlarmStory]) -> io::Result<()> {
     let length = duration(replayed.until.ms_since(replayed.from));
-    writeln!(out, "{} lines from {} to {} ({length})", replayed.lines, time(replayed.from), time(replayed.until))?;
+    writeln!(
+        out,
+        "{} lines from {} to {} ({length})",
+        replayed.lines,
+        time(replayed.from),
+        time(replayed.until)
+    )?;
     if stories.is_empty() {
         return writeln!(out, "the plan has no alarm");
     }

@@ -59,7 +59,12 @@ pub fn objects(
         let times = archive.events(&object.path)?.into_iter().map(|event| event.timestamp);
         if let Some(first) = times.min() {
             let archive = Arc::clone(&archive);
-            sources.push(Source::Object(ArchiveObject { archive, path: object.path, first, bytes: object.bytes }));
+            sources.push(Source::Object(ArchiveObject {
+                archive,
+                path: object.path,
+                first,
+                bytes: object.bytes,
+            }));
         }
     }
     Ok(sources)
@@ -93,7 +98,13 @@ impl ArchiveObject {
     pub(super) fn open(self) -> Result<ObjectLines, Failure> {
         let mut events = self.archive.events(&self.path)?;
         events.sort_by_key(|event| std::cmp::Reverse((event.timestamp, event.event_id)));
-        Ok(ObjectLines { path: self.path, events, origins: BTreeMap::new(), current: None, bytes: self.bytes })
+        Ok(ObjectLines {
+            path: self.path,
+            events,
+            origins: BTreeMap::new(),
+            current: None,
+            bytes: self.bytes,
+        })
     }
 }
 

@@ -12,8 +12,10 @@ use super::Change;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Episode {
     /// When it began.
+    #[serde(serialize_with = "super::time")]
     pub from: Timestamp,
     /// When it ended; `None` if it had not when the lines ended.
+    #[serde(serialize_with = "super::optional_time")]
     pub until: Option<Timestamp>,
     /// The first line of the message about its beginning.
     pub summary: String,
@@ -137,7 +139,10 @@ mod tests {
     fn the_night_is_that_of_the_zone() {
         let at = |hour: i64| Timestamp(hour * 3_600_000);
         let utc = Night::of(TimeZone::UTC);
-        assert_eq!([0, 5, 6, 21, 22, 23].map(|hour| utc.has(at(hour))), [true, true, false, false, true, true]);
+        assert_eq!(
+            [0, 5, 6, 21, 22, 23].map(|hour| utc.has(at(hour))),
+            [true, true, false, false, true, true]
+        );
         let east = Night::of(TimeZone::fixed(jiff::tz::offset(2)));
         assert_eq!([3, 4, 19, 20].map(|hour| east.has(at(hour))), [true, false, false, true]);
     }

@@ -5,7 +5,9 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use watchbell_model::{EventFlags, Kept, LINE_BYTES_MAX, LogGroup, ParseKind, TimestampFrom, Timestamp, without_end};
+use watchbell_model::{
+    EventFlags, Kept, LINE_BYTES_MAX, LogGroup, ParseKind, Timestamp, TimestampFrom, without_end,
+};
 
 use super::merge::Current;
 use super::{Line, Source, StreamName};
@@ -125,7 +127,8 @@ impl LogFile {
     }
 
     pub(super) fn open(self) -> Result<FileLines, Failure> {
-        let file = File::open(&self.origin.stream).map_err(|error| Failure::io(&self.origin.stream, &error))?;
+        let file =
+            File::open(&self.origin.stream).map_err(|error| Failure::io(&self.origin.stream, &error))?;
         let first = self.first();
         Ok(FileLines {
             reader: Reader::new(file),

@@ -140,7 +140,7 @@ impl Replay {
             let record = Record { offset: self.next, time: self.now, entry };
             self.next = self.next.next();
             let decisions = self.engine.step(&record)?;
-            self.changes.extend(decisions.iter().filter_map(|it| Change::of(it, self.with_messages)));
+            self.changes.extend(Change::among(&decisions, self.with_messages));
             let entries = Decisions::entries(record.offset, 0, decisions);
             waiting.extend(entries.into_iter().rev().map(Entry::Decisions));
         }

@@ -115,7 +115,10 @@ impl Merge {
     ///
     /// # Errors
     /// What reading or `see` fails with.
-    pub fn walk(mut self, mut see: impl FnMut(&Line<'_>, u64) -> Result<Walk, Failure>) -> Result<(), Failure> {
+    pub fn walk(
+        mut self,
+        mut see: impl FnMut(&Line<'_>, u64) -> Result<Walk, Failure>,
+    ) -> Result<(), Failure> {
         loop {
             self.open_due()?;
             let Some(Reverse((_, index))) = self.due.pop() else { return Ok(()) };

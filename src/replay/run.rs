@@ -87,7 +87,11 @@ fn start_all(plans: &[Plan], from: Timestamp, with_datapoints: bool) -> Result<V
         let replay = Replay::start(plan.clone(), from, GRAIN_MS);
         replay.map(|replay| if with_datapoints { replay.with_datapoints() } else { replay })
     };
-    plans.iter().map(start).collect::<Result<_, _>>().map_err(|error| Failure::new(ExitStatus::Configuration, error))
+    plans
+        .iter()
+        .map(start)
+        .collect::<Result<_, _>>()
+        .map_err(|error| Failure::new(ExitStatus::Configuration, error))
 }
 
 fn push(replay: &mut Replay, line: &Line<'_>) -> Result<(), Failure> {

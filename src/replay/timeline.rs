@@ -12,6 +12,7 @@ use watchbell_notify::{Message, TEXT_WIDTH};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Change {
     /// When.
+    #[serde(serialize_with = "super::time")]
     pub at: Timestamp,
     /// The alarm.
     pub alarm: String,
@@ -39,6 +40,7 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FirstLine {
     /// When it happened.
+    #[serde(serialize_with = "super::time")]
     pub timestamp: Timestamp,
     /// The log group.
     pub log_group: GroupName,
@@ -49,13 +51,12 @@ pub struct FirstLine {
 }
 
 impl Change {
-    /// The change that a decision makes; `None` for decisions that are not about a state.
-    pub(super) fn of(decision: &Decision, with_message: bool) -> Option<Change> {
-        let Decision::Transition(transition) = decision;
-        Some(Change::of_transition(transition, with_message))
+    /// The changes that are among `decisions`.
+    pub(super) fn among(decisions: &[Decision], with_message: bool) -> impl Iterator<Item = Change> {
+        decisions.iter().map(move |Decision::Transition(transition)| Change::of(transition, with_message))
     }
 
-    fn of_transition(transition: &Transition, with_message: bool) -> Change {
+    fn of(transition: &Transition, with_message: bool) -> Change {
         // No real installation has this id, and it is in nothing that is kept here.
         let id = DecisionId { offset: transition.plan, index: 0 };
         let message = Message::new(InstallationId([0; 8]), id, transition);
