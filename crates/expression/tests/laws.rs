@@ -209,7 +209,7 @@ enum Math {
 fn math() -> impl Strategy<Value = Math> {
     let leaf = prop_oneof![1 => (0_u8..4).prop_map(Math::Number), 3 => (0_usize..3).prop_map(Math::Metric)];
     leaf.prop_recursive(4, 24, 3, |inner| {
-        let operators = vec!["+", "-", "*", "/", "==", "!=", "<", "<=", ">", ">=", "AND", "OR"];
+        let operators = vec!["+", "-", "*", "/", "^", "==", "!=", "<", "<=", ">", ">=", "AND", "OR"];
         let boxed = inner.clone().prop_map(Box::new);
         prop_oneof![
             4 => (prop::sample::select(operators), boxed.clone(), boxed.clone())
@@ -316,6 +316,7 @@ fn plain(operator: &str, a: f64, b: f64) -> f64 {
         "-" => return a - b,
         "*" => return a * b,
         "/" => return a / b,
+        "^" => return a.powf(b),
         "==" => a == b,
         "!=" => a != b,
         "<" => a < b,

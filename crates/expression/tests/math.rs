@@ -43,6 +43,12 @@ fn evaluate(expression: &str, metrics: &[(String, Vec<Option<f64>>)]) -> Vec<Opt
     let series: BTreeMap<&str, &[Option<f64>]> =
         metrics.iter().map(|(id, series)| (id.as_str(), series.as_slice())).collect();
     let parsed = MetricMath::parse(expression, &ids).unwrap_or_else(|error| panic!("{expression}: {error}"));
+    let printed = parsed.to_string();
+    assert_eq!(
+        MetricMath::parse(&printed, &ids).as_ref(),
+        Ok(&parsed),
+        "{expression} is printed as {printed}"
+    );
     parsed.evaluate(metrics[0].1.len(), 60, &|id| series[id])
 }
 
@@ -58,6 +64,29 @@ fn ids_stand_in_the_order_of_the_text_with_their_places() {
     let ids: Vec<(&str, &str)> =
         math.ids().iter().map(|id| (id.name.as_str(), &text[id.span.clone()])).collect();
     assert_eq!(ids, [("b", "b"), ("m1", "METRICS(\"m\")"), ("m2", "METRICS(\"m\")"), ("a", "a"), ("b", "b")]);
+}
+
+#[test]
+fn an_expression_is_printed_with_few_parentheses() {
+    for (written, printed) in [
+        ("((m1))+(2*3)", "m1 + 2 * 3"),
+        ("(m1+2)*3", "(m1 + 2) * 3"),
+        ("m1-(2-3)", "m1 - (2 - 3)"),
+        ("(m1-2)-3", "m1 - 2 - 3"),
+        ("(2^3)^m1", "(2 ^ 3) ^ m1"),
+        ("2^(3^m1)", "2 ^ 3 ^ m1"),
+        ("(-m1)^2", "(-m1) ^ 2"),
+        ("-(m1^2)", "-m1 ^ 2"),
+        ("2^-(m1)", "2 ^ -m1"),
+        ("-(m1*2)", "-(m1 * 2)"),
+        ("(m1<2)==(m1>3)", "(m1 < 2) == (m1 > 3)"),
+        ("m1<2&&(m1>0||0)", "m1 < 2 AND (m1 > 0 OR 0)"),
+        ("1e300*m1+1e-300", "1e300 * m1 + 1e-300"),
+        ("SUM( [m1,METRICS( \"m\" )] )", "SUM([m1, METRICS(\"m\")])"),
+        ("FILL(IF(m1,1),REPEAT)", "FILL(IF(m1, 1), REPEAT)"),
+    ] {
+        assert_eq!(MetricMath::parse(written, &["m1"]).map(|math| math.to_string()).as_deref(), Ok(printed));
+    }
 }
 
 #[test]

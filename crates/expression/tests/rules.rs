@@ -26,6 +26,20 @@ fn every_rule_holds_or_not() {
 }
 
 #[test]
+fn a_rule_is_printed_with_few_parentheses() {
+    for (written, printed) in [
+        ("((ALARM( \"a\" )))", "ALARM(a)"),
+        ("(ALARM(a)AND OK(b))OR TRUE", "ALARM(a) AND OK(b) OR TRUE"),
+        ("ALARM(a) AND (OK(b) OR TRUE)", "ALARM(a) AND (OK(b) OR TRUE)"),
+        ("NOT (NOT (ALARM(a) AND FALSE))", "NOT NOT (ALARM(a) AND FALSE)"),
+        ("AT_LEAST(050%,NOT OK,(a,\"b c\"))", "AT_LEAST(50%, NOT OK, (a, \"b c\"))"),
+        (r#"ALARM("a\"b\\c")"#, r#"ALARM("a\"b\\c")"#),
+    ] {
+        assert_eq!(AlarmRule::parse(written).map(|rule| rule.to_string()).as_deref(), Ok(printed));
+    }
+}
+
+#[test]
 fn names_stand_in_the_order_of_the_text_with_their_places() {
     let text = r#"ALARM(b) AND AT_LEAST(1, OK, ("my \"best\" alarm", b, a\b, "c\d")) OR OK(arn:aws:cloudwatch:eu-west-1:1:alarm:x)"#;
     let rule = AlarmRule::parse(text).unwrap();

@@ -22,8 +22,11 @@ fn every_schedule_has_its_windows() {
         for line in lines {
             // The window that is active, or the next one.
             let window = at_ms.and_then(|at_ms| {
-                let window = schedule.active(at_ms);
-                window.or_else(|| schedule.active(schedule.next_change(at_ms)?))
+                schedule.active(at_ms).or_else(|| {
+                    let change_ms = schedule.next_change(at_ms)?;
+                    assert!(at_ms < change_ms, "{head}: the next change is later");
+                    schedule.active(change_ms)
+                })
             });
             let Some((start, end)) = line.split_once(' ') else {
                 assert_eq!((line, window), ("never", None), "{head}");
