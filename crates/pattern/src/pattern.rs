@@ -8,7 +8,6 @@ use crate::delimited::Delimited;
 use crate::error::PatternError;
 use crate::json::JsonPattern;
 use crate::line::Line;
-use crate::set::Unindexed;
 use crate::term::Terms;
 
 /// How long a pattern may be, in characters.
@@ -104,14 +103,6 @@ impl Pattern {
             Language::Terms(terms) => terms.matches(line.message()),
             Language::Json(json) => json.matches(line),
             Language::Delimited(delimited) => delimited.matches(line),
-        }
-    }
-
-    /// Why a [`crate::PatternSet`] has to look at every line for this pattern; `None` if it has not.
-    pub fn unindexed(&self) -> Option<Unindexed> {
-        match &self.language {
-            Language::Terms(terms) if terms.has_only_exclusions() => Some(Unindexed::OnlyExclusions),
-            _ => None,
         }
     }
 

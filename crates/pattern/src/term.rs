@@ -38,10 +38,6 @@ impl Terms {
         Ok(terms)
     }
 
-    pub(crate) fn has_only_exclusions(&self) -> bool {
-        self.required.is_empty() && !self.excluded.is_empty()
-    }
-
     pub(crate) fn matches(&self, message: &str) -> bool {
         if self.required.is_empty() && self.excluded.is_empty() {
             return self.optional.iter().any(|term| term.is_in(message));
