@@ -12,7 +12,7 @@ use crate::{ExitStatus, Failure, out};
 
 pub(super) fn run(global: &Global) -> Result<(), Failure> {
     let file = File::read(&global.config)?;
-    let Checked { plan, problems } = watchbell_config::check(&file.source());
+    let Checked { plan, problems, .. } = watchbell_config::check(&file.source());
     match global.format {
         Format::Json => {
             let report = watchbell_config::report(&problems, &file.source());

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use watchbell_config::{Checked, Source, check};
+use watchbell_config::{Checked, Source, TestCase, check};
 use watchbell_model::Plan;
 
 use crate::{ExitStatus, Failure};
@@ -39,9 +39,14 @@ impl File {
         Source { name: &self.name, text: &self.text, folder: &self.folder }
     }
 
+    /// The tests in it; those with a mistake are not among them.
+    pub(crate) fn tests(&self) -> Vec<TestCase> {
+        check(&self.source()).tests
+    }
+
     /// The plan, or everything that is wrong, rendered.
     pub(crate) fn plan(&self) -> Result<(Plan, Option<String>), Failure> {
-        let Checked { plan, problems } = check(&self.source());
+        let Checked { plan, problems, .. } = check(&self.source());
         let colour = crate::out::colour_on_stderr();
         let said = watchbell_config::render(&problems, &self.source(), colour);
         let Some(plan) = plan else {

@@ -8,6 +8,7 @@ mod lines;
 mod pattern;
 mod replay;
 mod schema;
+mod test;
 mod trail;
 mod up;
 
@@ -80,6 +81,8 @@ enum Verb {
     Schema,
     /// Print the lines that match a CloudWatch filter pattern
     Pattern(pattern::Options),
+    /// Run the tests beside the rules, in virtual time
+    Test(test::Options),
     /// Show what the alarms would have done over old lines
     Replay(replay::Options),
     /// Read and verify the audit trail
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
         Verb::Check => check::run(&global),
         Verb::Schema => schema::run(),
         Verb::Pattern(options) => pattern::run(&global, &options),
+        Verb::Test(options) => test::run(&global, &options),
         Verb::Replay(options) => replay::run(&global, &options),
         Verb::Trail(verb) => trail::run(&global, &verb),
     };

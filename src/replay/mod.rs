@@ -13,6 +13,7 @@ mod fold;
 mod merge;
 mod run;
 mod timeline;
+mod trial;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ pub use fold::{GRAIN_MS, Replay};
 pub use merge::{Merge, Source, Walk};
 pub use run::{Replayed, Window, run};
 pub use timeline::{Change, FirstLine};
+pub use trial::{MessageFault, Side, Step, Verdict, try_out};
 
 /// The log group and stream that lines come from.
 #[derive(Debug, PartialEq, Eq)]

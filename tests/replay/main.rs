@@ -7,3 +7,4 @@ mod support;
 mod archive;
 mod laws;
 mod replay;
+mod rule_tests;

@@ -18,6 +18,14 @@ pub enum Kind {
     SocketAddress,
     /// A string that is a whole number and a unit.
     Duration,
+    /// A string that is a time of day.
+    Clock,
+    /// A string that is a date.
+    Date,
+    /// A positive integer.
+    Count,
+    /// Lines of a test: strings, or tables with the keys below this one.
+    Lines,
     /// A string that compares with a number.
     Condition,
     /// A string that says how many out of how many.
@@ -56,6 +64,10 @@ impl Kind {
             Kind::Url => "a string with a web address",
             Kind::SocketAddress => "a string such as \"127.0.0.1:8420\"",
             Kind::Duration => "a duration such as \"30s\", \"5m\" or \"1h\"",
+            Kind::Clock => "a time of day such as \"12:00:30\"",
+            Kind::Date => "a string with a date such as \"2026-11-22\"",
+            Kind::Count => "a positive integer",
+            Kind::Lines => "a line such as \"12:00:00 GROUP text\", a table, or an array of them",
             Kind::Condition => "a string such as \">= 10\"",
             Kind::Datapoints => "a string such as \"2 of 3\"",
             Kind::OneOf(words) => return format!("one of {}", quoted(words)),
@@ -301,6 +313,39 @@ pub const KEYS: &[Key] = &[
     optional("tokens.*", Kind::Table, "a caller's credential"),
     required("tokens.*.value", Kind::Secret, "the secret that the caller shows"),
     required("tokens.*.roles", Kind::Texts, "the roles it has"),
+    //
+    optional("test", Kind::Tables, "tests of the rules, for `watchbell test`; no part of what `up` does"),
+    required("test.name", Kind::Text, "what it is called"),
+    optional("test.log_group", Kind::Text, "the log group of its lines; without it each line names its own"),
+    default("test.date", Kind::Date, "2026-01-01", "the day that its times are of, UTC"),
+    required(
+        "test.lines",
+        Kind::Lines,
+        "what arrives: \"HH:MM:SS text\", or \"HH:MM:SS GROUP text\" without log_group",
+    ),
+    required("test.lines.at", Kind::Clock, "when it arrives"),
+    optional("test.lines.timestamp", Kind::Clock, "when it happened, if not when it arrives"),
+    optional("test.lines.log_group", Kind::Text, "its log group, if not the test's"),
+    required("test.lines.line", Kind::Text, "its text"),
+    default("test.lines.repeat", Kind::Count, "1", "how many of it arrive"),
+    default("test.lines.every", Kind::Duration, "0s", "how long after one the next arrives"),
+    optional(
+        "test.expect",
+        Kind::Texts,
+        "changes into and out of ALARM, in order: \"HH:MM:SS ALARM name\"; \" early\" may follow",
+    ),
+    optional(
+        "test.no_alarms",
+        Kind::Texts,
+        "alarms that must keep out of ALARM; \"*\" is all that expect does not name",
+    ),
+    optional(
+        "test.until",
+        Kind::Clock,
+        "how long time goes on; if absent, until no alarm of expect is in ALARM",
+    ),
+    optional("test.message", Kind::Text, "the whole first message as a console shows it, without its id"),
+    optional("test.message_contains", Kind::Texts, "texts that must stand in some message"),
     //
     unavailable("agent", "sends logs to another Watchbell"),
     unavailable("aws", "what only AWS needs"),

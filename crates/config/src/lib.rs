@@ -7,6 +7,7 @@
 mod access;
 mod alarm;
 mod archive;
+mod clock;
 mod duration;
 mod keys;
 mod log_group;
@@ -22,6 +23,7 @@ mod reader;
 mod render;
 mod schema;
 mod secret;
+mod test_case;
 mod topic;
 mod web_address;
 
@@ -30,10 +32,12 @@ use std::path::Path;
 use toml::de::DeTable;
 use watchbell_model::Plan;
 
+pub use clock::spell_ms;
 pub use keys::{KEYS, Key, Kind, Presence};
 pub use problem::{Level, Problem};
 pub use render::{PROBLEMS_SHOWN_MAX, PlacedProblem, Report, render, report};
 pub use schema::schema;
+pub use test_case::{CheckedTests, Expected, TestCase, TestLine, check_tests};
 
 /// A file's text and what is needed to understand it.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +55,8 @@ pub struct Source<'a> {
 pub struct Checked {
     /// The plan, if there is no error among the problems.
     pub plan: Option<Plan>,
+    /// Tests of the plan that stand beside it, those without mistakes.
+    pub tests: Vec<TestCase>,
     /// Every mistake, in file order.
     pub problems: Vec<Problem>,
 }
@@ -60,10 +66,10 @@ pub fn check(source: &Source<'_>) -> Checked {
     let (document, syntax) = DeTable::parse_recoverable(source.text);
     let context =
         reader::Context::new(source, syntax.iter().map(|error| syntax_problem(source.text, error)).collect());
-    let plan = plan::read(&context, document.get_ref());
+    let (plan, tests) = plan::read(&context, document.get_ref());
     let problems = context.into_problems();
     let usable = problems.iter().all(|problem| problem.level == Level::Warning);
-    Checked { plan: plan.filter(|_| usable), problems }
+    Checked { plan: plan.filter(|_| usable), tests, problems }
 }
 
 /// What the TOML parser says, in our words' form. Its messages never repeat the text.

@@ -8,16 +8,24 @@ use watchbell_model::{Http, Plan};
 use crate::names::Names;
 use crate::problem::{Problem, quote};
 use crate::reader::{Context, Field, Table};
-use crate::{access, alarm, archive, log_group, metric_filter, path, topic};
+use crate::test_case::{Known, TestCase};
+use crate::{access, alarm, archive, log_group, metric_filter, path, test_case, topic};
 
 /// The version of the file's format that this version of Watchbell reads.
 const VERSION: &str = "1";
 /// Used if `data_dir` is absent.
 const DATA_DIR_DEFAULT: &str = "./data";
 
-/// The plan, or `None` with problems noted. Also a plan may come with errors noted; it must not be used then.
-pub(crate) fn read<'a>(context: &'a Context<'a>, document: &'a DeTable<'a>) -> Option<Plan> {
+/// The plan, or `None` with problems noted, and the tests beside it. Also a plan may come with errors noted; it must not
+/// be used then.
+pub(crate) fn read<'a>(context: &'a Context<'a>, document: &'a DeTable<'a>) -> (Option<Plan>, Vec<TestCase>) {
     let mut root = Table::root(context, document);
+    let tests = test_case::read(&mut root, &Known::of(document));
+    (read_plan(root, document), tests)
+}
+
+fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan> {
+    let context = root.context;
     let log_group_names = Names::of(document, "log_groups", "log group");
     let filter_names = Names::of(document, "metric_filters", "metric filter");
     let topic_names = Names::of(document, "topics", "topic");

@@ -14,7 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::keys::{self, Key, Kind};
 use crate::problem::{Lines, Problem, quote};
-use crate::{Source, duration, nearest};
+use crate::{Source, clock, duration, nearest};
 
 /// Most "did you mean" answers that are searched for in one file; the search is the dear part of a bad file.
 const SUGGESTIONS_MAX: usize = 200;
@@ -206,6 +206,34 @@ impl<'a> Field<'a> {
         None
     }
 
+    /// The strings and tables written here: one, or an array of them. What is neither is noted and left out.
+    pub(crate) fn texts_and_tables(&self, title: &str) -> Vec<TextOrTable<'a>> {
+        let read = |value: &'a Spanned<DeValue<'a>>| match value.get_ref() {
+            DeValue::Table(_) => self.table_of(value, title.to_owned()).map(TextOrTable::Table),
+            _ => self.text_of(value).map(TextOrTable::Text),
+        };
+        match self.value.get_ref() {
+            DeValue::Array(items) => items.iter().filter_map(read).collect(),
+            _ => read(self.value).into_iter().collect(),
+        }
+    }
+
+    /// Whether `[]` is written here.
+    pub(crate) fn is_empty_array(&self) -> bool {
+        self.value.get_ref().as_array().is_some_and(|items| items.is_empty())
+    }
+
+    /// A time of day, in milliseconds after midnight.
+    pub(crate) fn clock_ms(&self) -> Option<i64> {
+        let text = self.text()?;
+        let found = clock::parse_ms(text.value);
+        if found.is_none() {
+            let message = format!("{} is no time of day: {}", self.title(), quote(text.value));
+            self.refuse(message, "write \"HH:MM:SS\" or \"HH:MM:SS.mmm\"; hours may go beyond 23");
+        }
+        found
+    }
+
     /// A duration, in milliseconds.
     pub(crate) fn duration_ms(&self) -> Option<i64> {
         let text = self.text()?;
@@ -257,6 +285,12 @@ impl<'a> Field<'a> {
         };
         Some(Table::new(self.context, self.key.path, title, value.span(), entries))
     }
+}
+
+/// A string or a table.
+pub(crate) enum TextOrTable<'a> {
+    Text(Text<'a>),
+    Table(Table<'a>),
 }
 
 /// A table being read.

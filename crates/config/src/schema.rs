@@ -50,6 +50,15 @@ fn value(row: &Key) -> Value {
     match row.kind {
         Kind::Version => json!({ "const": 1 }),
         Kind::Text | Kind::Path | Kind::Url | Kind::SocketAddress => json!({ "type": "string" }),
+        Kind::Clock => {
+            json!({ "type": "string", "pattern": "^[0-9]{2,}:[0-5][0-9]:[0-5][0-9](\\.[0-9]{3})?$" })
+        }
+        Kind::Date => json!({ "type": "string", "format": "date" }),
+        Kind::Count => json!({ "type": "integer", "minimum": 1 }),
+        Kind::Lines => {
+            let line = [table(row.path), json!({ "type": "string" })];
+            json!({ "anyOf": [line[0], line[1], { "type": "array", "items": { "anyOf": line } }] })
+        }
         Kind::Duration => json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$" }),
         Kind::Condition => json!({ "type": "string", "pattern": "^\\s*(>|>=|<|<=)\\s*[^<>=\\s]+\\s*$" }),
         Kind::Datapoints => json!({ "type": "string", "pattern": "^\\s*[0-9]+\\s+of\\s+[0-9]+\\s*$" }),

@@ -64,8 +64,10 @@ fn every_key_has_one_row_a_table_and_a_doc() {
         let is_doc = key.doc.starts_with(|c: char| c.is_lowercase() || c.is_uppercase() && key.doc.len() > 3);
         assert!(is_doc && !key.doc.ends_with('.'), "{}: {}", key.path, key.doc);
         let parent = kind(key.parent());
-        let is_table =
-            matches!(parent, Some(Kind::Table | Kind::Tables | Kind::Named | Kind::OneOfOrTable(_)));
+        let is_table = matches!(
+            parent,
+            Some(Kind::Table | Kind::Tables | Kind::Named | Kind::OneOfOrTable(_) | Kind::Lines)
+        );
         assert!(key.parent().is_empty() || is_table, "{} stands in no table", key.path);
     }
 }

@@ -32,7 +32,7 @@ fn source(text: &str) -> Source<'_> {
 /// Checks and draws a text; gives what is shown.
 fn shown(text: &str) -> String {
     let source = source(text);
-    let Checked { plan, problems } = check(&source);
+    let Checked { plan, problems, .. } = check(&source);
     for (number, problem) in problems.iter().enumerate() {
         assert!(text.get(problem.span.clone()).is_some(), "{:?} is no part of the text", problem.span);
         assert!(!problem.message.is_empty());
