@@ -104,8 +104,10 @@ impl LinesOptions {
         }
         let chosen = if self.files.is_empty() { self.files_of_plan(plan)? } else { self.files_named(plan)? };
         let start = window.since.unwrap_or(SPREAD_START);
-        let opening =
-            Opening { without_time: self.rate.map(|per_second| LinesWithoutTime { start, per_second }) };
+        let opening = Opening {
+            without_time: self.rate.map(|per_second| LinesWithoutTime { start, per_second }),
+            written: window.until,
+        };
         let files = chosen.iter().map(|(name, path)| (name, &plan.log_groups[name], path.as_path()));
         open_all(files, opening)
     }

@@ -1,13 +1,15 @@
 //! Files as sources: each line with the time it says, in the order in which it stands.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use watchbell_model::{
-    EventFlags, Kept, LINE_BYTES_MAX, LogGroup, ParseKind, Timestamp, TimestampFrom, without_end,
+    EventFlags, GroupName, Kept, LINE_BYTES_MAX, LogGroup, ParseKind, Timestamp, TimestampFrom, without_end,
 };
+use watchbell_parse::Timestamps;
 
 use super::merge::Current;
 use super::{Line, Source, StreamName};
@@ -33,6 +35,9 @@ pub struct LinesWithoutTime {
 pub struct Opening {
     /// What to do with a file whose lines have no time; if absent it is an error.
     pub without_time: Option<LinesWithoutTime>,
+    /// When the lines had all been written, which tells the year of times without one; if absent, when the file was
+    /// last changed.
+    pub written: Option<Timestamp>,
 }
 
 /// When a file's lines arrive.
@@ -47,7 +52,9 @@ enum Times {
 /// A file that is known to have lines with times.
 pub struct LogFile {
     origin: Arc<StreamName>,
-    parse: ParseKind,
+    timestamps: Timestamps,
+    /// When all of it had been written: tells the year of times without one.
+    written: Timestamp,
     from_line: bool,
     times: Times,
     bytes: u64,
@@ -58,7 +65,7 @@ pub struct LogFile {
 /// # Errors
 /// A file that cannot be read, or that has no time in it and `opening` has no answer to that.
 pub fn open_all<'a>(
-    files: impl IntoIterator<Item = (&'a watchbell_model::GroupName, &'a LogGroup, &'a Path)>,
+    files: impl IntoIterator<Item = (&'a GroupName, &'a LogGroup, &'a Path)>,
     opening: Opening,
 ) -> Result<Vec<Source>, Failure> {
     let mut sources = Vec::new();
@@ -69,7 +76,9 @@ pub fn open_all<'a>(
         if metadata.is_dir() {
             return Err(Failure::new(ExitStatus::InputOutput, format!("{}: is a folder", path.display())));
         }
-        let (first, lines) = first_time(file, group.parse).map_err(unreadable)?;
+        let timestamps = timestamps(group);
+        let written = opening.written.unwrap_or_else(|| changed(&metadata));
+        let (first, lines) = first_time(file, &timestamps, written).map_err(unreadable)?;
         let times = match (first, opening.without_time) {
             (Some(first), _) => Times::Own(first),
             (None, _) if lines == 0 => continue,
@@ -79,8 +88,9 @@ pub fn open_all<'a>(
         let origin = StreamName { group: name.clone(), stream: path.to_string_lossy().into_owned() };
         sources.push(Source::File(LogFile {
             origin: Arc::new(origin),
-            parse: group.parse,
-            from_line: group.timestamp == TimestampFrom::Line,
+            timestamps,
+            written,
+            from_line: group.timestamp != TimestampFrom::Arrival,
             times,
             bytes: metadata.len(),
         }));
@@ -96,16 +106,37 @@ fn no_time(path: &Path, name: &str, group: &LogGroup, lines: u64) -> Failure {
         path.display()
     );
     Failure::new(ExitStatus::InputOutput, message)
-        .help("set the group's parse to what the lines are, or spread them evenly with --rate 10/s")
+        .help("set the group's parse, or timestamp = { format = \"…\" }, to what the lines are; or spread them: --rate 10/s")
+}
+
+/// How the group's lines say their time; also of a group that goes by arrival, for old lines arrived when they say.
+fn timestamps(group: &LogGroup) -> Timestamps {
+    let from = match (group.parse, &group.timestamp) {
+        (ParseKind::Plain, from) => from,
+        (_, TimestampFrom::Arrival) => &TimestampFrom::Line,
+        (_, from) => from,
+    };
+    Timestamps::new(group.parse, from).expect("the plan was checked, and every kind but plain knows times")
+}
+
+/// When the file was last written to; the end of time if the file system does not say.
+fn changed(metadata: &Metadata) -> Timestamp {
+    let since = metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    let ms = since.and_then(|since| i64::try_from(since.as_millis()).ok());
+    Timestamp(ms.unwrap_or(i64::MAX))
 }
 
 /// The time of the first line that has one, and how many lines were looked at.
-fn first_time(file: File, parse: ParseKind) -> io::Result<(Option<Timestamp>, u64)> {
+fn first_time(
+    file: File,
+    timestamps: &Timestamps,
+    written: Timestamp,
+) -> io::Result<(Option<Timestamp>, u64)> {
     let mut reader = Reader::new(file);
     let mut lines = 0;
     while lines < LINES_LOOKED_AT_MAX && reader.read()? {
         lines += 1;
-        if let Some(time) = watchbell_parse::timestamp(parse, &reader.kept().text) {
+        if let Some(time) = timestamps.of(&reader.kept().text, written) {
             return Ok((Some(time), lines));
         }
     }
@@ -164,7 +195,7 @@ impl FileLines {
         match self.file.times {
             Times::Own(_) => {
                 // A line without a time belongs to the one before it; time does not run backwards.
-                let own = watchbell_parse::timestamp(self.file.parse, &kept.text);
+                let own = self.file.timestamps.of(&kept.text, self.file.written);
                 current.arrival = own.map_or(current.arrival, |own| own.max(current.arrival));
                 current.timestamp = own.filter(|_| self.file.from_line).unwrap_or(current.arrival);
             }

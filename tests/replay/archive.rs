@@ -5,6 +5,7 @@ use std::path::Path;
 use tokio::runtime::Builder;
 use watchbell_archive::{Collector, Row, open_folder, put};
 use watchbell_model::{EventFlags, EventId, InstallationId, Offset, Plan, Timestamp};
+use watchbell_parse::Timestamps;
 
 use crate::support::folder::Folder;
 use crate::support::logs::{at, json_line};
@@ -29,6 +30,7 @@ missing_data = "not_breaching"
 fn archive(folder: &Path, plan: &Plan, lines: &[String], per_object: usize) {
     let store = open_folder(folder).unwrap();
     let (name, group) = plan.log_groups.first_key_value().unwrap();
+    let timestamps = Timestamps::new(group.parse, &group.timestamp).unwrap();
     let runtime = Builder::new_current_thread().build().unwrap();
     for (offset, lines) in (0..).zip(lines.chunks(per_object)) {
         let mut collector = Collector::default();
@@ -36,7 +38,7 @@ fn archive(folder: &Path, plan: &Plan, lines: &[String], per_object: usize) {
             let parsed = watchbell_parse::parse(group.parse, text);
             collector.push(&Row {
                 event_id: EventId { installation: InstallationId([7; 8]), offset: Offset(offset), line },
-                timestamp: parsed.timestamp.unwrap(),
+                timestamp: timestamps.of(text, Timestamp(0)).unwrap(),
                 // All of it was read at once, much later: only when it happened counts.
                 ingestion_time: Timestamp(4_000_000_000_000),
                 log_group: name.as_str(),

@@ -150,3 +150,14 @@ fn files_belong_to_the_group_that_is_named_or_whose_globs_match() {
     assert_eq!(folder.run(&["replay", "shop/app=missing.jsonl"]).code, Some(74));
     assert_eq!(folder.run(&["replay", "shop/app=logs"]).code, Some(74));
 }
+
+#[test]
+fn the_year_of_syslog_lines_comes_from_the_end_of_the_time_that_is_replayed() {
+    let folder = Folder::new(&PLAN.replace("files = [\"logs/plain.log\"]", "parse = \"syslog\""));
+    folder.write("messages", "Dec 31 23:59:50 host app: fine\nJan  1 00:00:05 host app: fine\n");
+    let report = folder.json(&["replay", "shop/plain=messages", "--until", "2026-03-01"], 0);
+    assert_eq!((&report["from"], &report["lines"]), (&"2025-12-31T23:59:50.000Z".into(), &2.into()));
+    // Without an end the year is that of the file's last change: now, or the year before.
+    let report = folder.json(&["replay", "shop/plain=messages"], 0);
+    assert!(report["from"].as_str().unwrap() > "2025-", "{report}");
+}
