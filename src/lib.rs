@@ -1,10 +1,11 @@
 //! Watchbell: the one place where the crates meet.
 //!
-//! `cli` reads the command line, `run` is what `watchbell up` does, `replay` is what it would have done, `out` is the only
-//! writer to standard output.
+//! `cli` reads the command line, `run` is what `watchbell up` does, `replay` is what it would have done, `init` what suits
+//! real files, `out` is the only writer to standard output.
 
 pub mod cli;
 mod failure;
+mod init;
 pub mod out;
 pub mod replay;
 pub mod run;

@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod file;
+mod init;
 mod journal;
 mod lines;
 mod pattern;
@@ -27,6 +28,7 @@ use crate::{ExitStatus, Failure};
     version,
     about = "Watches logs and rings: one file says what to collect, what matters, when to alarm and whom to tell.",
     after_help = "Examples:\n  watchbell demo                      see it work, with nothing but this program\n  \
+                  watchbell init /var/log/auth.log    make a ./watchbell.toml for real logs\n  \
                   watchbell check                     is ./watchbell.toml good?\n  \
                   watchbell up                        do what it says\n  \
                   watchbell pattern 'ERROR -timeout' app.log\n\n\
@@ -73,6 +75,8 @@ enum Verb {
     /// The shop that the demo watches, as a process of its own
     #[command(hide = true)]
     DemoShop(watchbell_example_shop::Options),
+    /// Look at log files and write a watchbell.toml that suits them
+    Init(init::Options),
     /// Collect, detect, alarm and archive until stopped
     Up(up::Options),
     /// Say everything that is wrong with the file
@@ -96,6 +100,7 @@ pub fn main() -> ExitCode {
     let outcome = match verb {
         Verb::Demo(options) => demo::run(&global, &options),
         Verb::DemoShop(options) => demo::shop::run(&options),
+        Verb::Init(options) => init::run(&global, &options),
         Verb::Up(options) => up::run(&global, &options),
         Verb::Check => check::run(&global),
         Verb::Schema => schema::run(),

@@ -14,6 +14,7 @@ mod determinism;
 mod drain;
 mod following;
 mod ingest;
+mod init;
 mod other_tools;
 mod reload;
 mod ringing;

@@ -1,0 +1,118 @@
+//! The first and the last lines of a file.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use watchbell_model::{Kept, without_end};
+
+/// Bytes that are read from either end of a file.
+pub(crate) const PIECE_BYTES: u64 = 1024 * 1024;
+
+/// Lines of one file, without the empty ones.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    pub(crate) path: PathBuf,
+    pub(crate) lines: Vec<String>,
+    /// Every line of the file is here.
+    pub(crate) whole: bool,
+}
+
+/// Why a file is of no use here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Skipped {
+    #[error("it is compressed; `watchbell up` follows files that grow")]
+    Compressed,
+    #[error("it is not text")]
+    Binary,
+    #[error("it has no lines yet")]
+    Empty,
+}
+
+impl Sample {
+    /// Reads both ends of the file.
+    pub(crate) fn read(path: &Path) -> io::Result<Result<Sample, Skipped>> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        let mut head = Vec::new();
+        (&mut file).take(PIECE_BYTES).read_to_end(&mut head)?;
+        if head.is_empty() {
+            return Ok(Err(Skipped::Empty));
+        }
+        if is_compressed(&head) {
+            return Ok(Err(Skipped::Compressed));
+        }
+        if head.contains(&0) {
+            return Ok(Err(Skipped::Binary));
+        }
+        let mut lines = Vec::new();
+        let whole = length <= PIECE_BYTES;
+        take(&head, whole, &mut lines);
+        if !whole {
+            let mut tail = Vec::new();
+            file.seek(SeekFrom::Start(length.saturating_sub(PIECE_BYTES).max(PIECE_BYTES)))?;
+            file.take(PIECE_BYTES).read_to_end(&mut tail)?;
+            // The first line began before it.
+            let start = memchr::memchr(b'\n', &tail).map_or(tail.len(), |end| end + 1);
+            take(&tail[start..], true, &mut lines);
+        }
+        let sample = Sample { path: path.to_owned(), lines, whole };
+        Ok(if sample.lines.is_empty() { Err(Skipped::Empty) } else { Ok(sample) })
+    }
+}
+
+/// The lines of a piece; the last one may be cut unless the piece ends where the file does.
+fn take(piece: &[u8], to_the_end: bool, lines: &mut Vec<String>) {
+    for line in piece.split_inclusive(|byte| *byte == b'\n') {
+        let text = Kept::of(without_end(line)).text;
+        if !text.trim().is_empty() && (to_the_end || line.ends_with(b"\n")) {
+            lines.push(text.into_owned());
+        }
+    }
+}
+
+/// gzip, bzip2, xz and zstd, by their first bytes.
+fn is_compressed(head: &[u8]) -> bool {
+    let magics: [&[u8]; 4] = [b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"];
+    magics.iter().any(|magic| head.starts_with(magic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<Sample, Skipped> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        std::fs::write(&path, bytes).unwrap();
+        Sample::read(&path).unwrap()
+    }
+
+    #[test]
+    fn lines_without_ends_and_blanks_are_kept() {
+        let sample = read(b"one\r\n\n  \ntwo \xff\nthree").unwrap();
+        assert_eq!(sample.lines, ["one", "two \u{fffd}", "three"]);
+        assert!(sample.whole);
+    }
+
+    #[test]
+    fn of_a_long_file_both_ends_are_read_and_no_cut_line() {
+        let lines: Vec<String> = (0..400_000).map(|number| format!("line {number:>6}")).collect();
+        let sample = read(lines.join("\n").as_bytes()).unwrap();
+        assert!(!sample.whole);
+        assert_eq!(sample.lines.first().unwrap(), &lines[0]);
+        assert_eq!(sample.lines.last(), lines.last());
+        assert!(sample.lines.iter().all(|line| line.len() == lines[0].len()));
+        let mut found = sample.lines.clone();
+        found.dedup();
+        assert_eq!(found.len(), sample.lines.len(), "no line is there twice");
+    }
+
+    #[test]
+    fn what_is_no_text_is_said() {
+        assert_eq!(read(b"\x1f\x8b\x08abc").unwrap_err(), Skipped::Compressed);
+        assert_eq!(read(b"a\0b\n").unwrap_err(), Skipped::Binary);
+        assert_eq!(read(b"").unwrap_err(), Skipped::Empty);
+        assert_eq!(read(b"\n\n").unwrap_err(), Skipped::Empty);
+    }
+}

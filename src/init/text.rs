@@ -1,0 +1,226 @@
+//! The `watchbell.toml` that suits what was found.
+
+use std::fmt::{self, Write};
+
+use watchbell_model::{ParseKind, TimestampFrom};
+
+use super::Findings;
+use super::group::Group;
+use super::rule::{Minutes, Rule};
+
+/// The file. Its paths are relative to the folder that the findings were made for.
+pub(crate) fn text(findings: &Findings) -> String {
+    let mut text = String::new();
+    write(&mut text, findings).expect("writing to a string");
+    text
+}
+
+fn write(out: &mut String, findings: &Findings) -> fmt::Result {
+    out.write_str(
+        "# Made by `watchbell init` from what the files hold; it is yours now. `watchbell check` says whether it is\n\
+         # good, `watchbell up` does what it says. Thresholds are guesses: look at each once.\n\
+         version = 1\n",
+    )?;
+    if findings.groups.iter().any(|group| !group.rules.is_empty()) {
+        out.write_str(
+            "\n# Who is told: here whoever looks at `watchbell up`.\n\
+             [topics.ops]\n\
+             console = {}\n\
+             # webhook = { url = \"https://hooks.example.com/x\", signing_key = { env = \"HOOK_KEY\" } }\n\
+             # slack = { webhook_url = { env = \"SLACK_WEBHOOK\" } }\n",
+        )?;
+    }
+    for group in &findings.groups {
+        log_group(out, group)?;
+        for rule in &group.rules {
+            filter_and_alarm(out, group, rule)?;
+        }
+        if group.rules.is_empty() {
+            writeln!(out, "\n# No rule: nothing in these lines is known to be a failure.")?;
+        }
+    }
+    Ok(())
+}
+
+fn log_group(out: &mut String, group: &Group) -> fmt::Result {
+    writeln!(out, "\n# {}: {} {}.", group.form.in_words(), lines(group.line_count()), looked_at(group))?;
+    writeln!(out, "[log_groups.{}]\nfiles = [{}]", key(group.name.as_str()), string(&group.glob))?;
+    let parse = match group.form.parse {
+        ParseKind::Plain => None,
+        ParseKind::Json => Some("json"),
+        ParseKind::Combined => Some("combined"),
+        ParseKind::Syslog => Some("syslog"),
+        ParseKind::Logfmt => Some("logfmt"),
+    };
+    if let Some(parse) = parse {
+        writeln!(out, "parse = \"{parse}\"")?;
+    }
+    if let TimestampFrom::Written(written) = &group.form.timestamp {
+        let parts = [("format", &written.format), ("after", &written.after), ("zone", &written.zone)];
+        let parts = parts.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        let parts: Vec<String> = parts.map(|(name, value)| format!("{name} = {}", string(value))).collect();
+        let comment = if written.zone.is_some() { "  # this machine's zone: is it theirs?" } else { "" };
+        writeln!(out, "timestamp = {{ {} }}{comment}", parts.join(", "))?;
+    }
+    Ok(())
+}
+
+fn filter_and_alarm(out: &mut String, group: &Group, rule: &Rule) -> fmt::Result {
+    let name = rule_name(group, rule);
+    writeln!(out, "\n# {} of {} match{}.", rule.matching, lines(group.line_count()), seen(rule))?;
+    writeln!(out, "[metric_filters.{name}]\nlog_group = {}", string(group.name.as_str()))?;
+    writeln!(out, "pattern = {}", string(&rule.pattern))?;
+    writeln!(
+        out,
+        "metric = {{ namespace = {}, name = \"{}\", default = 0 }}\n",
+        string(group.name.as_str()),
+        rule.metric
+    )?;
+    writeln!(out, "[alarms.{name}]\nmetric_filter = \"{name}\"\nperiod = \"60s\"")?;
+    writeln!(out, "condition = \">= {}\"\nmissing_data = \"not_breaching\"", rule.at_least)?;
+    writeln!(out, "severity = \"{}\"\ndescription = {}", rule.severity, string(rule.description))?;
+    writeln!(out, "notify = [\"ops\"]")
+}
+
+/// The rule's name among those of all groups.
+pub(crate) fn rule_name(group: &Group, rule: &Rule) -> String {
+    let group = group.name.as_str().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    format!("{group}-{}", rule.name)
+}
+
+/// What the rule would have seen, after "12 of 2000 lines match".
+pub(crate) fn seen(rule: &Rule) -> String {
+    match rule.minutes {
+        Some(_) if rule.matching == 0 => String::new(),
+        Some(Minutes { busiest, ringing, spanned }) => {
+            let minutes = if spanned == 1 { "1 minute".to_owned() } else { format!("{spanned} minutes") };
+            format!(", {busiest} in the busiest minute; the alarm would ring in {ringing} of {minutes}")
+        }
+        None => String::new(),
+    }
+}
+
+pub(crate) fn lines(count: usize) -> String {
+    format!("{count} line{}", if count == 1 { "" } else { "s" })
+}
+
+/// What the lines are of their files.
+pub(crate) fn looked_at(group: &Group) -> String {
+    let whole =
+        if group.is_whole() { "looked at, all there are" } else { "looked at, the first and the last MiB" };
+    match group.samples.len() {
+        1 => whole.to_owned(),
+        files => format!("of {files} files {whole}"),
+    }
+}
+
+/// A key of a table: bare if TOML allows it.
+fn key(name: &str) -> String {
+    let bare = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    if bare { name.to_owned() } else { string(name) }
+}
+
+/// A TOML string: literal if it can be, so that patterns stay readable.
+fn string(text: &str) -> String {
+    let plain = !text.contains(|c: char| c.is_control());
+    if plain && !text.contains(['"', '\\']) {
+        return format!("\"{text}\"");
+    }
+    if plain && !text.contains('\'') {
+        return format!("'{text}'");
+    }
+    // JSON's escapes are TOML's, but for DEL.
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use watchbell_config::Source;
+    use watchbell_model::Timestamp;
+
+    use super::*;
+    use crate::init::Looker;
+    use crate::init::sample::Sample;
+
+    fn made(zone: Option<&str>, files: &[(&str, &[&str])]) -> String {
+        let samples = files.iter().map(|(path, lines)| Sample {
+            path: path.into(),
+            lines: lines.iter().map(|line| (*line).to_owned()).collect(),
+            whole: true,
+        });
+        let looker = Looker {
+            arrival: Timestamp(1_795_381_912_125),
+            zone: zone.map(str::to_owned),
+            folder: Path::new("/srv"),
+        };
+        let findings = looker.look(samples.collect(), Vec::new());
+        let text = text(&findings);
+        let source = Source { name: "watchbell.toml", text: &text, folder: Path::new("/srv") };
+        let checked = watchbell_config::check(&source);
+        let said = watchbell_config::render(&checked.problems, &source, false);
+        assert!(checked.plan.is_some() && checked.problems.is_empty(), "{said}\n{text}");
+        text
+    }
+
+    #[test]
+    fn every_kind_gives_a_good_file() {
+        let kinds: [(&str, &[&str]); 10] = [
+            ("/srv/logs/app.log", &[r#"{"level":"info","ts":1795381912}"#]),
+            (
+                "/var/log/nginx/access.log",
+                &[r#"::1 - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 500 1 "-" "x""#],
+            ),
+            (
+                "/var/log/auth.log",
+                &["Nov 22 06:55:46 shop sshd[1]: Failed password for x from 1.2.3.4 port 1 ssh2"],
+            ),
+            ("/var/log/go/svc.log", &["ts=2026-11-22T21:11:52Z level=error msg=x"]),
+            ("/var/log/hadoop/nn.log", &["2015-10-18 18:01:47,978 FATAL [main] x"]),
+            ("/var/log/apache2/error.log", &["[Sun Dec 04 04:47:44 2005] [error] x"]),
+            ("/var/log/odd/it's [1]*.log", &["INFO 2015-10-18 18:01:47 x"]),
+            ("/var/log/odd/plain", &["nothing known here"]),
+            ("/srv/trail.jsonl", &[r#"{"eventVersion":"1","eventSource":"a","eventName":"b"}"#]),
+            ("/srv/ecs.jsonl", &[r#"{"log.level":"error","status":200}"#]),
+        ];
+        for kind in kinds {
+            for zone in [None, Some("Europe/Berlin")] {
+                made(zone, &[kind]);
+            }
+        }
+        let all = made(Some("America/New_York"), &kinds);
+        assert_eq!(all.matches("[log_groups.").count(), kinds.len(), "{all}");
+    }
+
+    #[test]
+    fn the_file_says_what_was_counted() {
+        let line = "2026-11-22 21:11:52,125 ERROR disk";
+        let text = made(
+            Some("Europe/Berlin"),
+            &[("/srv/shop/logs/app.log", &[line, line, "2026-11-22 21:12:01 INFO x"])],
+        );
+        let expected = r#"
+# plain lines, times as %Y-%m-%d %H:%M:%S: 3 lines looked at, all there are.
+[log_groups."shop/app"]
+files = ["shop/logs/app.log"]
+timestamp = { format = "%Y-%m-%d %H:%M:%S", zone = "Europe/Berlin" }  # this machine's zone: is it theirs?
+
+# 2 of 3 lines match, 2 in the busiest minute; the alarm would ring in 0 of 2 minutes.
+[metric_filters.shop-app-errors]
+log_group = "shop/app"
+pattern = "ERROR"
+metric = { namespace = "shop/app", name = "Errors", default = 0 }
+
+[alarms.shop-app-errors]
+metric_filter = "shop-app-errors"
+period = "60s"
+condition = ">= 5"
+missing_data = "not_breaching"
+severity = "error"
+description = "More errors than usual."
+notify = ["ops"]
+"#;
+        assert!(text.ends_with(expected), "{text}");
+    }
+}
