@@ -39,9 +39,8 @@ pub(super) struct Gatherer(BTreeMap<String, Points>);
 impl Gatherer {
     /// Takes the newest slot of every alarm's last evaluation.
     pub(super) fn look(&mut self, engine: &Engine) {
-        let names: Vec<&str> = engine.alarms().map(|(name, _)| name).collect();
-        for name in names {
-            let Some(newest) = engine.datapoints(name).pop() else { continue };
+        for (name, dimensions, _) in engine.alarms() {
+            let Some(newest) = engine.datapoints(name, dimensions).pop() else { continue };
             if !self.0.contains_key(name) {
                 self.0.insert(name.to_owned(), Points { width_ms: 0, points: Vec::new(), last: None });
             }
@@ -107,7 +106,13 @@ mod tests {
         for slot in 0..100_000 {
             let value = if slot == spike { 1e6 } else { 1.0 };
             let start = Timestamp(slot * 60_000);
-            points.take(&Datapoint { start, value: Some(value), samples: 1, breaching: false });
+            points.take(&Datapoint {
+                start,
+                value: Some(value),
+                samples: 1,
+                breaching: false,
+                estimated: false,
+            });
         }
         assert!(points.points.len() <= POINTS_MAX && points.points.len() >= POINTS_MAX / 4);
         let highest: Vec<&Point> = points.points.iter().filter(|point| point.maximum > 1.0).collect();

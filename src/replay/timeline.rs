@@ -53,7 +53,7 @@ pub struct FirstLine {
 impl Change {
     /// The changes that are among `decisions`.
     pub(super) fn among(decisions: &[Decision], with_message: bool) -> impl Iterator<Item = Change> {
-        decisions.iter().map(move |Decision::Transition(transition)| Change::of(transition, with_message))
+        decisions.iter().filter_map(Decision::transition).map(move |it| Change::of(it, with_message))
     }
 
     fn of(transition: &Transition, with_message: bool) -> Change {

@@ -37,13 +37,15 @@ struct Alarm {
 
 type Total = Counter<u64, AtomicU64>;
 
-const NOTHING: FilterCounters = FilterCounters { matched: 0, without_value: 0 };
+const NOTHING: FilterCounters =
+    FilterCounters { matched: 0, without_value: 0, without_dimension: 0, over_series_max: 0 };
 
 /// What is told, copied out of the fold so that nobody waits while it is written.
 pub struct Figures {
     counters: Counters,
     alarms: Vec<(String, AlarmState)>,
     filters: Vec<String>,
+    series: usize,
     messages_waiting: usize,
     archive_waiting_bytes: u64,
     archived_events: u64,
@@ -58,7 +60,8 @@ impl Figures {
         let plan = fold.engine.plan().map(|(_, plan)| plan);
         Figures {
             counters: fold.engine.counters().clone(),
-            alarms: fold.engine.alarms().map(|(name, run)| (name.to_owned(), run.state)).collect(),
+            alarms: fold.engine.states(),
+            series: fold.engine.series_count(),
             filters: plan.into_iter().flat_map(|plan| plan.metric_filters.keys().cloned()).collect(),
             messages_waiting: fold.outbox.len(),
             archive_waiting_bytes: fold.backlog.bytes(),
@@ -79,12 +82,24 @@ pub fn text(figures: &Figures) -> String {
         "metric_filter_without_value_events",
         "Matching events that had no usable value",
     );
+    let without_dimension = family(
+        &mut registry,
+        "metric_filter_without_dimension_events",
+        "Matching events that lacked a dimension",
+    );
+    let over_series_max = family(
+        &mut registry,
+        "metric_filter_over_series_max_events",
+        "Matching events that were counted as (other), because the metric had series_max combinations of dimension values",
+    );
     // A filter that has matched nothing yet is there with 0.
     let silent = figures.filters.iter().map(|name| (name, &NOTHING));
     for (name, filter) in silent.chain(&counters.filters) {
         let labels = Filter { metric_filter: name.clone() };
         matched.get_or_create(&labels).inc_by(filter.matched);
         without.get_or_create(&labels).inc_by(filter.without_value);
+        without_dimension.get_or_create(&labels).inc_by(filter.without_dimension);
+        over_series_max.get_or_create(&labels).inc_by(filter.over_series_max);
     }
     let losses = family(&mut registry, "losses", "Times that something was lost before it could be accepted");
     let lost = Family::<Lost, Total>::default();
@@ -95,6 +110,7 @@ pub fn text(figures: &Figures) -> String {
         lost.get_or_create(&labels).inc_by(*bytes);
     }
     alarms(&mut registry, figures);
+    gauge(&mut registry, "metric_series", "Series of metrics that some alarm watches", figures.series);
     gauge(
         &mut registry,
         "messages_waiting",

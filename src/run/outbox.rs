@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use watchbell_model::{Decision, DecisionId, Decisions, Delivery, Offset, Transition};
+use watchbell_model::{DecisionId, Decisions, Delivery, Offset, Transition};
 
 /// One message to one subscription.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,8 +46,8 @@ impl Outbox {
     /// Takes note of journaled decisions; gives what has to go out.
     pub fn decided(&mut self, decisions: &Decisions, decided_at: Offset) -> Vec<Outgoing> {
         let mut new = Vec::new();
-        for (decision, Decision::Transition(transition)) in decisions.with_ids() {
-            let transition = Arc::new((**transition).clone());
+        for (decision, transition) in decisions.with_ids().filter_map(|(id, it)| Some((id, it.told()?))) {
+            let transition = Arc::new(transition.clone());
             new.extend(transition.notify.iter().map(|recipient| Outgoing {
                 decision,
                 decided_at,

@@ -62,7 +62,7 @@ fn opened() -> (TempDir, DataFolder) {
 fn the_fixture_opens_with_alarm_states_checkpoints_and_messages_on_their_way() {
     let (copy, opened) = opened();
     let fold = opened.fold;
-    let states: Vec<_> = fold.engine.alarms().map(|(name, run)| (name, run.state.as_str())).collect();
+    let states: Vec<_> = fold.engine.alarms().map(|(name, _, run)| (name, run.state.as_str())).collect();
     assert_eq!(states, [("burst", "ALARM"), ("flood", "OK"), ("unknown", "INSUFFICIENT_DATA")]);
     let checkpoints: Vec<_> = fold.checkpoints.iter().map(|(_, it)| (it.path.as_str(), it.end)).collect();
     assert_eq!(checkpoints, [("/srv/shop/app.log", 28)]);

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use watchbell::replay::{Change, GRAIN_MS, Line, Replay, StreamName};
 use watchbell_engine::Engine;
 use watchbell_model::{
-    AlarmState, BatchBuilder, Decision, Decisions, Entry, EventFlags, GroupName, InstallationId, Offset,
-    Plan, Record, Source, Timestamp,
+    AlarmState, BatchBuilder, Decisions, Entry, EventFlags, GroupName, InstallationId, Offset, Plan, Record,
+    Source, Timestamp,
 };
 
 use crate::support::folder::Folder;
@@ -77,7 +77,7 @@ fn lived(plan: &Plan, lines: &[(i64, i64, bool, bool)]) -> Vec<(Timestamp, Strin
         while let Some(entry) = waiting.pop() {
             let decisions = engine.step(&Record { offset, time, entry }).unwrap();
             for decision in &decisions {
-                let Decision::Transition(it) = decision;
+                let Some(it) = decision.transition() else { continue };
                 found.push((it.at, it.alarm.clone(), it.to));
             }
             waiting.extend(Decisions::entries(offset, 0, decisions).into_iter().map(Entry::Decisions));

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use watchbell_model::{
-    Alarm, AlarmSeverity, Comparison, EVALUATION_RANGE_S_MAX, MetricName, Period, Statistic, TreatMissingData,
+    Alarm, AlarmKind, AlarmSeverity, Comparison, EVALUATION_RANGE_S_MAX, LowSamples, MetricAlarm,
+    MetricFilter, Period, TreatMissingData, Watched,
 };
 
-use crate::metric_filter::{self, Filters};
+use crate::metric_filter::{Filters, Quotas};
 use crate::name;
 use crate::names::Names;
 use crate::problem::{Problem, quote};
 use crate::reader::{Context, Field, Table};
+use crate::watched::{self, Subject};
 use crate::web_address::{self, WebAddressError};
 
 /// Most topics of one alarm. Source: CloudWatch API Reference, `PutMetricAlarm`, `AlarmActions`.
@@ -19,8 +21,6 @@ const TOPICS_MAX: usize = 5;
 const DESCRIPTION_CHARS_MAX: usize = 1024;
 /// From this period on, in seconds, the longer evaluation range holds.
 const LONG_PERIOD_S: u32 = 3600;
-/// Statistics of the design that do not exist yet, beside percentiles such as `p99.9`.
-const STATISTICS_LATER: [&str; 6] = ["tm", "wm", "tc", "ts", "pr", "iqm"];
 
 /// The alarms of a file.
 #[derive(Default)]
@@ -29,130 +29,123 @@ pub(crate) struct Alarms {
     pub(crate) plan: BTreeMap<String, Alarm>,
     /// The topics that some alarm tells, correct or not.
     pub(crate) told: BTreeSet<String>,
+    /// The metric filters of alarms on a pattern.
+    pub(crate) filters: BTreeMap<String, MetricFilter>,
 }
 
 /// What alarms may mention.
 pub(crate) struct Mentions<'n, 'a> {
     pub(crate) filters: &'n Filters,
     pub(crate) filter_names: &'n Names<'a>,
+    pub(crate) group_names: &'n Names<'a>,
     pub(crate) topic_names: &'n Names<'a>,
 }
 
-pub(crate) fn read<'a>(root: &mut Table<'a>, mentions: &Mentions<'_, 'a>) -> Alarms {
+pub(crate) fn read<'a>(root: &mut Table<'a>, mentions: &Mentions<'_, 'a>, quotas: &mut Quotas<'a>) -> Alarms {
     let mut alarms = Alarms::default();
     for (name, entry) in root.named("alarms", "alarm") {
         name::check(entry.context, &name::ALARM, name.value, name.span.clone());
-        let Some(table) = entry.entry(&name) else { continue };
-        let alarm = read_one(table, mentions, &mut alarms.told);
+        let Some(mut table) = entry.entry(&name) else { continue };
+        let subject = watched::read(&mut table, name.value, mentions, quotas);
+        let kind = metric_alarm(&mut table, subject.as_ref());
+        let announcement = Announcement::read(&mut table, mentions.topic_names, &mut alarms.told);
+        table.finish();
+        let alarm = kind.and_then(|alarm| announcement.of(AlarmKind::Metric(alarm)));
         alarms.plan.extend(alarm.map(|alarm| (name.value.to_owned(), alarm)));
+        alarms.filters.extend(subject.and_then(|subject| subject.filter));
     }
     alarms
 }
 
-fn read_one(mut table: Table<'_>, mentions: &Mentions<'_, '_>, told: &mut BTreeSet<String>) -> Option<Alarm> {
-    let metric = metric(&mut table, mentions);
-    let statistic = match table.field("statistic") {
-        Some(field) => statistic(&field),
-        None => Some(Statistic::Sum),
-    };
+/// Everything but what is watched.
+fn metric_alarm(table: &mut Table<'_>, subject: Option<&Subject>) -> Option<MetricAlarm> {
+    let defaults = subject.map(|subject| &subject.defaults);
     let period = table.need("period").and_then(|field| period(&field));
-    let condition = table.need("condition").and_then(|field| condition(&field));
+    let field = table.field("condition");
+    let condition = match (field, defaults.and_then(|defaults| defaults.condition)) {
+        (Some(field), _) if defaults.is_some_and(|defaults| defaults.is_fixed) => {
+            let help = "a heartbeat alarm fires when a period has no event: remove this";
+            field.refuse(format!("{} cannot be chosen", field.title()), help);
+            None
+        }
+        (Some(field), _) => self::condition(&field),
+        (None, Some(default)) => Some(default),
+        // What is watched could not be read: whether a condition is needed is not known.
+        (None, None) if ["pattern", "heartbeat"].iter().any(|key| table.field(key).is_some()) => None,
+        (None, None) => table.need("condition").and_then(|field| self::condition(&field)),
+    };
     let datapoints = match table.field("datapoints") {
         Some(field) => datapoints(&field, period),
         None => Some((1, 1)),
     };
+    let missing = defaults.map_or(TreatMissingData::Missing, |defaults| defaults.treat_missing_data);
     let treat_missing_data = match table.field("missing_data") {
+        Some(field) if defaults.is_some_and(|defaults| defaults.is_fixed) => {
+            let help = "for a heartbeat alarm a period without events is what breaches: remove this";
+            field.refuse(format!("{} cannot be chosen", field.title()), help);
+            None
+        }
         Some(field) => field.one_of(&[]),
-        None => Some(TreatMissingData::Missing),
+        None => Some(missing),
     };
-    let severity = match table.field("severity") {
-        Some(field) => field.one_of(&[]),
-        None => Some(AlarmSeverity::Error),
+    let low_samples = match table.field("low_samples") {
+        Some(field) => field.one_of(&[]).filter(|low_samples| {
+            let is_percentile = subject.is_none_or(|subject| match &subject.watched {
+                Watched::Stat(stat) => stat.statistic.percentile().is_some(),
+                Watched::Math { .. } => false,
+            });
+            if !is_percentile && *low_samples == LowSamples::Ignore {
+                field.refuse(
+                    format!("{} needs a percentile", field.title()),
+                    "write statistic = \"p99\", or remove it",
+                );
+            }
+            is_percentile || *low_samples == LowSamples::Evaluate
+        }),
+        None => Some(LowSamples::Evaluate),
     };
-    let notify = notify(&mut table, mentions.topic_names);
-    told.extend(notify.iter().cloned());
-    let description = description(&mut table);
-    let runbook = runbook(&mut table);
-    table.finish();
     let ((comparison, threshold), (datapoints_to_alarm, evaluation_periods)) = condition.zip(datapoints)?;
-    Some(Alarm {
-        metric: metric?,
-        statistic: statistic?,
+    let Subject { watched, each, .. } = subject?;
+    Some(MetricAlarm {
+        watched: watched.clone(),
+        each: each.clone(),
         period: period?,
         comparison,
         threshold,
         datapoints_to_alarm,
         evaluation_periods,
         treat_missing_data: treat_missing_data?,
-        severity: severity?,
-        notify,
-        description,
-        runbook,
+        low_samples: low_samples?,
     })
 }
 
-/// The metric that exactly one of `metric_filter` and `metric` gives.
-fn metric(table: &mut Table<'_>, mentions: &Mentions<'_, '_>) -> Option<MetricName> {
-    let (filter, metric) = (table.field("metric_filter"), table.field("metric"));
-    let from_filter = filter.as_ref().and_then(|field| {
-        let text = field.text()?;
-        mentions.filter_names.resolve(table.context, &text, &table.title).then_some(())?;
-        mentions.filters.metrics.get(text.value).map(|(metric, _)| metric.clone())
-    });
-    let from_metric = metric.as_ref().and_then(|field| {
-        let mut inner = field.table(format!("the metric of {}", table.title))?;
-        let metric = metric_filter::metric_name(&mut inner);
-        inner.finish();
-        metric.filter(|metric| is_published(field, metric, mentions.filters))
-    });
-    match (filter, metric) {
-        (Some(_), None) => from_filter,
-        (None, Some(_)) => from_metric,
-        (None, None) => {
-            let message =
-                format!("{} watches nothing: it has neither \"metric_filter\" nor \"metric\"", table.title);
-            let help = "write metric_filter = \"NAME\", or metric = { namespace = \"…\", name = \"…\" }";
-            table.context.report_absence(Problem::error(table.place.clone(), message).help(help));
-            None
-        }
-        (Some(_), Some(metric)) => {
-            metric.refuse(
-                format!("{} has both \"metric_filter\" and \"metric\"", table.title),
-                "remove one of them",
-            );
-            None
-        }
+/// What every kind of alarm has: how grave it is and who is told.
+pub(crate) struct Announcement {
+    severity: Option<AlarmSeverity>,
+    notify: Vec<String>,
+    description: Option<String>,
+    runbook: Option<String>,
+}
+
+impl Announcement {
+    pub(crate) fn read(
+        table: &mut Table<'_>,
+        topics: &Names<'_>,
+        told: &mut BTreeSet<String>,
+    ) -> Announcement {
+        let severity = match table.field("severity") {
+            Some(field) => field.one_of(&[]),
+            None => Some(AlarmSeverity::Error),
+        };
+        let notify = notify(table, topics);
+        told.extend(notify.iter().cloned());
+        Announcement { severity, notify, description: description(table), runbook: runbook(table) }
     }
-}
 
-/// Whether some metric filter publishes `metric`; if surely none does, that is noted.
-fn is_published(field: &Field<'_>, metric: &MetricName, filters: &Filters) -> bool {
-    let published = || filters.metrics.values().map(|(published, place)| (spell(published), place));
-    let wanted = spell(metric);
-    if filters.is_metric_unknown || published().any(|(name, _)| name == wanted) {
-        return true;
+    pub(crate) fn of(self, kind: AlarmKind) -> Option<Alarm> {
+        let Announcement { severity, notify, description, runbook } = self;
+        Some(Alarm { kind, severity: severity?, notify, description, runbook })
     }
-    let places: BTreeMap<String, usize> = published().map(|(name, place)| (name, place.start)).collect();
-    let help = match field.context.suggest(&wanted, places.keys().map(String::as_str)) {
-        Some(near) => format!("did you mean {} (line {})?", quote(near), field.context.line(places[near])),
-        None => "name a metric that a metric filter publishes, or write metric_filter = \"NAME\"".into(),
-    };
-    let message = format!("unknown metric {} in {}", quote(&wanted), field.owner());
-    let problem = Problem::error(field.span(), message).label("no metric filter publishes it").help(help);
-    field.context.report_absence(problem);
-    false
-}
-
-fn spell(metric: &MetricName) -> String {
-    format!("{}/{}", metric.namespace, metric.name)
-}
-
-fn statistic(field: &Field<'_>) -> Option<Statistic> {
-    let text = field.text()?.value;
-    let is_percentile = text.strip_prefix('p').is_some_and(|rest| rest.parse::<f64>().is_ok());
-    let family = text.trim_end_matches(|c: char| !c.is_ascii_lowercase());
-    let is_later = is_percentile || STATISTICS_LATER.contains(&family);
-    if is_later { field.one_of(&[text]) } else { field.one_of(&[]) }
 }
 
 fn period(field: &Field<'_>) -> Option<Period> {

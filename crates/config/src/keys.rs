@@ -3,6 +3,8 @@
 //! The reader refuses what has no row here, the schema and the reference pages are made from it. A key that
 //! is read without a row, or has a row and is never read, stops a test.
 
+use watchbell_model::Unit;
+
 /// What may be written under a key.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
@@ -34,6 +36,14 @@ pub enum Kind {
     OneOf(&'static [&'static str]),
     /// A string or an array of strings.
     Texts,
+    /// A string that is a statistic.
+    Statistic,
+    /// A string that is metric math.
+    MetricMath,
+    /// A string that is the rule of a composite alarm.
+    AlarmRule,
+    /// A string that says when windows begin.
+    Schedule,
     /// An integer or a float.
     Number,
     /// A number, or a string that is a number or a selector.
@@ -72,6 +82,10 @@ impl Kind {
             Kind::Datapoints => "a string such as \"2 of 3\"",
             Kind::OneOf(words) => return format!("one of {}", quoted(words)),
             Kind::Texts => "a string or an array of strings",
+            Kind::Statistic => "a statistic such as \"Sum\" or \"p99.9\"",
+            Kind::MetricMath => "a string such as \"errors / requests * 100\"",
+            Kind::AlarmRule => "a string such as 'ALARM(\"a\") AND NOT ALARM(\"b\")'",
+            Kind::Schedule => "a string such as \"cron(0 2 * * *)\"",
             Kind::Number => "a number",
             Kind::NumberOrSelector => "a number or a selector such as \"$.size\"",
             Kind::Secret => "a reference to a secret such as { env = \"NAME\" }",
@@ -171,12 +185,18 @@ const fn unavailable(path: &'static str, doc: &'static str) -> Key {
 pub(crate) const PARSE_KINDS: &[&str] = &["plain", "json", "combined", "syslog", "logfmt"];
 pub(crate) const TIMESTAMPS: &[&str] = &["line", "arrival"];
 pub(crate) const STARTS: &[&str] = &["beginning", "end"];
-pub(crate) const STATISTICS: &[&str] = &["SampleCount", "Sum", "Average", "Minimum", "Maximum"];
+pub(crate) const LOW_SAMPLES: &[&str] = &["evaluate", "ignore"];
 pub(crate) const MISSING_DATA: &[&str] = &["missing", "ignore", "breaching", "not_breaching"];
 pub(crate) const SEVERITIES: &[&str] = &["info", "warning", "error", "critical"];
 
-/// Tables that have exactly one of two keys.
-pub(crate) const EXACTLY_ONE: &[(&str, [&str; 2])] = &[("alarms.*", ["metric_filter", "metric"])];
+/// What an alarm may watch.
+pub(crate) const WATCHED: &[&str] = &["metric_filter", "metric", "expression", "pattern", "heartbeat"];
+/// What a name in metric math may stand for.
+pub(crate) const MATH_METRIC: &[&str] = &["metric_filter", "metric"];
+
+/// Tables that have exactly one of some keys.
+pub(crate) const EXACTLY_ONE: &[(&str, &[&str])] =
+    &[("alarms.*", WATCHED), ("alarms.*.metrics.*", MATH_METRIC)];
 
 /// Every key, table by table, in the order in which the reference describes them.
 pub const KEYS: &[Key] = &[
@@ -244,24 +264,85 @@ pub const KEYS: &[Key] = &[
         Kind::Number,
         "what an event that does not match adds; if absent, nothing",
     ),
-    unavailable("metric_filters.*.metric.dimensions", "fields that tell datapoints apart"),
-    unavailable("metric_filters.*.metric.unit", "the unit of the metric"),
+    default("metric_filters.*.metric.unit", Kind::OneOf(Unit::ALL), "None", "the unit of the values"),
+    optional(
+        "metric_filters.*.metric.dimensions",
+        Kind::Named,
+        "what tells datapoints apart: up to three names, each with a selector into the event",
+    ),
+    optional("metric_filters.*.metric.dimensions.*", Kind::Text, "a selector such as \"$.host\" or \"$ip\""),
+    default(
+        "metric_filters.*.metric.series_max",
+        Kind::Count,
+        "1000",
+        "how many combinations of their values there may be at a time; more are counted together as (other)",
+    ),
     //
     optional("alarms", Kind::Named, "alarms, by name"),
-    optional("alarms.*", Kind::Table, "a metric that is watched; has either metric_filter or metric"),
+    optional(
+        "alarms.*",
+        Kind::Table,
+        "what is watched; has one of metric_filter, metric, expression, pattern and heartbeat",
+    ),
     optional("alarms.*.metric_filter", Kind::Text, "the metric filter whose metric it watches"),
-    optional("alarms.*.metric", Kind::Table, "the metric it watches"),
+    optional("alarms.*.metric", Kind::Table, "the metric it watches: a filter's, or one of Watchbell's own"),
     required("alarms.*.metric.namespace", Kind::Text, "the container of the metric"),
     required("alarms.*.metric.name", Kind::Text, "the name of the metric"),
-    unavailable("alarms.*.metric.dimensions", "fields that tell datapoints apart"),
+    optional("alarms.*.pattern", Kind::Text, "the filter pattern whose matching events it counts"),
+    optional("alarms.*.log_group", Kind::Text, "with pattern: the log group whose events it counts"),
+    optional("alarms.*.heartbeat", Kind::Table, "what must not go quiet for a period"),
+    required("alarms.*.heartbeat.log_group", Kind::Text, "the log group that must not go quiet"),
+    optional("alarms.*.expression", Kind::MetricMath, "metric math over metrics"),
+    optional("alarms.*.metrics", Kind::Named, "with expression: the metrics in it, by the names it uses"),
+    optional(
+        "alarms.*.metrics.*",
+        Kind::Table,
+        "a metric of an expression; has either metric_filter or metric",
+    ),
+    optional("alarms.*.metrics.*.metric_filter", Kind::Text, "the metric filter whose metric it is"),
+    optional("alarms.*.metrics.*.metric", Kind::Table, "the metric"),
+    required("alarms.*.metrics.*.metric.namespace", Kind::Text, "the container of the metric"),
+    required("alarms.*.metrics.*.metric.name", Kind::Text, "the name of the metric"),
+    optional("alarms.*.metrics.*.dimensions", Kind::Named, "the values of its dimensions"),
+    optional("alarms.*.metrics.*.dimensions.*", Kind::Text, "a value"),
+    optional(
+        "alarms.*.metrics.*.unit",
+        Kind::OneOf(Unit::ALL),
+        "only values of this unit; if absent, of every",
+    ),
     default(
-        "alarms.*.statistic",
-        Kind::OneOf(STATISTICS),
+        "alarms.*.metrics.*.statistic",
+        Kind::Statistic,
         "Sum",
         "how the values of a period become one datapoint",
     ),
+    optional(
+        "alarms.*.minimum",
+        Kind::Named,
+        "with expression: how large metrics in it must be for a datapoint to count, so that few events say nothing",
+    ),
+    optional("alarms.*.minimum.*", Kind::Number, "the least value"),
+    optional("alarms.*.dimensions", Kind::Named, "the values of the metric's dimensions"),
+    optional("alarms.*.dimensions.*", Kind::Text, "a value"),
+    optional("alarms.*.unit", Kind::OneOf(Unit::ALL), "only values of this unit; if absent, of every"),
+    optional(
+        "alarms.*.each",
+        Kind::Texts,
+        "dimensions for each of whose values the alarm has a state of its own",
+    ),
+    default("alarms.*.statistic", Kind::Statistic, "Sum", "how the values of a period become one datapoint"),
+    default(
+        "alarms.*.low_samples",
+        Kind::OneOf(LOW_SAMPLES),
+        "evaluate",
+        "with a percentile: whether one of few values counts, or leaves the state as it is",
+    ),
     required("alarms.*.period", Kind::Duration, "what one datapoint covers: 10s, 20s, 30s or whole minutes"),
-    required("alarms.*.condition", Kind::Condition, "when a datapoint is breaching"),
+    optional(
+        "alarms.*.condition",
+        Kind::Condition,
+        "when a datapoint is breaching; with pattern it may be absent: >= 1; with heartbeat it must be",
+    ),
     default(
         "alarms.*.datapoints",
         Kind::Datapoints,
@@ -272,12 +353,35 @@ pub const KEYS: &[Key] = &[
         "alarms.*.missing_data",
         Kind::OneOf(MISSING_DATA),
         "missing",
-        "what a period without values counts as",
+        "what a period without values counts as; with pattern, if absent, not_breaching; with heartbeat, breaching",
     ),
     default("alarms.*.severity", Kind::OneOf(SEVERITIES), "error", "how grave it is"),
     optional("alarms.*.notify", Kind::Texts, "the topics that are told; none: nobody"),
     optional("alarms.*.description", Kind::Text, "what it means, for people"),
     optional("alarms.*.runbook", Kind::Url, "a page that says what to do"),
+    //
+    optional(
+        "composite_alarms",
+        Kind::Named,
+        "composite alarms, by name; alarms and they have different names",
+    ),
+    optional("composite_alarms.*", Kind::Table, "an alarm about the states of other alarms"),
+    required("composite_alarms.*.rule", Kind::AlarmRule, "when it is in ALARM"),
+    default("composite_alarms.*.severity", Kind::OneOf(SEVERITIES), "error", "how grave it is"),
+    optional("composite_alarms.*.notify", Kind::Texts, "the topics that are told; none: nobody"),
+    optional("composite_alarms.*.description", Kind::Text, "what it means, for people"),
+    optional("composite_alarms.*.runbook", Kind::Url, "a page that says what to do"),
+    //
+    optional("mute_rules", Kind::Named, "mute rules, by name"),
+    optional(
+        "mute_rules.*",
+        Kind::Table,
+        "when alarms keep quiet; what is still true afterwards is told then",
+    ),
+    required("mute_rules.*.alarms", Kind::Texts, "the alarms; * stands for any run of characters"),
+    required("mute_rules.*.schedule", Kind::Schedule, "when a window begins"),
+    required("mute_rules.*.duration", Kind::Duration, "how long a window lasts"),
+    default("mute_rules.*.timezone", Kind::Text, "UTC", "the time zone of the schedule, by its IANA name"),
     //
     optional("topics", Kind::Named, "topics, by name"),
     optional("topics.*", Kind::Table, "who is told, and through what"),
@@ -349,12 +453,10 @@ pub const KEYS: &[Key] = &[
     //
     unavailable("agent", "sends logs to another Watchbell"),
     unavailable("aws", "what only AWS needs"),
-    unavailable("composite_alarms", "alarms about alarms"),
     unavailable("fleet", "the application's own processes"),
     unavailable("functions", "programs that see events or alarms"),
     unavailable("journald", "events from the system's journal"),
     unavailable("maintenance", "scheduled work on the machine"),
-    unavailable("mute_rules", "when alarms keep quiet"),
     unavailable("queues", "events and alarms for functions"),
     unavailable("routes", "which alarms go where"),
     unavailable("secrets", "a store of secrets"),

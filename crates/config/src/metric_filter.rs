@@ -1,10 +1,13 @@
 //! `[metric_filters.NAME]`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use toml::de::DeValue;
-use watchbell_model::{GroupName, MetricFilter, MetricName, MetricTransformation, SAMPLE_MAX};
+use watchbell_model::{
+    FILTER_DIMENSIONS_MAX, GroupName, MetricFilter, MetricName, MetricTransformation, SAMPLE_MAX,
+    SERIES_MAX_DEFAULT, Unit,
+};
 use watchbell_pattern::{Pattern, PatternError, Selector};
 
 use crate::name;
@@ -16,6 +19,8 @@ use crate::reader::{Field, Table, Text};
 const VALUE_DEFAULT: &str = "1";
 /// Longest `value`, in characters. Source: CloudWatch Logs API Reference, `MetricTransformation`, `metricValue`.
 const VALUE_CHARS_MAX: usize = 100;
+/// Most that `series_max` may be.
+const SERIES_MAX_MAX: u32 = 100_000;
 /// More filters of one log group than CloudWatch's quota are a warning.
 const FILTERS_PER_GROUP_MAX: usize = 100;
 /// Most filters of one log group with a regex. Source: CloudWatch Logs, filter pattern syntax, regular expressions.
@@ -26,22 +31,30 @@ const REGEX_FILTERS_PER_GROUP_MAX: usize = 5;
 pub(crate) struct Filters {
     /// The correct ones.
     pub(crate) plan: BTreeMap<String, MetricFilter>,
-    /// What each publishes, with its place; also of filters that are wrong elsewhere.
-    pub(crate) metrics: BTreeMap<String, (MetricName, Range<usize>)>,
+    /// What each publishes; also of filters that are wrong elsewhere.
+    pub(crate) metrics: BTreeMap<String, Published>,
     /// Whether some filter's metric could not be read, so that `metrics` lacks it.
     pub(crate) is_metric_unknown: bool,
 }
 
-pub(crate) fn read<'a>(root: &mut Table<'a>, groups: &Names<'a>) -> Filters {
+/// A metric that some filter publishes.
+#[derive(Clone)]
+pub(crate) struct Published {
+    pub(crate) metric: MetricName,
+    /// The names of its dimensions.
+    pub(crate) dimensions: BTreeSet<String>,
+    pub(crate) place: Range<usize>,
+}
+
+pub(crate) fn read<'a>(root: &mut Table<'a>, groups: &Names<'a>, quotas: &mut Quotas<'a>) -> Filters {
     let mut filters = Filters::default();
-    let mut quotas = Quotas::default();
     for (name, entry) in root.named("metric_filters", "metric filter") {
         name::check(entry.context, &name::METRIC_FILTER, name.value, name.span.clone());
         let Some(table) = entry.entry(&name) else {
             filters.is_metric_unknown = true;
             continue;
         };
-        let read = read_one(table, groups, &mut quotas);
+        let read = read_one(table, groups, quotas);
         match read.metric {
             Some(metric) => drop(filters.metrics.insert(name.value.to_owned(), metric)),
             None => filters.is_metric_unknown = true,
@@ -53,7 +66,7 @@ pub(crate) fn read<'a>(root: &mut Table<'a>, groups: &Names<'a>) -> Filters {
 
 /// What one table gives: its metric may be known although the filter is wrong elsewhere.
 struct ReadFilter {
-    metric: Option<(MetricName, Range<usize>)>,
+    metric: Option<Published>,
     filter: Option<MetricFilter>,
 }
 
@@ -68,23 +81,28 @@ fn read_one<'a>(mut table: Table<'a>, groups: &Names<'a>, quotas: &mut Quotas<'a
     let inner = field.as_ref().and_then(|field| field.table(format!("the metric of {}", table.title)));
     let metric = inner.map(|inner| read_metric(inner, pattern.as_ref()));
     table.finish();
-    let (name, transformation) = metric.unwrap_or_default();
+    let (published, transformation) = metric.unwrap_or_default();
     let filter = || {
         let log_group = GroupName::new(log_group?.value).ok()?;
         Some(MetricFilter { log_group, pattern: pattern?.as_str().to_owned(), metric: transformation? })
     };
-    ReadFilter { metric: name.zip(field.map(|field| field.span())), filter: filter() }
+    let published = published.zip(field).map(|((metric, dimensions), field)| Published {
+        metric,
+        dimensions,
+        place: field.span(),
+    });
+    ReadFilter { metric: published, filter: filter() }
 }
 
 /// What CloudWatch allows a log group, counted over the file.
 #[derive(Default)]
-struct Quotas<'a> {
+pub(crate) struct Quotas<'a> {
     /// How many filters each log group has, and how many of them with a regex.
     groups: BTreeMap<&'a str, (usize, usize)>,
 }
 
 impl<'a> Quotas<'a> {
-    fn count(&mut self, table: &Table<'_>, log_group: &'a str, pattern: Option<&Pattern>) {
+    pub(crate) fn count(&mut self, table: &Table<'_>, log_group: &'a str, pattern: Option<&Pattern>) {
         let (filters, with_regex) = self.groups.entry(log_group).or_default();
         *filters += 1;
         if *filters == FILTERS_PER_GROUP_MAX + 1 {
@@ -109,7 +127,7 @@ impl<'a> Quotas<'a> {
     }
 }
 
-fn pattern(field: &Field<'_>) -> Option<Pattern> {
+pub(crate) fn pattern(field: &Field<'_>) -> Option<Pattern> {
     let text = field.text()?;
     Pattern::parse(text.value).map_err(|error| refuse(field, &text, &error)).ok()
 }
@@ -122,25 +140,83 @@ fn refuse(field: &Field<'_>, text: &Text<'_>, error: &PatternError) {
     field.context.report(problem);
 }
 
+/// The name and dimensions of a metric.
+type Named = (MetricName, BTreeSet<String>);
+
 /// The metric and the whole transformation. Without a `pattern` a selector cannot be checked, and is taken.
 fn read_metric(
     mut table: Table<'_>,
     pattern: Option<&Pattern>,
-) -> (Option<MetricName>, Option<MetricTransformation>) {
+) -> (Option<Named>, Option<MetricTransformation>) {
     let metric = metric_name(&mut table);
     let value = match table.field("value") {
         Some(field) => value(&field, pattern),
         None => Some(VALUE_DEFAULT.to_owned()),
     };
-    let default = match table.field("default") {
-        Some(field) => field.number().and_then(|number| sample(&field, number)).map(Some),
+    let default_field = table.field("default");
+    let default = match &default_field {
+        Some(field) => field.number().and_then(|number| sample(field, number)).map(Some),
         None => Some(None),
     };
+    let unit = table.field("unit").map_or(Some(Unit::NONE), |field| field.one_of(&[]));
+    let dimensions = dimensions(&mut table, pattern);
+    if let Some(default) = default_field.filter(|_| dimensions.as_ref().is_none_or(|it| !it.is_empty())) {
+        let message = format!("{} cannot stand beside dimensions", default.title());
+        default.refuse(message, "an event that does not match has no values for them: remove one of the two");
+    }
+    let series_max = table.field("series_max").map_or(Some(SERIES_MAX_DEFAULT), |field| series_max(&field));
     table.finish();
-    let transformation =
-        || Some(MetricTransformation { metric: metric.clone()?, value: value?, default: default? });
-    let transformation = transformation();
-    (metric, transformation)
+    let named = metric.clone().zip(dimensions.as_ref().map(|it| it.keys().cloned().collect()));
+    let transformation = || {
+        Some(MetricTransformation {
+            metric: metric?,
+            value: value?,
+            default: default?,
+            unit: unit?,
+            dimensions: dimensions?,
+            series_max: series_max?,
+        })
+    };
+    (named, transformation())
+}
+
+/// The selectors of the dimensions, by name.
+fn dimensions(table: &mut Table<'_>, pattern: Option<&Pattern>) -> Option<BTreeMap<String, String>> {
+    let place = table.title.clone();
+    let named = table.named("dimensions", "dimension");
+    let mut dimensions = Some(BTreeMap::new());
+    if named.len() > FILTER_DIMENSIONS_MAX {
+        let message = format!("{place} has {} dimensions, more than {FILTER_DIMENSIONS_MAX}", named.len());
+        let problem = Problem::error(named[FILTER_DIMENSIONS_MAX].0.span.clone(), message);
+        table.context.report(problem.help("use another filter for the others"));
+        dimensions = None;
+    }
+    for (name, field) in named {
+        let is_name = name::check(table.context, &name::DIMENSION, name.value, name.span.clone());
+        let selector = field.text().and_then(|text| {
+            let parsed = pattern.map(|pattern| Selector::parse(text.value, pattern));
+            if let Some(Err(error)) = &parsed {
+                refuse(&field, &text, error);
+            }
+            parsed.is_none_or(|parsed| parsed.is_ok()).then(|| text.value.to_owned())
+        });
+        match (dimensions.as_mut(), selector) {
+            (Some(dimensions), Some(selector)) if is_name => {
+                dimensions.insert(name.value.to_owned(), selector);
+            }
+            _ => dimensions = None,
+        }
+    }
+    dimensions
+}
+
+fn series_max(field: &Field<'_>) -> Option<u32> {
+    let count = field.count()?;
+    if count > SERIES_MAX_MAX {
+        let help = "each combination costs memory: choose dimensions with fewer values";
+        field.refuse(format!("{} is more than {SERIES_MAX_MAX}", field.title()), help);
+    }
+    (count <= SERIES_MAX_MAX).then_some(count)
 }
 
 /// `namespace` and `name` of a metric's table, checked.

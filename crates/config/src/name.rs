@@ -23,6 +23,10 @@ pub(crate) const METRIC_FILTER: Rule = Rule { noun: "a metric filter name", char
 pub(crate) const NAMESPACE: Rule = Rule { noun: "a namespace", chars_max: 255, forbidden: ":*$" };
 /// Source: CloudWatch Logs API Reference, `MetricTransformation`, `metricName`.
 pub(crate) const METRIC: Rule = Rule { noun: "a metric name", chars_max: 255, forbidden: ":*$" };
+/// Source: CloudWatch API Reference, `Dimension`, `Name`.
+pub(crate) const DIMENSION: Rule = Rule { noun: "a dimension name", chars_max: 255, forbidden: ":" };
+/// Ours.
+pub(crate) const MUTE_RULE: Rule = Rule { noun: "a mute rule name", chars_max: 255, forbidden: "" };
 /// Source: Amazon SNS API Reference, `CreateTopic`, `Name`: up to 256 characters.
 pub(crate) const TOPIC: Rule = Rule { noun: "a topic name", chars_max: 256, forbidden: "" };
 /// Names a folder of the archive.

@@ -29,6 +29,16 @@ impl<'a> Names<'a> {
         Names { noun, table, places }
     }
 
+    /// Where `name` is declared, if it is.
+    pub(crate) fn place(&self, name: &str) -> Option<&Range<usize>> {
+        self.places.get(name)
+    }
+
+    /// Every name, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.places.keys().copied()
+    }
+
     /// Whether `text` is declared; if not, that is noted. `user` is who mentions it, as messages name it.
     pub(crate) fn resolve(&self, context: &Context<'_>, text: &Text<'_>, user: &str) -> bool {
         if self.places.contains_key(text.value) {

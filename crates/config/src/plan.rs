@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use toml::de::{DeTable, DeValue};
 use watchbell_model::{Http, Plan};
 
+use crate::metric_filter::Quotas;
 use crate::names::Names;
 use crate::problem::{Problem, quote};
 use crate::reader::{Context, Field, Table};
 use crate::test_case::{Known, TestCase};
-use crate::{access, alarm, archive, log_group, metric_filter, path, test_case, topic};
+use crate::{access, alarm, archive, composite, log_group, metric_filter, mute, path, test_case, topic};
 
 /// The version of the file's format that this version of Watchbell reads.
 const VERSION: &str = "1";
@@ -28,6 +29,8 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
     let context = root.context;
     let log_group_names = Names::of(document, "log_groups", "log group");
     let filter_names = Names::of(document, "metric_filters", "metric filter");
+    let alarm_names = Names::of(document, "alarms", "alarm");
+    let composite_names = Names::of(document, "composite_alarms", "composite alarm");
     let topic_names = Names::of(document, "topics", "topic");
     let role_names = Names::of(document, "roles", "role");
 
@@ -35,10 +38,22 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
     let data_dir = data_dir(&mut root);
     let http = http(&mut root);
     let log_groups = log_group::read(&mut root);
-    let filters = metric_filter::read(&mut root, &log_group_names);
+    let mut quotas = Quotas::default();
+    let mut filters = metric_filter::read(&mut root, &log_group_names, &mut quotas);
+    let mentions = alarm::Mentions {
+        filters: &filters,
+        filter_names: &filter_names,
+        group_names: &log_group_names,
+        topic_names: &topic_names,
+    };
+    let mut alarms = alarm::read(&mut root, &mentions, &mut quotas);
     let mentions =
-        alarm::Mentions { filters: &filters, filter_names: &filter_names, topic_names: &topic_names };
-    let alarms = alarm::read(&mut root, &mentions);
+        composite::Mentions { alarms: &alarm_names, composites: &composite_names, topics: &topic_names };
+    composite::read(&mut root, &mentions, &mut alarms);
+    let every_name: Vec<String> =
+        alarm_names.iter().chain(composite_names.iter()).map(str::to_owned).collect();
+    let mute_rules = mute::read(&mut root, &every_name);
+    filters.plan.append(&mut alarms.filters);
     let topics = topic::read(&mut root, &alarms.told);
     let access = access::read(&mut root, &role_names);
     let archive = archive::read(&mut root, data_dir.as_deref());
@@ -51,6 +66,7 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
         log_groups,
         metric_filters: filters.plan,
         alarms: alarms.plan,
+        mute_rules,
         topics,
         access,
         archive: Some(archive?),

@@ -245,6 +245,19 @@ impl<'a> Field<'a> {
             .ok()
     }
 
+    /// A whole number from 1 on.
+    pub(crate) fn count(&self) -> Option<u32> {
+        let DeValue::Integer(integer) = self.value.get_ref() else {
+            self.mismatch();
+            return None;
+        };
+        let count = u32::from_str_radix(integer.as_str(), integer.radix()).ok().filter(|count| *count > 0);
+        if count.is_none() {
+            self.refuse(format!("{} is out of range", self.title()), format!("write 1 to {}", u32::MAX));
+        }
+        count
+    }
+
     /// An integer or float; finite.
     pub(crate) fn number(&self) -> Option<f64> {
         let number = match self.value.get_ref() {

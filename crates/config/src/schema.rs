@@ -49,7 +49,6 @@ fn described(row: &Key) -> Value {
 fn value(row: &Key) -> Value {
     match row.kind {
         Kind::Version => json!({ "const": 1 }),
-        Kind::Text | Kind::Path | Kind::Url | Kind::SocketAddress => json!({ "type": "string" }),
         Kind::Clock => {
             json!({ "type": "string", "pattern": "^[0-9]{2,}:[0-5][0-9]:[0-5][0-9](\\.[0-9]{3})?$" })
         }
@@ -59,6 +58,13 @@ fn value(row: &Key) -> Value {
             let line = [table(row.path), json!({ "type": "string" })];
             json!({ "anyOf": [line[0], line[1], { "type": "array", "items": { "anyOf": line } }] })
         }
+        Kind::Text
+        | Kind::Path
+        | Kind::Url
+        | Kind::SocketAddress
+        | Kind::MetricMath
+        | Kind::AlarmRule
+        | Kind::Schedule => json!({ "type": "string" }),
         Kind::Duration => json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$" }),
         Kind::Condition => json!({ "type": "string", "pattern": "^\\s*(>|>=|<|<=)\\s*[^<>=\\s]+\\s*$" }),
         Kind::Datapoints => json!({ "type": "string", "pattern": "^\\s*[0-9]+\\s+of\\s+[0-9]+\\s*$" }),
@@ -66,6 +72,10 @@ fn value(row: &Key) -> Value {
         Kind::Texts => {
             json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })
         }
+        Kind::Statistic => json!({
+            "type": "string",
+            "pattern": "^(SampleCount|Sum|Average|Minimum|Maximum|p[0-9]{1,3}(\\.[0-9]{1,10})?)$"
+        }),
         Kind::Number => json!({ "type": "number" }),
         Kind::NumberOrSelector => json!({ "type": ["number", "string"] }),
         Kind::Secret => json!({ "$ref": "#/$defs/secret" }),

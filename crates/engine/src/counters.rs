@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use watchbell_model::{GroupName, LossReason};
+use watchbell_model::{Entry, GroupName, LossReason};
 
 /// Totals of one log group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,21 @@ pub struct FilterCounters {
     pub matched: u64,
     /// Matching events without a usable value: nothing was published for them.
     pub without_value: u64,
+    /// Matching events without one of the metric's dimensions: nothing was published for them.
+    #[serde(default)]
+    pub without_dimension: u64,
+    /// Matching events whose dimension values were one combination too many: published as "(other)".
+    #[serde(default)]
+    pub over_series_max: u64,
+}
+
+impl FilterCounters {
+    pub(crate) fn add(&mut self, more: &FilterCounters) {
+        self.matched += more.matched;
+        self.without_value += more.without_value;
+        self.without_dimension += more.without_dimension;
+        self.over_series_max += more.over_series_max;
+    }
 }
 
 /// All totals. They are folded from the journal, so they go on after a restart.
@@ -39,6 +54,28 @@ pub struct Counters {
     /// Losses: how often, and how many bytes where that is known.
     #[serde(with = "pairs")]
     pub losses: BTreeMap<(GroupName, LossReason), (u64, u64)>,
+}
+
+impl Counters {
+    /// Counts what an entry says by itself.
+    pub(crate) fn record(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Batch(batch) => {
+                let group = self.groups.entry(batch.group.clone()).or_default();
+                group.events += batch.len() as u64;
+                group.bytes += batch.message_bytes();
+                if batch.backfill {
+                    group.backfill += batch.len() as u64;
+                }
+            }
+            Entry::Loss(loss) => {
+                let (times, bytes) = self.losses.entry((loss.group.clone(), loss.reason)).or_default();
+                *times += 1;
+                *bytes += loss.bytes;
+            }
+            _ => {}
+        }
+    }
 }
 
 /// JSON has only texts as keys: maps with other keys are written as lists of pairs.

@@ -1,25 +1,28 @@
 //! The fold itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use watchbell_expression::ExpressionError;
 use watchbell_model::{
-    AlarmState, Batch, Decision, DecisionId, Decisions, Entry, Event, EventId, InstallationId, MetricName,
-    Offset, Plan, Record, Timestamp, Transition,
+    AlarmState, Correction, Decision, DecisionId, Decisions, Dimensions, Entry, InstallationId, MetricName,
+    Offset, Plan, Record, Timestamp,
 };
 use watchbell_pattern::PatternError;
+use watchbell_schedule::ScheduleError;
 
 use crate::alarm::{AlarmRun, Change};
-use crate::compiled::{CompiledFilter, CompiledPlan};
-use crate::counters::{Counters, FilterCounters, GroupCounters};
-use crate::metric::{Matched, Series};
-use crate::reason::{UNCHECKED, reason};
+use crate::compiled::{CompiledAlarm, CompiledPlan};
+use crate::composite::States;
+use crate::counters::Counters;
+use crate::mute::muted;
+use crate::store::{SeriesKey, SeriesStore};
+use crate::transition::{Who, follow};
 
-/// How far ahead of its arrival an event may say it happened and still be evaluated, in milliseconds.
-///
-/// Source: CloudWatch Logs API Reference, `PutLogEvents` (no more than 2 hours in the future).
-pub const TOO_NEW_MS: i64 = 2 * 60 * 60 * 1000;
+/// How long one of an alarm's many states is kept without samples, if silence does not settle it, in milliseconds.
+pub const CONTRIBUTOR_KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// Why a record could not be folded.
+/// Why a record could not be folded. A plan is checked before it is journaled, so this is a plan of another version.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum EngineError {
     /// A journaled plan holds a filter pattern that this version refuses.
@@ -27,36 +30,93 @@ pub enum EngineError {
     Pattern {
         /// The filter.
         filter: String,
-        /// What is wrong with its pattern or value.
+        /// What is wrong with its pattern, value or dimensions.
         error: PatternError,
     },
+    /// Metric math, or the rule of a composite alarm, that this version refuses.
+    #[error("alarm \"{alarm}\": {error}")]
+    Expression {
+        /// The alarm.
+        alarm: String,
+        /// What is wrong.
+        error: ExpressionError,
+    },
+    /// A schedule that this version refuses.
+    #[error("mute rule \"{rule}\": {error}")]
+    Schedule {
+        /// The mute rule.
+        rule: String,
+        /// What is wrong.
+        error: ScheduleError,
+    },
+    /// Composite alarms that wait for each other.
+    #[error("composite alarms name each other in a circle: {}", alarms.join(", "))]
+    Cycle {
+        /// In the order of the circle.
+        alarms: Vec<String>,
+    },
+}
+
+/// The states of each alarm: one, or one for each value of some dimensions.
+pub(crate) type Runs = BTreeMap<String, BTreeMap<Dimensions, AlarmRun>>;
+
+/// A plan in force.
+pub(crate) struct InForce {
+    pub(crate) plan: Plan,
+    pub(crate) compiled: CompiledPlan,
 }
 
 /// The state that results from all records so far.
 pub struct Engine {
     pub(crate) installation: InstallationId,
-    pub(crate) plan: Option<(Plan, CompiledPlan)>,
-    pub(crate) series: BTreeMap<MetricName, Series>,
-    pub(crate) alarms: BTreeMap<String, AlarmRun>,
+    pub(crate) in_force: Option<Arc<InForce>>,
+    pub(crate) store: SeriesStore,
+    pub(crate) runs: Runs,
+    pub(crate) states: States,
     pub(crate) counters: Counters,
+    /// When it was last said that a metric has too many series.
+    pub(crate) limits_said: BTreeMap<MetricName, Timestamp>,
     pub(crate) unconfirmed: BTreeMap<DecisionId, Decision>,
     /// The earliest instant that some alarm waits for, so that records before it cost nothing however many alarms there
     /// are.
     pub(crate) next_instant: Option<Timestamp>,
 }
 
-/// A change with the instant that it happened at, waiting to be put in order.
-type Timed = (Timestamp, String, Decision);
+/// A decision with the instant that it was made at, waiting to be put in order.
+pub(crate) struct Timed {
+    pub(crate) at: Timestamp,
+    pub(crate) decision: Decision,
+}
+
+impl Timed {
+    pub(crate) fn new(at: Timestamp, decision: Decision) -> Timed {
+        Timed { at, decision }
+    }
+
+    /// By instant, then by alarm.
+    pub(crate) fn order(&self) -> (Timestamp, Option<(&str, &Dimensions)>) {
+        let alarm = match &self.decision {
+            Decision::Transition(transition) | Decision::Released { transition, .. } => {
+                Some((transition.alarm.as_str(), &transition.dimensions))
+            }
+            Decision::Correction(correction) => Some((correction.alarm.as_str(), &correction.dimensions)),
+            Decision::SeriesLimit(_) => None,
+        };
+        (self.at, alarm)
+    }
+}
 
 impl Engine {
     /// An engine that has seen nothing.
     pub fn new(installation: InstallationId) -> Engine {
         Engine {
             installation,
-            plan: None,
-            series: BTreeMap::new(),
-            alarms: BTreeMap::new(),
+            in_force: None,
+            store: SeriesStore::default(),
+            runs: BTreeMap::new(),
+            states: States::default(),
             counters: Counters::default(),
+            limits_said: BTreeMap::new(),
             unconfirmed: BTreeMap::new(),
             next_instant: None,
         }
@@ -70,25 +130,37 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] if a plan cannot run in this version; the engine is then as before the record.
     pub fn step(&mut self, record: &Record) -> Result<Vec<Decision>, EngineError> {
-        if let Entry::Plan(plan) = &record.entry {
-            let compiled = CompiledPlan::new(record.offset, plan)?;
-            let decisions = self.advance(record.time);
-            self.adopt((**plan).clone(), compiled, record.time);
-            return Ok(self.decided(record.offset, decisions));
+        let new = match &record.entry {
+            Entry::Plan(plan) => Some(CompiledPlan::new(record.offset, plan)?),
+            _ => None,
+        };
+        let now = record.time;
+        self.counters.record(&record.entry);
+        let mut decisions = Vec::new();
+        if let Some(in_force) = self.in_force.clone() {
+            let plan = &in_force.compiled;
+            let passed = self.advance(plan, now);
+            decisions.extend(self.in_order(plan, passed, now));
+            let caused = match &record.entry {
+                Entry::Batch(batch) => self.batch(plan, batch, record),
+                Entry::Samples(samples) => self.samples(plan, samples, now),
+                Entry::Delivery(delivery) => self.delivery(plan, delivery, now),
+                Entry::Decisions(journaled) => {
+                    self.confirm(plan, journaled);
+                    Vec::new()
+                }
+                _ => Vec::new(),
+            };
+            decisions.extend(self.in_order(plan, caused, now));
         }
-        let mut decisions = self.advance(record.time);
-        match &record.entry {
-            Entry::Batch(batch) => decisions.extend(self.batch(batch, record)),
-            Entry::Decisions(journaled) => self.confirm(journaled),
-            Entry::Loss(loss) => {
-                let (times, bytes) =
-                    self.counters.losses.entry((loss.group.clone(), loss.reason)).or_default();
-                *times += 1;
-                *bytes += loss.bytes;
-            }
-            _ => {}
+        if let (Entry::Plan(plan), Some(compiled)) = (&record.entry, new) {
+            decisions.extend(self.adopt((**plan).clone(), compiled, now));
         }
-        Ok(self.decided(record.offset, decisions))
+        let with_id = |(index, decision): (u32, &Decision)| {
+            (DecisionId { offset: record.offset, index }, decision.clone())
+        };
+        self.unconfirmed.extend((0..).zip(&decisions).map(with_id));
+        Ok(decisions)
     }
 
     /// When time alone will next change something: append a tick once the clock is past it.
@@ -117,12 +189,25 @@ impl Engine {
 
     /// The plan in force and where it stands in the journal.
     pub fn plan(&self) -> Option<(Offset, &Plan)> {
-        self.plan.as_ref().map(|(plan, compiled)| (compiled.offset, plan))
+        self.in_force.as_ref().map(|in_force| (in_force.compiled.offset, &in_force.plan))
     }
 
-    /// Every alarm of the plan with its state.
-    pub fn alarms(&self) -> impl Iterator<Item = (&str, &AlarmRun)> {
-        self.alarms.iter().map(|(name, run)| (name.as_str(), run))
+    /// Every alarm of the plan with its state; an alarm with a state for each value of some dimensions as often as it has
+    /// states.
+    pub fn alarms(&self) -> impl Iterator<Item = (&str, &Dimensions, &AlarmRun)> {
+        let each = |(name, runs)| {
+            let runs: &BTreeMap<Dimensions, AlarmRun> = runs;
+            let name: &String = name;
+            runs.iter().map(move |(dimensions, run)| (name.as_str(), dimensions, run))
+        };
+        self.runs.iter().flat_map(each)
+    }
+
+    /// The state of each alarm as other alarms see it: of one with many states, ALARM if one of them is in ALARM.
+    pub fn states(&self) -> Vec<(String, AlarmState)> {
+        let Some(in_force) = &self.in_force else { return Vec::new() };
+        let states = States::of(&self.runs, &in_force.compiled);
+        self.runs.keys().map(|name| (name.clone(), states.state(name))).collect()
     }
 
     /// Totals since the installation was made.
@@ -130,258 +215,203 @@ impl Engine {
         &self.counters
     }
 
-    fn decided(&mut self, offset: Offset, decisions: Vec<Decision>) -> Vec<Decision> {
-        let with_id = |(index, decision): (u32, &Decision)| (DecisionId { offset, index }, decision.clone());
-        self.unconfirmed.extend((0..).zip(&decisions).map(with_id));
-        decisions
+    /// How many series of metrics are kept.
+    pub fn series_count(&self) -> usize {
+        self.store.iter().count()
     }
 
-    /// Makes every evaluation whose instant lies before `now`, in the order of instants.
-    fn advance(&mut self, now: Timestamp) -> Vec<Decision> {
-        let Some((_, compiled)) = &self.plan else { return Vec::new() };
+    /// Makes every evaluation whose instant lies before `now`.
+    fn advance(&mut self, plan: &CompiledPlan, now: Timestamp) -> Vec<Timed> {
         if self.next_instant.is_none_or(|instant| instant >= now) {
             return Vec::new();
         }
-        let mut changes: Vec<Timed> = Vec::new();
-        for (name, alarm) in &compiled.alarms {
-            let Some(run) = self.alarms.get_mut(name) else { continue };
-            let no_series = Series::default();
-            let series = self.series.get(&alarm.alarm.metric).unwrap_or(&no_series);
-            while alarm.instant(run.next_end) < now {
-                if alarm.is_settled(run, series) {
-                    run.next_end = alarm.first_end(now);
-                    break;
-                }
-                let at = alarm.instant(run.next_end);
-                if let Some(change) = alarm.evaluate_next(run, series) {
-                    let transition = make_transition(compiled, name, run, series, change, at, false);
-                    changes.push((at, name.clone(), transition));
-                }
+        let mut timed: Vec<Timed> = Vec::new();
+        for (name, alarm) in &plan.alarms {
+            for (contributor, run) in self.runs.get_mut(name).into_iter().flatten() {
+                let who = Who { alarm: name, contributor };
+                advance_one(plan, alarm, who, run, &self.store, now, &mut timed);
             }
         }
-        for (metric, horizon_ms) in &compiled.horizons_ms {
-            if let Some(series) = self.series.get_mut(metric) {
-                series.forget_before(now.plus_ms(-horizon_ms));
-            }
+        self.store.retain(|key, series| {
+            let horizon_ms = plan.watched.get(&key.metric).map_or(0, |metric| metric.horizon_ms);
+            series.forget_before(now.plus_ms(-horizon_ms));
+            !series.buckets.is_empty()
+        });
+        self.forget_contributors(plan, now, &mut timed);
+        self.next_instant = self.earliest_instant(plan);
+        timed
+    }
+
+    /// Forgets states of alarms with many that say no more than one that never was.
+    fn forget_contributors(&mut self, plan: &CompiledPlan, now: Timestamp, timed: &mut Vec<Timed>) {
+        let store = &self.store;
+        for (name, alarm) in plan.alarms.iter().filter(|(_, alarm)| !alarm.metric.each.is_empty()) {
+            let settled = alarm.state_without_samples();
+            self.runs.entry(name.clone()).or_default().retain(|contributor, run| {
+                let inputs = alarm.inputs(store, contributor);
+                if !inputs.is_empty() {
+                    run.idle_since = None;
+                    return true;
+                }
+                let is_quiet = run.withheld.is_none() && run.early_until.is_none();
+                if is_quiet && settled == Some(run.state) && !run.told {
+                    return false;
+                }
+                let idle_since = *run.idle_since.get_or_insert(now);
+                if now.ms_since(idle_since) < CONTRIBUTOR_KEPT_MS {
+                    return true;
+                }
+                if run.state != AlarmState::InsufficientData {
+                    let change =
+                        Change { to: AlarmState::InsufficientData, range: inputs.range(run.next_end) };
+                    let news = alarm.news(change, &inputs, &BTreeSet::new(), now, false);
+                    let who = Who { alarm: name, contributor };
+                    let transition = plan.change(who, &alarm.announcement, run, news);
+                    timed.push(Timed::new(now, Decision::Transition(Box::new(transition))));
+                }
+                false
+            });
         }
-        self.next_instant = self.earliest_instant();
-        changes.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-        changes.into_iter().map(|(_, _, decision)| decision).collect()
     }
 
     /// Puts a plan in force. An alarm that was there before keeps its state, as on `PutMetricAlarm`.
-    fn adopt(&mut self, plan: Plan, compiled: CompiledPlan, now: Timestamp) {
-        let before = self.plan.take();
-        let mut alarms = BTreeMap::new();
+    fn adopt(&mut self, plan: Plan, compiled: CompiledPlan, now: Timestamp) -> Vec<Decision> {
+        let before = self.in_force.take();
+        let mut old = std::mem::take(&mut self.runs);
         for (name, alarm) in &compiled.alarms {
-            let old_alarm = before.as_ref().and_then(|(_, compiled)| compiled.alarms.get(name));
-            let run = match (self.alarms.remove(name), old_alarm) {
-                (Some(run), Some(old))
-                    if old.alarm == alarm.alarm && old.lateness_ms == alarm.lateness_ms =>
-                {
-                    run
-                }
-                (Some(run), _) => AlarmRun { next_end: alarm.first_end(now), early_until: None, ..run },
-                (None, _) => AlarmRun {
-                    state: AlarmState::InsufficientData,
-                    since: now,
-                    reason: UNCHECKED.to_owned(),
-                    told: false,
-                    next_end: alarm.first_end(now),
-                    early_until: None,
-                },
-            };
-            alarms.insert(name.clone(), run);
-        }
-        self.alarms = alarms;
-        self.series.retain(|metric, _| compiled.horizons_ms.contains_key(metric));
-        self.plan = Some((plan, compiled));
-        self.next_instant = self.earliest_instant();
-    }
-
-    pub(crate) fn earliest_instant(&self) -> Option<Timestamp> {
-        let (_, compiled) = self.plan.as_ref()?;
-        let instant =
-            |(name, run): (&String, &AlarmRun)| Some(compiled.alarms.get(name)?.instant(run.next_end));
-        self.alarms.iter().filter_map(instant).min()
-    }
-
-    fn batch(&mut self, batch: &Batch, record: &Record) -> Vec<Decision> {
-        let group = self.counters.groups.entry(batch.group.clone()).or_default();
-        group.events += batch.len() as u64;
-        group.bytes += batch.message_bytes();
-        if batch.backfill {
-            group.backfill += batch.len() as u64;
-        }
-        let Some((_, compiled)) = &self.plan else { return Vec::new() };
-        let Some(filters) = compiled.filters.get(&batch.group) else { return Vec::new() };
-        let horizon_ms = filters.iter().filter_map(|filter| compiled.horizons_ms.get(&filter.metric)).max();
-        let mut tallies = vec![FilterCounters::default(); filters.len()];
-        let mut touched = BTreeSet::new();
-        for event in batch.events() {
-            let age = if batch.backfill { Age::Backfill } else { Age::of(&event, record.time, horizon_ms) };
-            age.count(group);
-            for (filter, tally) in filters.iter().zip(&mut tallies) {
-                let Some(value) = sample(filter, event.message, tally) else { continue };
-                let watched = compiled.horizons_ms.contains_key(&filter.metric);
-                if !watched || age != Age::Evaluated {
-                    continue;
-                }
-                let event_id =
-                    EventId { installation: self.installation, offset: record.offset, line: event.line };
-                let (group, stream, message) = (&batch.group, batch.stream.as_str(), event.message);
-                let matched = value.matched.then_some(Matched { event_id, group, stream, message });
-                let series = self.series.entry(filter.metric.clone()).or_default();
-                series.add(event.timestamp.unwrap_or(record.time), value.value, matched);
-                touched.insert(&filter.metric);
+            let was = before.as_ref().and_then(|before| before.compiled.alarms.get(name));
+            let is_same =
+                was.is_some_and(|was| was.metric == alarm.metric && was.lateness_ms == alarm.lateness_ms);
+            let fits = was.is_some_and(|was| was.metric.each == alarm.metric.each);
+            let mut runs = old.remove(name).filter(|_| fits || is_same).unwrap_or_default();
+            for run in runs.values_mut().filter(|_| !is_same) {
+                run.next_end = alarm.first_end(now);
+                run.early_until = None;
+                run.is_evaluated = false;
+                run.corrected.clear();
+                run.corrections.clear();
             }
+            if alarm.metric.each.is_empty() {
+                let first = || AlarmRun::new(AlarmState::InsufficientData, now, alarm.first_end(now));
+                runs.entry(Dimensions::new()).or_insert_with(first);
+            }
+            self.runs.insert(name.clone(), runs);
         }
-        for (filter, tally) in filters.iter().zip(&tallies) {
-            let total = self.counters.filters.entry(filter.name.clone()).or_default();
-            total.matched += tally.matched;
-            total.without_value += tally.without_value;
+        for composite in &compiled.composites {
+            let runs = old.remove(&composite.name).filter(|runs| runs.contains_key(&Dimensions::new()));
+            let first = || AlarmRun::new(AlarmState::InsufficientData, now, now);
+            let runs = runs.unwrap_or_else(|| [(Dimensions::new(), first())].into());
+            self.runs.insert(composite.name.clone(), runs);
         }
-        fire_early(compiled, &self.series, &mut self.alarms, &touched, record.time)
+        self.store.retain(|key, series| {
+            let metric = compiled.watched.get(&key.metric);
+            series.keeps_values = metric.is_some_and(|metric| metric.keeps_values);
+            metric.is_some()
+        });
+        let keys: Vec<SeriesKey> = self.store.iter().map(|(key, _)| key.clone()).collect();
+        for key in &keys {
+            self.contributors(&compiled, key, now);
+        }
+        self.states = States::of(&self.runs, &compiled);
+        let decisions = self.composites(&compiled, now, &[]);
+        self.next_instant = self.earliest_instant(&compiled);
+        self.in_force = Some(Arc::new(InForce { plan, compiled }));
+        decisions
+    }
+
+    /// Makes the states of alarms that have one for each series like that of `key`.
+    pub(crate) fn contributors(&mut self, plan: &CompiledPlan, key: &SeriesKey, now: Timestamp) {
+        let names = plan.watched.get(&key.metric).into_iter().flat_map(|metric| &metric.alarms);
+        for (name, alarm) in names.filter_map(|name| plan.alarms.get_key_value(name)) {
+            let contributor = alarm.contributor(&key.metric, &key.dimensions);
+            let Some(contributor) = contributor.filter(|contributor| !contributor.is_empty()) else {
+                continue;
+            };
+            let runs = self.runs.entry(name.clone()).or_default();
+            runs.entry(contributor).or_insert_with(|| {
+                let next_end = alarm.first_end(now);
+                let instant = alarm.instant(next_end);
+                self.next_instant = Some(self.next_instant.map_or(instant, |next| next.min(instant)));
+                let state = alarm.state_without_samples().unwrap_or(AlarmState::InsufficientData);
+                AlarmRun::new(state, now, next_end)
+            });
+        }
+    }
+
+    pub(crate) fn earliest_instant(&self, plan: &CompiledPlan) -> Option<Timestamp> {
+        let held = |run: &AlarmRun| run.withheld.as_ref().map(|withheld| withheld.until);
+        let next = |(name, runs): (&String, &BTreeMap<Dimensions, AlarmRun>)| {
+            let alarm = plan.alarms.get(name);
+            let instants =
+                runs.values().flat_map(|run| [alarm.map(|alarm| alarm.instant(run.next_end)), held(run)]);
+            instants.flatten().min()
+        };
+        self.runs.iter().filter_map(next).min()
     }
 
     /// A journaled decision wins over a derived one; usually they are the same.
-    fn confirm(&mut self, journaled: &Decisions) {
+    fn confirm(&mut self, plan: &CompiledPlan, journaled: &Decisions) {
+        let mut is_other = false;
         for (id, decision) in journaled.with_ids() {
             if self.unconfirmed.remove(&id).as_ref() == Some(decision) {
                 continue;
             }
-            let Decision::Transition(transition) = decision;
-            if let Some(run) = self.alarms.get_mut(&transition.alarm) {
-                run.state = transition.to;
-                run.since = transition.at;
-                run.reason.clone_from(&transition.reason);
-                run.told = is_told(run.told, transition);
+            let Some(transition) = decision.told() else { continue };
+            let runs = self.runs.get_mut(&transition.alarm);
+            let Some(run) = runs.and_then(|runs| runs.get_mut(&transition.dimensions)) else { continue };
+            is_other = true;
+            let mutes = plan.announcement(&transition.alarm).map_or(&[][..], |it| it.mutes.as_slice());
+            let window = muted(&plan.mutes, mutes, transition.at).filter(|_| transition.muted.is_some());
+            match decision {
+                Decision::Transition(_) => follow(run, transition, window.map(|(_, end)| end)),
+                _ => run.told = transition.to == AlarmState::Alarm,
             }
+        }
+        if is_other {
+            self.states = States::of(&self.runs, plan);
+            self.next_instant = self.earliest_instant(plan);
         }
     }
 }
 
-/// Whether an ALARM message stands without an OK message after `transition`.
-fn is_told(before: bool, transition: &Transition) -> bool {
-    match transition.to {
-        AlarmState::Alarm => before || !transition.notify.is_empty(),
-        AlarmState::Ok => false,
-        AlarmState::InsufficientData => before,
-    }
-}
-
-fn fire_early(
-    compiled: &CompiledPlan,
-    series: &BTreeMap<MetricName, Series>,
-    alarms: &mut BTreeMap<String, AlarmRun>,
-    touched: &BTreeSet<&MetricName>,
+/// Makes every evaluation of one alarm, or of one of its many states, whose instant lies before `now`.
+fn advance_one(
+    plan: &CompiledPlan,
+    alarm: &CompiledAlarm,
+    who: Who<'_>,
+    run: &mut AlarmRun,
+    store: &SeriesStore,
     now: Timestamp,
-) -> Vec<Decision> {
-    let mut decisions = Vec::new();
-    for (name, alarm) in &compiled.alarms {
-        let metric = &alarm.alarm.metric;
-        let (Some(run), Some(series)) = (alarms.get_mut(name), series.get(metric)) else { continue };
-        if !alarm.early || !touched.contains(metric) {
+    timed: &mut Vec<Timed>,
+) {
+    let inputs = alarm.inputs(store, who.contributor);
+    loop {
+        let at = alarm.instant(run.next_end);
+        if let Some((until, decision)) = plan.release(&alarm.announcement, run, at.min(now)) {
+            timed.push(Timed::new(until, decision));
+        }
+        if at >= now {
+            return;
+        }
+        for (start, (end, before)) in std::mem::take(&mut run.corrections) {
+            let after = inputs.range(end).into_iter().find(|point| point.start == start);
+            if let Some(after) = after.filter(|after| *after != before) {
+                let (alarm, dimensions) = (who.alarm.to_owned(), who.contributor.clone());
+                let correction = Correction { alarm, dimensions, before, after };
+                timed.push(Timed::new(at, Decision::Correction(correction)));
+            }
+        }
+        if alarm.is_settled(run, &inputs) {
+            run.next_end = alarm.first_end(now);
             continue;
         }
-        if let Some((change, until)) = alarm.certain(run, series, now) {
-            if run.state != AlarmState::Alarm {
-                decisions.push(make_transition(compiled, name, run, series, change, now, true));
-            }
-            // Also for an alarm that is in ALARM already: it does not end only to begin again a moment later.
-            run.early_until = Some(until);
+        if let Some(change) = alarm.evaluate_next(run, &inputs) {
+            let corrected = run.corrected.clone();
+            let news = alarm.news(change, &inputs, &corrected, at, false);
+            let transition = plan.change(who, &alarm.announcement, run, news);
+            timed.push(Timed::new(at, Decision::Transition(Box::new(transition))));
         }
     }
-    decisions
-}
-
-/// Moves `run` and describes the move.
-fn make_transition(
-    compiled: &CompiledPlan,
-    name: &str,
-    run: &mut AlarmRun,
-    series: &Series,
-    change: Change,
-    at: Timestamp,
-    early: bool,
-) -> Decision {
-    let alarm = &compiled.alarms[name];
-    let starts = alarm.decisive_starts(&change);
-    let (matched, first_lines, last_lines) = series.matched(&starts, alarm.alarm.period.as_ms());
-    let tells = match change.to {
-        AlarmState::Alarm => true,
-        AlarmState::Ok => run.told,
-        AlarmState::InsufficientData => false,
-    };
-    let transition = Transition {
-        alarm: name.to_owned(),
-        from: run.state,
-        to: change.to,
-        at,
-        early,
-        reason: reason(&alarm.alarm, alarm.rule, &change.range, change.to),
-        datapoints: change.range,
-        matched,
-        first_lines,
-        last_lines,
-        filters: alarm.filters.clone(),
-        rule: alarm.alarm.clone(),
-        plan: compiled.offset,
-        notify: if tells { alarm.recipients.clone() } else { Vec::new() },
-    };
-    run.state = transition.to;
-    run.since = at;
-    run.reason.clone_from(&transition.reason);
-    run.told = is_told(run.told, &transition);
-    Decision::Transition(Box::new(transition))
-}
-
-/// Whether an event counts, and why not.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Age {
-    Evaluated,
-    Backfill,
-    TooOld,
-    TooNew,
-}
-
-impl Age {
-    fn of(event: &Event<'_>, now: Timestamp, horizon_ms: Option<&i64>) -> Age {
-        let (Some(timestamp), Some(horizon_ms)) = (event.timestamp, horizon_ms) else {
-            return Age::Evaluated;
-        };
-        if timestamp > now.plus_ms(TOO_NEW_MS) {
-            Age::TooNew
-        } else if timestamp < now.plus_ms(-horizon_ms) {
-            Age::TooOld
-        } else {
-            Age::Evaluated
-        }
-    }
-
-    fn count(self, group: &mut GroupCounters) {
-        match self {
-            Age::TooOld => group.too_old += 1,
-            Age::TooNew => group.too_new += 1,
-            Age::Evaluated | Age::Backfill => {}
-        }
-    }
-}
-
-/// What one event adds to a metric.
-struct Sample {
-    value: f64,
-    matched: bool,
-}
-
-fn sample(filter: &CompiledFilter, message: &str, tally: &mut FilterCounters) -> Option<Sample> {
-    if !filter.pattern.matches(message) {
-        return filter.default.map(|value| Sample { value, matched: false });
-    }
-    tally.matched += 1;
-    let value = filter.value(message);
-    tally.without_value += u64::from(value.is_none());
-    value.map(|value| Sample { value, matched: true })
 }
 
 /// The alarms of `plan` that can fire before their slot is complete.

@@ -5,18 +5,28 @@
 //! already certain fires early and stands until its own slot has been decided.
 //! Not here: clocks, files, threads, sending. Time comes with the records.
 
+mod age;
 mod alarm;
 mod compiled;
+mod composite;
 mod counters;
 mod engine;
 pub mod evaluation;
-mod metric;
+mod intake;
+mod mute;
 mod reason;
+mod series;
 mod snapshot;
+mod store;
+mod transition;
+mod values;
 mod view;
 
+pub use age::TOO_NEW_MS;
 pub use alarm::AlarmRun;
+pub use compiled::DIMENSION_VALUE_BYTES_MAX;
 pub use counters::{Counters, FilterCounters, GroupCounters};
-pub use engine::{Engine, EngineError, TOO_NEW_MS, alarms_that_fire_early};
-pub use metric::{MATCHED_LINE_BYTES_MAX, MATCHED_LINES_KEPT};
+pub use engine::{CONTRIBUTOR_KEPT_MS, Engine, EngineError, alarms_that_fire_early};
+pub use series::{MATCHED_LINE_BYTES_MAX, MATCHED_LINES_KEPT, SERIES_VALUES_MAX};
 pub use snapshot::Snapshot;
+pub use values::{EXACT_VALUES_MAX, PERCENTILE_ERROR};

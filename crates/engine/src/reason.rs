@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use watchbell_model::{Alarm, AlarmState, Datapoint, TreatMissingData};
+use watchbell_model::{AlarmState, Datapoint, MetricAlarm, TreatMissingData};
 
 use crate::evaluation::{Rule, Tally, newest_real, tally};
 
@@ -10,7 +10,7 @@ use crate::evaluation::{Rule, Tally, newest_real, tally};
 pub(crate) const UNCHECKED: &str = "Unchecked: Initial alarm creation";
 
 /// Why `range` (oldest first) puts `alarm` into `to`.
-pub(crate) fn reason(alarm: &Alarm, rule: Rule, range: &[Datapoint], to: AlarmState) -> String {
+pub(crate) fn reason(alarm: &MetricAlarm, rule: Rule, range: &[Datapoint], to: AlarmState) -> String {
     let counted = tally(rule, range);
     match to {
         AlarmState::InsufficientData => {
@@ -29,7 +29,7 @@ pub(crate) fn reason(alarm: &Alarm, rule: Rule, range: &[Datapoint], to: AlarmSt
     }
 }
 
-fn crossed(alarm: &Alarm, rule: Rule, range: &[Datapoint], counted: Tally, breaching: bool) -> String {
+fn crossed(alarm: &MetricAlarm, rule: Rule, range: &[Datapoint], counted: Tally, breaching: bool) -> String {
     let mut values = String::new();
     let told: Vec<_> =
         newest_real(range, rule.evaluation_periods).filter(|p| p.breaching == breaching).collect();

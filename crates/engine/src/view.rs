@@ -1,20 +1,16 @@
 //! What an engine shows of its metrics to those who draw or explain them.
 
-use watchbell_model::Datapoint;
+use watchbell_model::{Datapoint, Dimensions};
 
 use crate::Engine;
-use crate::metric::Series;
 
 impl Engine {
-    /// The slots that the last evaluation of `alarm` looked at, as they are now, oldest first. Empty for an alarm that
-    /// is not in the plan.
-    pub fn datapoints(&self, alarm: &str) -> Vec<Datapoint> {
-        let Some((_, compiled)) = &self.plan else { return Vec::new() };
-        let (Some(alarm), Some(run)) = (compiled.alarms.get(alarm), self.alarms.get(alarm)) else {
-            return Vec::new();
-        };
-        let none = Series::default();
-        let series = self.series.get(&alarm.alarm.metric).unwrap_or(&none);
-        alarm.range(series, run.next_end.plus_ms(-alarm.step_ms))
+    /// The slots that the last evaluation of `alarm`, or of one of its many states, looked at, as they are now, oldest
+    /// first. Empty for an alarm that is not in the plan, and for a composite alarm.
+    pub fn datapoints(&self, alarm: &str, dimensions: &Dimensions) -> Vec<Datapoint> {
+        let run = self.runs.get(alarm).and_then(|runs| runs.get(dimensions));
+        let ready = self.in_force.as_ref().and_then(|in_force| in_force.compiled.alarms.get(alarm));
+        let (Some(alarm), Some(run)) = (ready, run) else { return Vec::new() };
+        alarm.inputs(&self.store, dimensions).range(run.next_end.plus_ms(-alarm.step_ms))
     }
 }

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 
 use watchbell_engine::Engine;
 use watchbell_model::{
-    Access, Alarm, AlarmSeverity, AlarmState, BatchBuilder, Channel, Comparison, Decision, Decisions, Entry,
-    EventFlags, GroupName, Http, InstallationId, LogGroup, MetricFilter, MetricName, MetricTransformation,
-    Offset, ParseKind, Period, Plan, Record, Source, StartAt, Statistic, Subscription, Timestamp,
-    TimestampFrom, Topic, Transition, TreatMissingData,
+    Access, Alarm, AlarmKind, AlarmSeverity, AlarmState, BatchBuilder, Channel, Comparison, Decision,
+    Decisions, Dimensions, Entry, EventFlags, GroupName, Http, InstallationId, LogGroup, LowSamples,
+    MetricAlarm, MetricFilter, MetricName, MetricStat, MetricTransformation, Offset, ParseKind, Period, Plan,
+    Record, SERIES_MAX_DEFAULT, Source, StartAt, Statistic, Subscription, Timestamp, TimestampFrom, Topic,
+    Transition, TreatMissingData, Unit, Watched,
 };
 
 const START: i64 = 1_800_000_000_000; // a whole minute
@@ -23,24 +24,34 @@ fn metric() -> MetricName {
     MetricName { namespace: "A".into(), name: "Errors".into() }
 }
 
-fn alarm() -> Alarm {
-    Alarm {
-        metric: metric(),
-        statistic: Statistic::Sum,
+fn watched(statistic: Statistic) -> Watched {
+    Watched::Stat(MetricStat { metric: metric(), dimensions: Dimensions::new(), unit: None, statistic })
+}
+
+fn alarm() -> MetricAlarm {
+    let stat =
+        MetricStat { metric: metric(), dimensions: Dimensions::new(), unit: None, statistic: Statistic::Sum };
+    MetricAlarm {
+        watched: Watched::Stat(stat),
+        each: vec![],
         period: Period::from_s(60).unwrap(),
         comparison: Comparison::GreaterThanOrEqualToThreshold,
         threshold: 3.0,
         datapoints_to_alarm: 1,
         evaluation_periods: 1,
         treat_missing_data: TreatMissingData::NotBreaching,
+        low_samples: LowSamples::Evaluate,
+    }
+}
+
+fn plan(alarm: MetricAlarm) -> Plan {
+    let alarm = Alarm {
+        kind: AlarmKind::Metric(alarm),
         severity: AlarmSeverity::Error,
         notify: vec!["ops".into()],
         description: None,
         runbook: None,
-    }
-}
-
-fn plan(alarm: Alarm) -> Plan {
+    };
     let log_group = LogGroup {
         files: vec![],
         app: "a".into(),
@@ -52,7 +63,14 @@ fn plan(alarm: Alarm) -> Plan {
     let filter = MetricFilter {
         log_group: group(),
         pattern: "ERROR".into(),
-        metric: MetricTransformation { metric: metric(), value: "1".into(), default: None },
+        metric: MetricTransformation {
+            metric: metric(),
+            value: "1".into(),
+            default: None,
+            unit: Unit::NONE,
+            dimensions: BTreeMap::new(),
+            series_max: SERIES_MAX_DEFAULT,
+        },
     };
     let console = Subscription { name: "console".into(), channel: Channel::Console };
     Plan {
@@ -62,6 +80,7 @@ fn plan(alarm: Alarm) -> Plan {
         log_groups: BTreeMap::from([(group(), log_group)]),
         metric_filters: BTreeMap::from([("errors".into(), filter)]),
         alarms: BTreeMap::from([("hot".into(), alarm)]),
+        mute_rules: BTreeMap::new(),
         topics: BTreeMap::from([("ops".into(), Topic { subscriptions: vec![console] })]),
         access: Access::default(),
         archive: None,
@@ -92,7 +111,7 @@ impl Fold {
         let cause = record.offset;
         self.journal.push(record);
         if !items.is_empty() {
-            self.seen.extend(items.iter().map(|Decision::Transition(transition)| (**transition).clone()));
+            self.seen.extend(items.iter().filter_map(Decision::transition).cloned());
             self.at_ms(ms, Entry::Decisions(Decisions { cause, first: 0, items }));
         }
     }
@@ -128,7 +147,7 @@ impl Fold {
     }
 
     fn state(&self) -> AlarmState {
-        self.engine.alarms().next().unwrap().1.state
+        self.engine.alarms().next().unwrap().2.state
     }
 }
 
@@ -196,7 +215,8 @@ fn a_message_has_the_first_and_the_last_lines() {
 
 #[test]
 fn an_average_waits_for_its_slot() {
-    let mut fold = Fold::new(plan(Alarm { statistic: Statistic::Average, threshold: 1.0, ..alarm() }));
+    let mut fold =
+        Fold::new(plan(MetricAlarm { watched: watched(Statistic::Average), threshold: 1.0, ..alarm() }));
     fold.lines(20, &["ERROR"]);
     fold.tick(70);
     assert_eq!(fold.story(), ["10.000 INSUFFICIENT_DATA->OK"]);
@@ -206,7 +226,7 @@ fn an_average_waits_for_its_slot() {
 
 #[test]
 fn two_of_three_needs_two_slots() {
-    let mut fold = Fold::new(plan(Alarm { datapoints_to_alarm: 2, evaluation_periods: 3, ..alarm() }));
+    let mut fold = Fold::new(plan(MetricAlarm { datapoints_to_alarm: 2, evaluation_periods: 3, ..alarm() }));
     fold.lines(20, &["ERROR", "ERROR", "ERROR"]);
     fold.lines(75, &["fine"]);
     fold.lines(140, &["ERROR", "ERROR"]);
@@ -218,7 +238,7 @@ fn two_of_three_needs_two_slots() {
 #[test]
 fn an_undecided_quiet_slot_that_could_push_a_breach_out_keeps_an_alarm_from_firing_early() {
     // M = N = 2 over slots 0, 1, 2 (minutes): 0 breaches, 1 is quiet and undecided until 130 s, 2 breaches at 125 s.
-    let mut fold = Fold::new(plan(Alarm { datapoints_to_alarm: 2, evaluation_periods: 2, ..alarm() }));
+    let mut fold = Fold::new(plan(MetricAlarm { datapoints_to_alarm: 2, evaluation_periods: 2, ..alarm() }));
     fold.lines(20, &["ERROR", "ERROR", "ERROR"]);
     fold.lines(125, &["ERROR", "ERROR", "ERROR"]);
     assert_eq!(fold.state(), AlarmState::Ok, "a good value may still arrive for minute 1");
@@ -233,7 +253,7 @@ fn an_undecided_quiet_slot_that_could_push_a_breach_out_keeps_an_alarm_from_firi
 
 #[test]
 fn ten_second_periods_are_evaluated_every_ten_seconds() {
-    let mut plan = plan(Alarm { period: Period::from_s(10).unwrap(), ..alarm() });
+    let mut plan = plan(MetricAlarm { period: Period::from_s(10).unwrap(), ..alarm() });
     plan.log_groups.get_mut("a/b").unwrap().lateness_ms = 1000;
     let mut fold = Fold::new(plan);
     fold.lines(12, &["ERROR", "ERROR", "ERROR"]);
@@ -253,7 +273,7 @@ fn quiet_slots_are_treated_as_planned() {
             vec!["10.000 INSUFFICIENT_DATA->ALARM told", "70.000 ALARM->OK told", "250.000 OK->ALARM told"],
         ),
     ] {
-        let mut fold = Fold::new(plan(Alarm { treat_missing_data: treat, ..alarm() }));
+        let mut fold = Fold::new(plan(MetricAlarm { treat_missing_data: treat, ..alarm() }));
         fold.lines(20, &["ERROR"]);
         fold.tick(100_000);
         assert_eq!(fold.story(), story, "{treat:?}");
@@ -262,7 +282,9 @@ fn quiet_slots_are_treated_as_planned() {
 
 #[test]
 fn no_ok_message_without_an_alarm_message() {
-    let mut fold = Fold::new(plan(Alarm { notify: vec![], ..alarm() }));
+    let mut quiet = plan(alarm());
+    quiet.alarms.get_mut("hot").unwrap().notify.clear();
+    let mut fold = Fold::new(quiet);
     fold.lines(20, &["ERROR", "ERROR", "ERROR"]);
     fold.tick(60);
     fold.at(61, Entry::Plan(Box::new(plan(alarm()))));
@@ -293,7 +315,7 @@ fn events_far_from_their_arrival_are_counted_and_not_evaluated() {
 
 #[test]
 fn a_default_makes_a_datapoint_for_events_that_do_not_match() {
-    let mut plan = plan(Alarm { comparison: Comparison::LessThanThreshold, threshold: 1.0, ..alarm() });
+    let mut plan = plan(MetricAlarm { comparison: Comparison::LessThanThreshold, threshold: 1.0, ..alarm() });
     plan.metric_filters.get_mut("errors").unwrap().metric.default = Some(0.0);
     let mut fold = Fold::new(plan);
     fold.lines(20, &["fine", "fine"]);
@@ -308,7 +330,7 @@ fn a_default_makes_a_datapoint_for_events_that_do_not_match() {
 fn a_plan_that_changes_an_alarm_keeps_its_state() {
     let mut fold = Fold::new(plan(alarm()));
     fold.lines(20, &["ERROR", "ERROR", "ERROR"]);
-    fold.at(30, Entry::Plan(Box::new(plan(Alarm { threshold: 2.0, ..alarm() }))));
+    fold.at(30, Entry::Plan(Box::new(plan(MetricAlarm { threshold: 2.0, ..alarm() }))));
     assert_eq!(fold.state(), AlarmState::Alarm);
     fold.tick(300);
     assert_eq!(fold.story().last().unwrap(), "250.000 ALARM->OK told");
@@ -318,7 +340,7 @@ fn a_plan_that_changes_an_alarm_keeps_its_state() {
 fn the_same_records_give_the_same_decisions_from_any_snapshot() {
     let mut fold = Fold::new(plan(alarm()));
     fold.lines(20, &["ERROR", "ERROR", "ERROR"]);
-    fold.at(90, Entry::Plan(Box::new(plan(Alarm { threshold: 2.0, ..alarm() }))));
+    fold.at(90, Entry::Plan(Box::new(plan(MetricAlarm { threshold: 2.0, ..alarm() }))));
     fold.lines(100, &["ERROR 4"]);
     fold.lines(150, &["ERROR", "ERROR", "fine"]);
     fold.tick(400);
@@ -373,13 +395,13 @@ fn a_journaled_decision_wins_over_a_derived_one() {
     fold.lines(20, &["ERROR", "ERROR", "ERROR"]);
     let mut journal = fold.journal.clone();
     let Entry::Decisions(decisions) = &mut journal.last_mut().unwrap().entry else { panic!() };
-    let transition = decisions.items.iter_mut().rev().map(|Decision::Transition(t)| t).next().unwrap();
+    let Some(Decision::Transition(transition)) = decisions.items.last_mut() else { panic!() };
     transition.to = AlarmState::InsufficientData;
     let mut engine = Engine::new(INSTALLATION);
     for record in &journal {
         engine.step(record).unwrap();
     }
-    assert_eq!(engine.alarms().next().unwrap().1.state, AlarmState::InsufficientData);
+    assert_eq!(engine.alarms().next().unwrap().2.state, AlarmState::InsufficientData);
 }
 
 #[test]

@@ -10,10 +10,11 @@ use proptest::prelude::*;
 use watchbell_engine::Engine;
 use watchbell_engine::evaluation::{Rule, evaluate};
 use watchbell_model::{
-    Access, Alarm, AlarmSeverity, AlarmState, BatchBuilder, Comparison, Datapoint, Decision, Decisions,
-    Entry, EventFlags, GroupName, Http, InstallationId, LogGroup, MetricFilter, MetricName,
-    MetricTransformation, Offset, ParseKind, Period, Plan, Record, Source, StartAt, Statistic, Timestamp,
-    TimestampFrom, TreatMissingData,
+    Access, Alarm, AlarmKind, AlarmSeverity, AlarmState, BatchBuilder, Comparison, Datapoint, Decision,
+    Decisions, Dimensions, Entry, EventFlags, GroupName, Http, InstallationId, LogGroup, LowSamples,
+    MetricAlarm, MetricFilter, MetricName, MetricStat, MetricTransformation, Offset, ParseKind, Period, Plan,
+    Record, SERIES_MAX_DEFAULT, Source, StartAt, Statistic, Timestamp, TimestampFrom, TreatMissingData, Unit,
+    Watched,
 };
 
 const START: i64 = 1_800_000_000_000;
@@ -23,14 +24,19 @@ type Step = (i64, i64, u8);
 
 #[derive(Clone, Debug)]
 struct Timeline {
-    alarm: Alarm,
+    alarm: MetricAlarm,
     lateness_ms: i64,
     default: Option<f64>,
     steps: Vec<Step>,
 }
 
+fn statistics() -> Vec<Statistic> {
+    let percentiles = ["p0", "p50", "p90", "p100"].map(|text| text.parse().unwrap());
+    Statistic::NAMED.into_iter().chain(percentiles).collect()
+}
+
 fn timelines() -> impl Strategy<Value = Timeline> {
-    let statistic = prop::sample::select(Statistic::ALL.to_vec());
+    let statistic = prop::sample::select(statistics());
     let comparison = prop::sample::select(vec![
         Comparison::GreaterThanThreshold,
         Comparison::GreaterThanOrEqualToThreshold,
@@ -57,19 +63,22 @@ fn timelines() -> impl Strategy<Value = Timeline> {
             default,
             steps,
         )| {
-            let alarm = Alarm {
+            let stat = MetricStat {
                 metric: MetricName { namespace: "A".into(), name: "V".into() },
+                dimensions: Dimensions::new(),
+                unit: None,
                 statistic,
+            };
+            let alarm = MetricAlarm {
+                watched: Watched::Stat(stat),
+                each: vec![],
                 period: Period::from_s(period).unwrap(),
                 comparison,
                 threshold: f64::from(threshold),
                 datapoints_to_alarm: m,
                 evaluation_periods: m + more,
                 treat_missing_data,
-                severity: AlarmSeverity::Error,
-                notify: vec![],
-                description: None,
-                runbook: None,
+                low_samples: LowSamples::Evaluate,
             };
             Timeline { alarm, lateness_ms, default, steps }
         },
@@ -86,11 +95,25 @@ fn plan(timeline: &Timeline) -> Plan {
         lateness_ms: timeline.lateness_ms,
         start: StartAt::Beginning,
     };
-    let metric = timeline.alarm.metric.clone();
+    let metric = timeline.alarm.watched.stats()[0].metric.clone();
+    let alarm = Alarm {
+        kind: AlarmKind::Metric(timeline.alarm.clone()),
+        severity: AlarmSeverity::Error,
+        notify: vec![],
+        description: None,
+        runbook: None,
+    };
     let filter = MetricFilter {
         log_group: group.clone(),
         pattern: "[kind=v, value]".into(),
-        metric: MetricTransformation { metric, value: "$value".into(), default: timeline.default },
+        metric: MetricTransformation {
+            metric,
+            value: "$value".into(),
+            default: timeline.default,
+            unit: Unit::NONE,
+            dimensions: BTreeMap::new(),
+            series_max: SERIES_MAX_DEFAULT,
+        },
     };
     Plan {
         file: "watchbell.toml".into(),
@@ -98,7 +121,8 @@ fn plan(timeline: &Timeline) -> Plan {
         http: Http { listen: "127.0.0.1:0".parse().unwrap() },
         log_groups: BTreeMap::from([(group, log_group)]),
         metric_filters: BTreeMap::from([("v".into(), filter)]),
-        alarms: BTreeMap::from([("a".into(), timeline.alarm.clone())]),
+        alarms: BTreeMap::from([("a".into(), alarm)]),
+        mute_rules: BTreeMap::new(),
         topics: BTreeMap::new(),
         access: Access::default(),
         archive: None,
@@ -132,15 +156,27 @@ impl Reference<'_> {
                 |sample: &&Sample| sample.0 <= instant && (start..start + period).contains(&sample.1);
             let values: Vec<f64> = samples.iter().filter(inside).map(|sample| sample.2).collect();
             let count = f64::from(u32::try_from(values.len()).unwrap());
-            let value = (!values.is_empty()).then(|| match alarm.statistic {
+            let value = (!values.is_empty()).then(|| match alarm.watched.stats()[0].statistic {
                 Statistic::SampleCount => count,
                 Statistic::Sum => values.iter().sum(),
                 Statistic::Average => values.iter().sum::<f64>() / count,
                 Statistic::Minimum => values.iter().copied().fold(f64::INFINITY, f64::min),
                 Statistic::Maximum => values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+                Statistic::Percentile(percentile) => {
+                    let mut sorted = values.clone();
+                    sorted.sort_by(f64::total_cmp);
+                    let rank = (percentile.share() * count).ceil().max(1.0);
+                    *sorted.iter().zip(1..).find(|(_, it)| f64::from(*it) >= rank).unwrap().0
+                }
             });
             let breaching = value.is_some_and(|value| alarm.comparison.breaches(value, alarm.threshold));
-            Datapoint { start: Timestamp(start), value, samples: values.len() as u64, breaching }
+            Datapoint {
+                start: Timestamp(start),
+                value,
+                samples: values.len() as u64,
+                breaching,
+                estimated: false,
+            }
         };
         let range: Vec<Datapoint> = (1..=slots).rev().map(datapoint).collect();
         let rule = Rule {
@@ -168,7 +204,7 @@ impl Run<'_> {
         let record = Record { offset: Offset(self.offset), time: Timestamp(time), entry };
         self.offset += 1;
         let items = self.engine.step(&record).unwrap();
-        for Decision::Transition(transition) in &items {
+        for transition in items.iter().filter_map(Decision::transition) {
             self.early_since = transition.early.then_some(time);
         }
         if !items.is_empty() {
@@ -178,7 +214,7 @@ impl Run<'_> {
     }
 
     fn state(&self) -> AlarmState {
-        self.engine.alarms().next().unwrap().1.state
+        self.engine.alarms().next().unwrap().2.state
     }
 
     /// Lets every instant up to `time` pass, one by one.

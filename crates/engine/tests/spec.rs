@@ -43,6 +43,7 @@ impl Case {
                 value: *value,
                 samples: u64::from(value.is_some()),
                 breaching: value.is_some_and(|value| self.operator.breaches(value, self.threshold)),
+                estimated: false,
             })
             .collect();
         evaluate(

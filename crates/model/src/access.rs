@@ -95,13 +95,13 @@ impl Access {
             token.roles.iter().filter_map(|name| self.roles.get(name)).flat_map(|role| &role.statements);
         statements.into_iter().any(|statement| {
             statement.allow.contains(&action)
-                && statement.on.iter().any(|on| wildcard_matches(on, resource.name()))
+                && statement.on.iter().any(|on| matches_wildcard(on, resource.name()))
         })
     }
 }
 
-/// Whether `text` fits `pattern`, where `*` stands for any run of characters, also none.
-fn wildcard_matches(pattern: &str, text: &str) -> bool {
+/// Whether `text` fits `pattern`, in which `*` stands for any run of characters, also none.
+pub fn matches_wildcard(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(head) else { return false };
     let mut pieces: Vec<&str> = rest.split('*').collect();
@@ -141,7 +141,7 @@ mod tests {
             ("a", "ab", false),
             ("*/app", "shop/app", true),
         ] {
-            assert_eq!(wildcard_matches(pattern, text), fits, "{pattern} on {text}");
+            assert_eq!(matches_wildcard(pattern, text), fits, "{pattern} on {text}");
         }
     }
 }

@@ -1,10 +1,11 @@
-//! What an alarm is: a metric, a statistic over periods, a condition, and whom to tell.
+//! What an alarm is: datapoints with a condition, or the states of other alarms; and whom to tell.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::MetricName;
+use crate::{Dimensions, MetricName, Statistic, Unit};
 
 /// Seconds that one datapoint covers: 10, 20, 30 or a multiple of 60.
 ///
@@ -59,38 +60,6 @@ impl From<Period> for u32 {
 ///
 /// Source: CloudWatch API Reference, `PutMetricAlarm`, `EvaluationPeriods`.
 pub const EVALUATION_RANGE_S_MAX: [u64; 2] = [86_400, 604_800];
-
-/// How the values of a period become one datapoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Statistic {
-    /// How many values.
-    SampleCount,
-    /// Their sum.
-    Sum,
-    /// Sum ÷ count.
-    Average,
-    /// The least.
-    Minimum,
-    /// The greatest.
-    Maximum,
-}
-
-impl Statistic {
-    /// Every statistic, in CloudWatch's order.
-    pub const ALL: [Statistic; 5] =
-        [Statistic::SampleCount, Statistic::Sum, Statistic::Average, Statistic::Minimum, Statistic::Maximum];
-
-    /// CloudWatch's name for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Statistic::SampleCount => "SampleCount",
-            Statistic::Sum => "Sum",
-            Statistic::Average => "Average",
-            Statistic::Minimum => "Minimum",
-            Statistic::Maximum => "Maximum",
-        }
-    }
-}
 
 /// How a datapoint is held against the threshold, datapoint on the left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -208,13 +177,65 @@ impl AlarmSeverity {
     }
 }
 
-/// An alarm as planned.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Alarm {
-    /// The metric it watches.
+/// Whether a percentile of few values counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LowSamples {
+    /// It does.
+    #[default]
+    Evaluate,
+    /// The state stays as it is until there are enough: [`crate::Percentile::is_significant`].
+    Ignore,
+}
+
+/// One statistic of one metric.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetricStat {
+    /// The metric.
     pub metric: MetricName,
+    /// Exactly these tell the datapoints apart, together with the dimensions that an alarm has a state for each value of.
+    #[serde(default, skip_serializing_if = "Dimensions::is_empty")]
+    pub dimensions: Dimensions,
+    /// Only samples of this unit; of every unit if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
     /// How a period's values become one datapoint.
     pub statistic: Statistic,
+}
+
+/// What gives an alarm its datapoints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Watched {
+    /// A statistic.
+    Stat(MetricStat),
+    /// An expression over statistics.
+    Math {
+        /// In CloudWatch's metric math.
+        expression: String,
+        /// By the names that the expression uses.
+        metrics: BTreeMap<String, MetricStat>,
+    },
+}
+
+impl Watched {
+    /// Every statistic in it.
+    pub fn stats(&self) -> Vec<&MetricStat> {
+        match self {
+            Watched::Stat(stat) => vec![stat],
+            Watched::Math { metrics, .. } => metrics.values().collect(),
+        }
+    }
+}
+
+/// An alarm on datapoints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricAlarm {
+    /// What gives the datapoints.
+    pub watched: Watched,
+    /// Dimensions for each of whose values the alarm has a state of its own; usually none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub each: Vec<String>,
     /// What one datapoint covers.
     pub period: Period,
     /// How a datapoint is compared.
@@ -227,6 +248,45 @@ pub struct Alarm {
     pub evaluation_periods: u32,
     /// What slots without samples count as.
     pub treat_missing_data: TreatMissingData,
+    /// Whether percentiles of few values count.
+    #[serde(default)]
+    pub low_samples: LowSamples,
+}
+
+impl MetricAlarm {
+    /// What its datapoints are, for people: `Sum of Shop Http5xx`, `errors / requests * 100`.
+    pub fn watched_words(&self) -> String {
+        match &self.watched {
+            Watched::Stat(stat) => {
+                format!("{} of {} {}", stat.statistic, stat.metric.namespace, stat.metric.name)
+            }
+            Watched::Math { expression, .. } => expression.clone(),
+        }
+    }
+}
+
+/// An alarm on the states of other alarms.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompositeAlarm {
+    /// In CloudWatch's grammar: `ALARM("a") AND NOT ALARM("b")`.
+    pub rule: String,
+}
+
+/// What an alarm is about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlarmKind {
+    /// Datapoints.
+    Metric(MetricAlarm),
+    /// Other alarms.
+    Composite(CompositeAlarm),
+}
+
+/// An alarm as planned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// What it is about.
+    pub kind: AlarmKind,
     /// How grave it is.
     pub severity: AlarmSeverity,
     /// Topics that are told of ALARM and OK.
@@ -237,6 +297,24 @@ pub struct Alarm {
     /// A page that says what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runbook: Option<String>,
+}
+
+impl Alarm {
+    /// The metric alarm that it is, if it is one.
+    pub fn metric(&self) -> Option<&MetricAlarm> {
+        match &self.kind {
+            AlarmKind::Metric(alarm) => Some(alarm),
+            AlarmKind::Composite(_) => None,
+        }
+    }
+
+    /// The composite alarm that it is, if it is one.
+    pub fn composite(&self) -> Option<&CompositeAlarm> {
+        match &self.kind {
+            AlarmKind::Metric(_) => None,
+            AlarmKind::Composite(alarm) => Some(alarm),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -124,13 +124,22 @@ impl Batch {
         (self.text.len() - self.ends.len()) as u64
     }
 
+    /// When the event at `line` happened, if it says so.
+    pub fn timestamp(&self, line: usize) -> Option<Timestamp> {
+        self.timestamps.get(line).copied().filter(|t| *t != NO_TIMESTAMP).map(Timestamp)
+    }
+
+    /// The times of those events that say when they happened.
+    pub fn timestamps(&self) -> impl Iterator<Item = Timestamp> {
+        self.timestamps.iter().copied().filter(|t| *t != NO_TIMESTAMP).map(Timestamp)
+    }
+
     /// The event at `line`, from 0.
     pub fn event(&self, line: usize) -> Event<'_> {
         let start = if line == 0 { 0 } else { self.ends[line - 1] as usize + 1 };
-        let timestamp = self.timestamps.get(line).copied().filter(|t| *t != NO_TIMESTAMP);
         Event {
             line: u32::try_from(line).expect("a batch has fewer than 2^32 events: their ends are u32"),
-            timestamp: timestamp.map(Timestamp),
+            timestamp: self.timestamp(line),
             flags: EventFlags(self.flags.get(line).copied().unwrap_or(0)),
             message: &self.text[start..self.ends[line] as usize],
         }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Alarm, AlarmState, EventId, GroupName, Offset, Timestamp};
+use crate::{Alarm, AlarmState, Dimensions, EventId, GroupName, MetricName, Offset, Timestamp};
 
 /// Names one decision for ever: the entry that caused it, and its index among that entry's decisions.
 ///
@@ -34,6 +34,14 @@ pub struct Datapoint {
     pub samples: u64,
     /// Whether the value breaches the threshold.
     pub breaching: bool,
+    /// The value is a percentile from a sketch: off by 1 % of itself at most.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub estimated: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// A line that made a metric filter publish.
@@ -67,6 +75,15 @@ pub struct TransitionFilter {
     pub default: Option<f64>,
 }
 
+/// An alarm that a composite alarm's rule names, as it was when that changed state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Child {
+    /// Its name.
+    pub alarm: String,
+    /// Its state.
+    pub state: AlarmState,
+}
+
 /// A subscription, by its topic and its name there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Recipient {
@@ -83,6 +100,9 @@ pub struct Recipient {
 pub struct Transition {
     /// The alarm's name.
     pub alarm: String,
+    /// Which of its states, for an alarm that has one for each value of some dimensions.
+    #[serde(default, skip_serializing_if = "Dimensions::is_empty")]
+    pub dimensions: Dimensions,
     /// The state before.
     pub from: AlarmState,
     /// The state now.
@@ -91,6 +111,9 @@ pub struct Transition {
     pub at: Timestamp,
     /// Fired before its newest slot was complete, because no later value could have changed the outcome.
     pub early: bool,
+    /// Events that came after their slot had been decided made the difference.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub late: bool,
     /// Why, in CloudWatch's words.
     pub reason: String,
     /// The slots that were looked at, oldest first.
@@ -103,6 +126,9 @@ pub struct Transition {
     pub last_lines: Vec<MatchedLine>,
     /// The metric filters that feed the alarm.
     pub filters: Vec<TransitionFilter>,
+    /// For a composite alarm: the alarms that its rule names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<Child>,
     /// The alarm as planned.
     pub rule: Alarm,
     /// The plan that was in force.
@@ -110,6 +136,36 @@ pub struct Transition {
     /// Whom to tell, as the plan had it. Empty for a change that is nobody's business: into `INSUFFICIENT_DATA`, or an
     /// OK without an ALARM message before it.
     pub notify: Vec<Recipient>,
+    /// The mute rule that holds the messages back, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub muted: Option<String>,
+}
+
+/// Late events changed a datapoint that had been decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Correction {
+    /// The alarm that looks at it.
+    pub alarm: String,
+    /// Which of its states.
+    #[serde(default, skip_serializing_if = "Dimensions::is_empty")]
+    pub dimensions: Dimensions,
+    /// What it was.
+    pub before: Datapoint,
+    /// What it is now.
+    pub after: Datapoint,
+}
+
+/// A metric has as many combinations of dimension values as it may have; more go to [`crate::OTHER`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeriesLimit {
+    /// The metric.
+    pub metric: MetricName,
+    /// The metric filter that brought the one too many.
+    pub filter: String,
+    /// How many are let in.
+    pub series_max: u32,
+    /// What was not.
+    pub refused: Dimensions,
 }
 
 /// Something the engine decided.
@@ -118,6 +174,35 @@ pub struct Transition {
 pub enum Decision {
     /// An alarm changed state.
     Transition(Box<Transition>),
+    /// A mute rule's time is over: the change that it held back is told now.
+    Released {
+        /// When.
+        at: Timestamp,
+        /// The change, with those who are told.
+        transition: Box<Transition>,
+    },
+    /// A decided datapoint changed.
+    Correction(Correction),
+    /// A metric has too many series. Said at most once an hour for a metric.
+    SeriesLimit(SeriesLimit),
+}
+
+impl Decision {
+    /// The change that is to be told because of it, if there is one.
+    pub fn told(&self) -> Option<&Transition> {
+        match self {
+            Decision::Transition(transition) | Decision::Released { transition, .. } => Some(transition),
+            Decision::Correction(_) | Decision::SeriesLimit(_) => None,
+        }
+    }
+
+    /// The change of state that it is, if it is one.
+    pub fn transition(&self) -> Option<&Transition> {
+        match self {
+            Decision::Transition(transition) => Some(transition),
+            _ => None,
+        }
+    }
 }
 
 /// Decisions that one entry caused, as an entry of their own; as several if they are many.

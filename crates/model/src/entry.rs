@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    ArchiveDone, ArchivePlan, Batch, Decisions, Delivery, Loss, Offset, Plan, Timestamp, TrailRecord,
+    ArchiveDone, ArchivePlan, Batch, Decisions, Delivery, Loss, Offset, Plan, Samples, Timestamp, TrailRecord,
 };
 
 /// The data format that this version writes. It reads this one and every released one before it.
@@ -35,6 +35,8 @@ pub enum Entry {
     ArchivePlan(ArchivePlan),
     /// A part of the journal has been archived.
     ArchiveDone(ArchiveDone),
+    /// What Watchbell measured of itself.
+    Samples(Samples),
 }
 
 /// Why bytes are not an entry that this version knows.
@@ -77,6 +79,7 @@ mod kind {
     pub(super) const LOSS: u16 = 0x0107;
     pub(super) const ARCHIVE_PLAN: u16 = 0x0108;
     pub(super) const ARCHIVE_DONE: u16 = 0x0109;
+    pub(super) const SAMPLES: u16 = 0x010a;
 }
 
 impl Entry {
@@ -92,6 +95,7 @@ impl Entry {
             Entry::Loss(_) => kind::LOSS,
             Entry::ArchivePlan(_) => kind::ARCHIVE_PLAN,
             Entry::ArchiveDone(_) => kind::ARCHIVE_DONE,
+            Entry::Samples(_) => kind::SAMPLES,
         }
     }
 
@@ -107,6 +111,7 @@ impl Entry {
             Entry::Loss(_) => "loss",
             Entry::ArchivePlan(_) => "archive plan",
             Entry::ArchiveDone(_) => "archive done",
+            Entry::Samples(_) => "samples",
         }
     }
 
@@ -122,6 +127,7 @@ impl Entry {
             Entry::Loss(loss) => json(loss),
             Entry::ArchivePlan(plan) => json(plan),
             Entry::ArchiveDone(done) => json(done),
+            Entry::Samples(samples) => json(samples),
         }
     }
 
@@ -140,6 +146,7 @@ impl Entry {
             kind::LOSS => Entry::Loss(from_json(payload)?),
             kind::ARCHIVE_PLAN => Entry::ArchivePlan(from_json(payload)?),
             kind::ARCHIVE_DONE => Entry::ArchiveDone(from_json(payload)?),
+            kind::SAMPLES => Entry::Samples(from_json(payload)?),
             _ => {
                 let [format, _] = kind.to_be_bytes();
                 let newer = format > DATA_FORMAT;
@@ -187,7 +194,7 @@ mod tests {
 
     #[test]
     fn bytes_that_do_not_fit_are_refused() {
-        for kind in 0x0101..=0x0109 {
+        for kind in 0x0101..=0x010a {
             if kind != kind::TICK {
                 assert!(Entry::decode(kind, b"{").is_err(), "{kind:#x}");
             }

@@ -16,21 +16,27 @@ mod line;
 mod log_group;
 mod loss;
 mod metric;
+mod mute;
+mod own;
 mod plan;
+mod sample;
 mod secret;
+mod statistic;
 mod time;
 mod topic;
 mod trail;
+mod unit;
 
-pub use access::{Access, Action, Resource, Role, Statement, Token};
+pub use access::{Access, Action, Resource, Role, Statement, Token, matches_wildcard};
 pub use alarm::{
-    Alarm, AlarmSeverity, AlarmState, Comparison, EVALUATION_RANGE_S_MAX, Period, PeriodError, Statistic,
-    TreatMissingData,
+    Alarm, AlarmKind, AlarmSeverity, AlarmState, Comparison, CompositeAlarm, EVALUATION_RANGE_S_MAX,
+    LowSamples, MetricAlarm, MetricStat, Period, PeriodError, TreatMissingData, Watched,
 };
 pub use archive::{Archive, ArchiveDone, ArchiveObject, ArchivePlan};
 pub use batch::{Batch, BatchBuilder, Fingerprint, Source};
 pub use decision::{
-    Datapoint, Decision, DecisionId, Decisions, MatchedLine, Recipient, Transition, TransitionFilter,
+    Child, Correction, Datapoint, Decision, DecisionId, Decisions, MatchedLine, Recipient, SeriesLimit,
+    Transition, TransitionFilter,
 };
 pub use delivery::{Delivery, DeliveryOutcome};
 pub use entry::{DATA_FORMAT, Entry, EntryError, Record};
@@ -38,9 +44,17 @@ pub use event::{Event, EventFlags, EventId, InstallationId, Offset, Severity};
 pub use line::{Kept, LINE_BYTES_MAX, without_end};
 pub use log_group::{GroupName, LogGroup, NameError, ParseKind, StartAt, TimestampFrom, WrittenTime};
 pub use loss::{Loss, LossReason};
-pub use metric::{MetricFilter, MetricName, MetricTransformation, SAMPLE_MAX};
+pub use metric::{
+    Dimensions, FILTER_DIMENSIONS_MAX, MetricFilter, MetricName, MetricTransformation, OTHER, SAMPLE_MAX,
+    SERIES_MAX_DEFAULT,
+};
+pub use mute::MuteRule;
+pub use own::OwnMetric;
 pub use plan::{Http, Plan};
+pub use sample::{Sample, Samples};
 pub use secret::SecretRef;
+pub use statistic::{Percentile, Statistic, StatisticError};
 pub use time::Timestamp;
 pub use topic::{Channel, Subscription, Topic, Url};
 pub use trail::{TrailOutcome, TrailRecord};
+pub use unit::{Unit, UnitError};

@@ -1,8 +1,10 @@
 //! Metric filters: how log events become values of a metric.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::GroupName;
+use crate::{GroupName, Unit};
 
 /// Greatest magnitude of a sample; larger ones are not published. Sums of such samples stay finite.
 ///
@@ -18,6 +20,20 @@ pub struct MetricName {
     pub name: String,
 }
 
+/// Names and values that tell the datapoints of one metric apart, as `ip` and `10.0.0.7`.
+pub type Dimensions = BTreeMap<String, String>;
+
+/// Most dimensions of one metric filter.
+///
+/// Source: CloudWatch Logs API Reference, `MetricTransformation`, `dimensions`.
+pub const FILTER_DIMENSIONS_MAX: usize = 3;
+
+/// How many combinations of dimension values a metric filter may have at a time, unless its plan says otherwise.
+pub const SERIES_MAX_DEFAULT: u32 = 1000;
+
+/// The value that stands in every dimension of samples whose own values came after the last that were let in.
+pub const OTHER: &str = "(other)";
+
 /// What a matching event adds to which metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricTransformation {
@@ -29,6 +45,19 @@ pub struct MetricTransformation {
     /// What an event that does not match adds; nothing if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<f64>,
+    /// The unit of the values.
+    #[serde(default)]
+    pub unit: Unit,
+    /// Selectors into the event, by the dimension whose value they give.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dimensions: BTreeMap<String, String>,
+    /// How many combinations of their values may exist at a time; samples of more go to [`OTHER`].
+    #[serde(default = "series_max_default")]
+    pub series_max: u32,
+}
+
+fn series_max_default() -> u32 {
+    SERIES_MAX_DEFAULT
 }
 
 impl MetricTransformation {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Access, Alarm, Archive, GroupName, LogGroup, MetricFilter, Topic};
+use crate::{Access, Alarm, Archive, GroupName, LogGroup, MetricFilter, MuteRule, Topic};
 
 /// Where HTTP is served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub struct Plan {
     pub metric_filters: BTreeMap<String, MetricFilter>,
     /// By name.
     pub alarms: BTreeMap<String, Alarm>,
+    /// By name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mute_rules: BTreeMap<String, MuteRule>,
     /// By name.
     pub topics: BTreeMap<String, Topic>,
     /// Who may call.

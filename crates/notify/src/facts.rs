@@ -1,6 +1,9 @@
 //! What a message says besides its first line, in the order in which the console and Slack both say it.
 
-use watchbell_model::{AlarmState, Datapoint, MatchedLine, Timestamp, Transition, TreatMissingData};
+use watchbell_model::{
+    AlarmKind, AlarmState, Datapoint, Dimensions, MatchedLine, MetricAlarm, MetricStat, Timestamp,
+    Transition, TreatMissingData, Watched,
+};
 
 use crate::message::{condition, decisive, number, period};
 
@@ -16,13 +19,17 @@ pub(crate) fn facts(transition: &Transition) -> Vec<Fact> {
         1 => "1 event".to_owned(),
         count => format!("{count} events"),
     };
-    vec![
+    let mut facts = vec![
         ("when", when(transition)),
         ("state", vec![format!("{}, was {}", transition.to, transition.from)]),
         ("rule", rule(transition)),
-        ("datapoints", datapoints(transition)),
-        ("matched", vec![matched]),
-    ]
+    ];
+    match transition.rule.kind {
+        AlarmKind::Metric(_) => facts.push(("datapoints", datapoints(transition))),
+        AlarmKind::Composite(_) => facts.push(("alarms", children(transition))),
+    }
+    facts.push(("matched", vec![matched]));
+    facts
 }
 
 /// What the alarm means and what to do, as its plan says; line feeds in it start new lines.
@@ -41,36 +48,84 @@ pub(crate) fn origin(line: &MatchedLine) -> String {
 
 fn when(transition: &Transition) -> Vec<String> {
     let at = date_and_clock(transition.at, true);
-    let Some(datapoint) = decisive(transition) else { return vec![format!("{at} UTC")] };
-    let end = datapoint.start.plus_ms(transition.rule.period.as_ms());
-    let slot = format!("{} to {}", clock(datapoint.start, transition.at), clock(end, transition.at));
-    let mut lines = vec![format!("{at} UTC, slot {slot}")];
+    let decisive = transition.rule.metric().and_then(|rule| Some((rule, decisive(transition)?)));
+    let mut lines = match decisive {
+        None => vec![format!("{at} UTC")],
+        Some((rule, datapoint)) => {
+            let end = datapoint.start.plus_ms(rule.period.as_ms());
+            let slot = format!("{} to {}", clock(datapoint.start, transition.at), clock(end, transition.at));
+            vec![format!("{at} UTC, slot {slot}")]
+        }
+    };
     if transition.early && transition.to == AlarmState::Alarm {
         lines.push("early: the slot is not over, but no later event can change the outcome".to_owned());
+    }
+    if transition.late {
+        lines.push("late: events that came after their slot had been decided made the difference".to_owned());
+    }
+    if let Some(rule) = &transition.muted {
+        lines.push(format!("held back until now by the mute rule {rule}"));
     }
     lines
 }
 
 fn rule(transition: &Transition) -> Vec<String> {
-    let rule = &transition.rule;
-    let condition = format!(
-        "{} of {} {} {} over {}, {} of {} datapoints",
-        rule.statistic.as_str(),
-        rule.metric.namespace,
-        rule.metric.name,
-        condition(transition),
+    match &transition.rule.kind {
+        AlarmKind::Metric(rule) => metric_rule(transition, rule),
+        AlarmKind::Composite(composite) => {
+            composite.rule.split('\n').map(|line| line.trim().to_owned()).collect()
+        }
+    }
+}
+
+fn metric_rule(transition: &Transition, rule: &MetricAlarm) -> Vec<String> {
+    let tail = format!(
+        "{} over {}, {} of {} datapoints",
+        condition(rule),
         period(rule.period.as_s()),
         rule.datapoints_to_alarm,
         rule.evaluation_periods,
     );
-    let missing = transition.datapoints.iter().any(|it| it.value.is_none());
-    let missing = missing.then_some(match rule.treat_missing_data {
-        TreatMissingData::Missing => "missing data counts as nothing known",
-        TreatMissingData::Ignore => "missing data leaves the state as it is",
-        TreatMissingData::Breaching => "missing data counts as breaching",
-        TreatMissingData::NotBreaching => "missing data counts as not breaching",
-    });
-    [condition].into_iter().chain(missing.map(str::to_owned)).collect()
+    let mut lines = match &rule.watched {
+        Watched::Stat(watched) => vec![format!("{} {tail}", stat(watched))],
+        Watched::Math { expression, metrics } => {
+            let metric = |(id, watched): (&String, &MetricStat)| format!("{id} = {}", stat(watched));
+            std::iter::once(format!("{expression} {tail}")).chain(metrics.iter().map(metric)).collect()
+        }
+    };
+    if transition.datapoints.iter().any(|it| it.value.is_none()) {
+        lines.push(
+            match rule.treat_missing_data {
+                TreatMissingData::Missing => "missing data counts as nothing known",
+                TreatMissingData::Ignore => "missing data leaves the state as it is",
+                TreatMissingData::Breaching => "missing data counts as breaching",
+                TreatMissingData::NotBreaching => "missing data counts as not breaching",
+            }
+            .to_owned(),
+        );
+    }
+    lines
+}
+
+/// `Sum of Shop Http5xx`, with `{host web-1}` behind it if it has dimensions.
+fn stat(stat: &MetricStat) -> String {
+    format!(
+        "{} of {} {}{}",
+        stat.statistic,
+        stat.metric.namespace,
+        stat.metric.name,
+        braces(&stat.dimensions)
+    )
+}
+
+fn braces(dimensions: &Dimensions) -> String {
+    let pairs: Vec<String> = dimensions.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    if pairs.is_empty() { String::new() } else { format!(" {{{}}}", pairs.join(", ")) }
+}
+
+fn children(transition: &Transition) -> Vec<String> {
+    let width = transition.children.iter().map(|child| child.state.as_str().len()).max().unwrap_or(0);
+    transition.children.iter().map(|child| format!("{:width$}  {}", child.state, child.alarm)).collect()
 }
 
 fn datapoints(transition: &Transition) -> Vec<String> {
@@ -88,8 +143,9 @@ fn datapoints(transition: &Transition) -> Vec<String> {
 
 fn datapoint(it: &Datapoint, at: Timestamp) -> String {
     let value = it.value.map_or_else(|| "no data".to_owned(), number);
+    let estimated = if it.estimated { "  within 1 %" } else { "" };
     let breaching = if it.breaching { "  breaching" } else { "" };
-    format!("{}  {value}{breaching}", clock(it.start, at))
+    format!("{}  {value}{estimated}{breaching}", clock(it.start, at))
 }
 
 /// The wall time, with its date if that is another than that of `near`.

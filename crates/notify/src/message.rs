@@ -1,6 +1,8 @@
 //! A message: what people and programs are told about one decision.
 
-use watchbell_model::{AlarmState, Datapoint, DecisionId, InstallationId, Statistic, Transition};
+use watchbell_model::{
+    AlarmState, Datapoint, DecisionId, InstallationId, MetricAlarm, Statistic, Transition, Watched,
+};
 
 use crate::escape::visible;
 
@@ -41,41 +43,73 @@ impl Message {
         let transition = &self.transition;
         let severity = transition.rule.severity.as_str();
         let happened = what_happened(transition);
-        format!("{} {} ({severity}): {happened}", transition.to, visible(&transition.alarm))
+        let alarm = visible(&transition.alarm);
+        format!("{} {alarm}{} ({severity}): {}", transition.to, which(transition), visible(&happened))
     }
 }
 
+/// Which of an alarm's many states: ` [ip 10.0.0.7]`; nothing for an alarm with one.
+fn which(transition: &Transition) -> String {
+    let pair = |(name, value): (&String, &String)| format!("{} {}", visible(name), visible(value));
+    let pairs: Vec<String> = transition.dimensions.iter().map(pair).collect();
+    if pairs.is_empty() { String::new() } else { format!(" [{}]", pairs.join(", ")) }
+}
+
 fn what_happened(transition: &Transition) -> String {
-    let rule = &transition.rule;
-    let condition = condition(transition);
+    let Some(rule) = transition.rule.metric() else { return what_children_did(transition) };
+    let condition = condition(rule);
     let (needed, among) = (rule.datapoints_to_alarm, rule.evaluation_periods);
     let measured =
-        decisive(transition).map_or_else(|| "no datapoints".to_owned(), |it| measured(transition, it));
+        decisive(transition).map_or_else(|| "no datapoints".to_owned(), |it| measured(transition, rule, it));
     let longer = if transition.from == AlarmState::Alarm { "no longer" } else { "not" };
     match transition.to {
         AlarmState::Alarm if among == 1 => format!("{measured}, threshold {condition}"),
         AlarmState::Alarm => {
             format!(
                 "{} of {among} datapoints {condition}, the last of them {measured}",
-                breaching(transition)
+                breaching(transition, rule)
             )
         }
         AlarmState::Ok if among == 1 => format!("{measured}, threshold {condition} {longer} met"),
         AlarmState::Ok => format!("{longer} {needed} of {among} datapoints {condition}"),
         AlarmState::InsufficientData => {
-            format!("not enough data to tell whether {} {condition}", rule.statistic.as_str())
+            format!("not enough data to tell whether {} {condition}", quantity(rule))
         }
     }
 }
 
+/// `db-down and disk-full in ALARM`; for an OK, `its rule no longer holds`.
+fn what_children_did(transition: &Transition) -> String {
+    let in_alarm: Vec<&str> = transition
+        .children
+        .iter()
+        .filter(|child| child.state == AlarmState::Alarm)
+        .map(|child| child.alarm.as_str())
+        .collect();
+    match (transition.to, &in_alarm[..]) {
+        (AlarmState::Alarm, []) => "its rule holds".to_owned(),
+        (AlarmState::Alarm, [one]) => format!("{one} in ALARM"),
+        (AlarmState::Alarm, [most @ .., last]) => format!("{} and {last} in ALARM", most.join(", ")),
+        _ if transition.from == AlarmState::Alarm => "its rule no longer holds".to_owned(),
+        _ => "its rule does not hold".to_owned(),
+    }
+}
+
 /// `>= 10`.
-pub(crate) fn condition(transition: &Transition) -> String {
-    format!("{} {}", transition.rule.comparison.symbol(), number(transition.rule.threshold))
+pub(crate) fn condition(rule: &MetricAlarm) -> String {
+    format!("{} {}", rule.comparison.symbol(), number(rule.threshold))
+}
+
+/// What a datapoint is, in a word or a formula: `Average`, `p99.9`, `errors / requests`.
+fn quantity(rule: &MetricAlarm) -> String {
+    match &rule.watched {
+        Watched::Stat(stat) => stat.statistic.to_string(),
+        Watched::Math { expression, .. } => expression.clone(),
+    }
 }
 
 /// How many datapoints counted as breaching: missing ones may have, so an ALARM had at least as many as it needs.
-fn breaching(transition: &Transition) -> u64 {
-    let rule = &transition.rule;
+fn breaching(transition: &Transition, rule: &MetricAlarm) -> u64 {
     let seen = transition.datapoints.iter().filter(|it| it.breaching).count() as u64;
     seen.clamp(rule.datapoints_to_alarm.into(), rule.evaluation_periods.max(rule.datapoints_to_alarm).into())
 }
@@ -87,26 +121,28 @@ pub(crate) fn decisive(transition: &Transition) -> Option<&Datapoint> {
     newest_first().find(|it| it.value.is_some() && it.breaching == to_alarm).or_else(|| newest_first().next())
 }
 
-/// `12 matches in 60 s`, `Average 812.5 in 5 min`, `no data in 60 s`.
-fn measured(transition: &Transition, datapoint: &Datapoint) -> String {
-    let period = period(transition.rule.period.as_s());
+/// `12 matches in 60 s`, `Average 812.5 in 5 min`, `errors / requests 0.25 in 60 s`, `no data in 60 s`.
+fn measured(transition: &Transition, rule: &MetricAlarm, datapoint: &Datapoint) -> String {
+    let period = period(rule.period.as_s());
+    let about = if datapoint.estimated { "about " } else { "" };
     match datapoint.value {
         None => format!("no data in {period}"),
-        Some(value) if counts_matches(transition) => format!("{} in {period}", matches(&number(value))),
-        Some(value) => format!("{} {} in {period}", transition.rule.statistic.as_str(), number(value)),
+        Some(value) if counts_matches(transition, rule) => format!("{} in {period}", matches(&number(value))),
+        Some(value) => format!("{} {about}{} in {period}", quantity(rule), number(value)),
     }
 }
 
 /// Whether a datapoint's value is the number of matching events: each adds 1, and the others nothing that is counted.
-fn counts_matches(transition: &Transition) -> bool {
-    match transition.rule.statistic {
+fn counts_matches(transition: &Transition, rule: &MetricAlarm) -> bool {
+    let Watched::Stat(stat) = &rule.watched else { return false };
+    match stat.statistic {
         _ if transition.filters.is_empty() => false,
         Statistic::Sum => transition
             .filters
             .iter()
             .all(|it| it.value == "1" && it.default.is_none_or(|default| default == 0.0)),
         Statistic::SampleCount => transition.filters.iter().all(|it| it.default.is_none()),
-        Statistic::Average | Statistic::Minimum | Statistic::Maximum => false,
+        _ => false,
     }
 }
 

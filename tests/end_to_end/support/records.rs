@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use watchbell_archive::StoredEvent;
 use watchbell_journal::{Reader, RealDisk};
-use watchbell_model::{
-    Batch, Decision, Decisions, Entry, Offset, Record, Timestamp, TrailRecord, Transition,
-};
+use watchbell_model::{Batch, Decisions, Entry, Offset, Record, Timestamp, TrailRecord, Transition};
 
 /// Every frame of a data folder's journal.
 pub(crate) fn frames(data: &Path) -> Vec<watchbell_journal::Entry> {
@@ -43,7 +41,7 @@ pub(crate) fn decisions(data: &Path) -> Vec<Decisions> {
 
 pub(crate) fn transitions(data: &Path) -> Vec<Transition> {
     let items = decisions(data).into_iter().flat_map(|decisions| decisions.items);
-    items.map(|Decision::Transition(transition)| *transition).collect()
+    items.filter_map(|item| item.transition().cloned()).collect()
 }
 
 pub(crate) fn trail(data: &Path) -> Vec<TrailRecord> {

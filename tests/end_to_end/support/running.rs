@@ -77,7 +77,7 @@ impl InProcess {
     /// The state of an alarm.
     pub(crate) fn state(&self, alarm: &str) -> String {
         self.look(|fold| {
-            let run = fold.engine.alarms().find(|(name, _)| *name == alarm).map(|(_, run)| run.state);
+            let run = fold.engine.alarms().find(|(name, ..)| *name == alarm).map(|(.., run)| run.state);
             run.map_or_else(|| "no such alarm".to_owned(), |state| state.to_string())
         })
     }

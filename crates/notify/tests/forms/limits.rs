@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 use serde_json::Value;
-use watchbell_model::{Transition, TransitionFilter};
+use watchbell_model::{Transition, TransitionFilter, Watched};
 
-use super::{burst, message};
+use super::{burst, message, rule};
 
 /// Every text of the Slack form: its `text`, and what stands in blocks.
 fn texts(slack: &Value) -> Vec<&str> {
@@ -35,7 +35,8 @@ fn very_many_and_very_long_parts_fit_into_slack() {
     let mut transition = burst();
     let long = "<&`日\u{1b}".repeat(1000);
     transition.alarm.clone_from(&long);
-    transition.rule.metric.namespace.clone_from(&long);
+    let Watched::Stat(stat) = &mut rule(&mut transition).watched else { panic!() };
+    stat.metric.namespace.clone_from(&long);
     transition.rule.description = Some(format!("{long}\n").repeat(30));
     let filter =
         TransitionFilter { name: long.clone(), pattern: long.clone(), ..transition.filters[0].clone() };

@@ -10,7 +10,7 @@ mod wording;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use watchbell_model::{DecisionId, InstallationId, Offset, Transition};
+use watchbell_model::{AlarmKind, DecisionId, InstallationId, MetricAlarm, Offset, Transition};
 use watchbell_notify::{Message, TEXT_WIDTH};
 
 fn message(transition: &Transition) -> Message {
@@ -29,6 +29,11 @@ fn folder() -> PathBuf {
 
 fn burst() -> Transition {
     transition(&folder().join("burst.transition.json"))
+}
+
+fn rule(transition: &mut Transition) -> &mut MetricAlarm {
+    let AlarmKind::Metric(rule) = &mut transition.rule.kind else { panic!("a metric alarm") };
+    rule
 }
 
 fn transition_files() -> Vec<PathBuf> {

@@ -1,8 +1,10 @@
 //! What messages say in the cases that are easy to get wrong.
 
-use watchbell_model::{AlarmState, Comparison, Datapoint, GroupName, Statistic, Timestamp, Transition};
+use watchbell_model::{
+    AlarmState, Comparison, Datapoint, GroupName, Statistic, Timestamp, Transition, Watched,
+};
 
-use super::{burst, message};
+use super::{burst, message, rule};
 
 /// The burst with other datapoints, a minute apart: `(value, samples)`, breaching if at least 10.
 fn with_datapoints(values: &[(f64, u64)], matched: u64, needed: u32) -> Transition {
@@ -14,11 +16,13 @@ fn with_datapoints(values: &[(f64, u64)], matched: u64, needed: u32) -> Transiti
         value: Some(value),
         samples,
         breaching: value >= 10.0,
+        estimated: false,
     };
     transition.datapoints = starts.zip(values).map(datapoint).collect();
     transition.matched = matched;
-    transition.rule.datapoints_to_alarm = needed;
-    transition.rule.evaluation_periods = u32::try_from(values.len()).unwrap();
+    let rule = rule(&mut transition);
+    rule.datapoints_to_alarm = needed;
+    rule.evaluation_periods = u32::try_from(values.len()).unwrap();
     transition
 }
 
@@ -40,15 +44,16 @@ fn values_are_called_matches_only_where_they_count_them() {
     selected.filters[0].value = "$size".to_owned();
     assert_eq!(happened(&selected), "2 of 2 datapoints >= 10, the last of them Sum 12 in 60 s");
     let mut largest = with_datapoints(&[(12.0, 12)], 12, 1);
-    largest.rule.statistic = Statistic::Maximum;
+    let Watched::Stat(stat) = &mut rule(&mut largest).watched else { panic!() };
+    stat.statistic = Statistic::Maximum;
     assert_eq!(happened(&largest), "Maximum 12 in 60 s, threshold >= 10");
 }
 
 #[test]
 fn one_match_is_one_match() {
     let mut single = with_datapoints(&[(1.0, 1)], 1, 1);
-    single.rule.comparison = Comparison::GreaterThanThreshold;
-    single.rule.threshold = 0.0;
+    rule(&mut single).comparison = Comparison::GreaterThanThreshold;
+    rule(&mut single).threshold = 0.0;
     assert_eq!(happened(&single), "1 match in 60 s, threshold > 0");
     assert!(message(&single).text(80, false).contains("\n  matched      1 event\n"));
 }

@@ -1,0 +1,320 @@
+//! What a batch, or a figure about Watchbell itself, adds to which series.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use watchbell_model::{
+    Batch, Decision, Delivery, DeliveryOutcome, Dimensions, EventId, MatchedLine, MetricName, OTHER, Offset,
+    OwnMetric, Record, Samples, SeriesLimit, Timestamp,
+};
+use watchbell_pattern::{Line, Scratch};
+
+use crate::age::Ages;
+use crate::alarm::AlarmRun;
+use crate::compiled::{CompiledFilter, CompiledGroup, CompiledPlan};
+use crate::counters::FilterCounters;
+use crate::engine::{Engine, Timed};
+use crate::series::cut;
+use crate::store::{SeriesId, SeriesKey};
+use crate::transition::{Who, bucket};
+
+/// How often it is said that a metric has too many series, in milliseconds.
+const SERIES_LIMIT_AGAIN_MS: i64 = 60 * 60 * 1000;
+
+/// What arrives together.
+pub(crate) struct Intake<'p> {
+    plan: &'p CompiledPlan,
+    now: Timestamp,
+    /// The series that got samples.
+    touched: BTreeSet<(MetricName, Dimensions)>,
+    decisions: Vec<Timed>,
+}
+
+/// A matching event whose value went into a series.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Published {
+    series: SeriesId,
+    bucket: Timestamp,
+    line: usize,
+}
+
+impl Engine {
+    /// Counts a batch and adds what its events publish.
+    pub(crate) fn batch(&mut self, plan: &CompiledPlan, batch: &Batch, record: &Record) -> Vec<Timed> {
+        let mut intake = Intake::new(plan, record.time);
+        if !batch.backfill && !batch.is_empty() {
+            intake.own_batch(self, batch);
+        }
+        if let Some(group) = plan.groups.get(&batch.group) {
+            intake.group(self, group, batch, record.offset);
+        }
+        intake.conclude(self)
+    }
+
+    /// Adds what was measured elsewhere in the process.
+    pub(crate) fn samples(&mut self, plan: &CompiledPlan, samples: &Samples, now: Timestamp) -> Vec<Timed> {
+        let mut intake = Intake::new(plan, now);
+        for sample in &samples.samples {
+            let (metric, dimensions) = (sample.metric.clone(), sample.dimensions.clone());
+            intake.own(self, SeriesKey { metric, dimensions, unit: sample.unit }, sample.value);
+        }
+        intake.conclude(self)
+    }
+
+    /// Counts an attempt to tell someone.
+    pub(crate) fn delivery(
+        &mut self,
+        plan: &CompiledPlan,
+        delivery: &Delivery,
+        now: Timestamp,
+    ) -> Vec<Timed> {
+        let mut intake = Intake::new(plan, now);
+        if delivery.outcome != DeliveryOutcome::Delivered {
+            let dimensions = [("Topic".to_owned(), delivery.topic.clone())].into();
+            intake.own(self, own_key(OwnMetric::DELIVERY_ERRORS, dimensions), 1.0);
+        }
+        intake.conclude(self)
+    }
+}
+
+fn own_key(own: OwnMetric, dimensions: Dimensions) -> SeriesKey {
+    SeriesKey { metric: own.metric(), dimensions, unit: own.unit }
+}
+
+impl<'p> Intake<'p> {
+    fn new(plan: &'p CompiledPlan, now: Timestamp) -> Intake<'p> {
+        Intake { plan, now, touched: BTreeSet::new(), decisions: Vec::new() }
+    }
+
+    /// What a batch says by being there.
+    fn own_batch(&mut self, engine: &mut Engine, batch: &Batch) {
+        #[expect(clippy::cast_precision_loss, reason = "a batch is far smaller than 2^53")]
+        let (events, bytes) = (batch.len() as f64, batch.message_bytes() as f64);
+        if self.plan.is_watched(OwnMetric::INCOMING_LOG_EVENTS) {
+            let of_group = OwnMetric::of_group(&batch.group);
+            let of_stream = OwnMetric::of_stream(&batch.group, &batch.stream);
+            self.own(engine, own_key(OwnMetric::INCOMING_LOG_EVENTS, of_group), events);
+            self.own(engine, own_key(OwnMetric::STREAM_LOG_EVENTS, of_stream), events);
+        }
+        if self.plan.is_watched(OwnMetric::INCOMING_BYTES) {
+            self.own(engine, own_key(OwnMetric::INCOMING_BYTES, OwnMetric::of_group(&batch.group)), bytes);
+        }
+    }
+
+    /// Adds one of Watchbell's own samples, if some alarm watches its metric.
+    fn own(&mut self, engine: &mut Engine, key: SeriesKey, value: f64) {
+        let (metric, dimensions) = (key.metric.clone(), key.dimensions.clone());
+        if let Some(id) = self.series(engine, key) {
+            engine.store.get_mut(id).add(self.now, value);
+            self.touched.insert((metric, dimensions));
+        }
+    }
+
+    /// Matches the events of a batch and adds what they publish.
+    fn group(&mut self, engine: &mut Engine, group: &CompiledGroup, batch: &Batch, offset: Offset) {
+        let ages = Ages::new(batch, self.now, group.horizon_ms);
+        ages.count(engine.counters.groups.entry(batch.group.clone()).or_default());
+        let mut tallies = vec![FilterCounters::default(); group.filters.len()];
+        let mut published: Vec<Published> = Vec::new();
+        let mut matching: Vec<Vec<usize>> = vec![Vec::new(); group.filters.len()];
+        let mut plain: Vec<Option<SeriesId>> = vec![None; group.filters.len()];
+        let mut scratch = Scratch::default();
+        group.patterns.matches(batch.text(), batch.ends(), &mut scratch, |line, number, index| {
+            let filter = &group.filters[index];
+            tallies[index].matched += 1;
+            if filter.default.is_some() {
+                matching[index].push(number);
+            }
+            let Some(value) = filter.value(line) else {
+                tallies[index].without_value += 1;
+                return;
+            };
+            let Some(at) = ages.evaluated(number).filter(|_| self.plan.watched.contains_key(&filter.metric))
+            else {
+                return;
+            };
+            let series = plain[index].or_else(|| self.filter_series(engine, filter, line));
+            let Some(series) = series else {
+                tallies[index].without_dimension += 1;
+                return;
+            };
+            if filter.dimensions.is_empty() {
+                plain[index] = Some(series);
+            }
+            self.before_late(engine, series, at);
+            engine.store.get_mut(series).add(at, value);
+            published.push(Published { series, bucket: bucket(at), line: number });
+        });
+        for (filter, matching) in group.filters.iter().zip(&matching) {
+            self.defaults(engine, filter, &ages, matching);
+        }
+        self.remember(engine, batch, offset, &ages, published);
+        for (filter, tally) in group.filters.iter().zip(&tallies) {
+            engine.counters.filters.entry(filter.name.clone()).or_default().add(tally);
+        }
+    }
+
+    /// The series that a matching event publishes into; none if it lacks a dimension.
+    fn filter_series(
+        &mut self,
+        engine: &mut Engine,
+        filter: &CompiledFilter,
+        line: &Line<'_>,
+    ) -> Option<SeriesId> {
+        let dimensions = filter.dimensions(line)?;
+        let key = SeriesKey { metric: filter.metric.clone(), dimensions, unit: filter.unit };
+        let count = || engine.store.count_with_dimensions(&filter.metric);
+        if key.dimensions.is_empty()
+            || engine.store.id(&key).is_some()
+            || count() < filter.series_max as usize
+        {
+            return self.series(engine, key);
+        }
+        self.too_many(engine, filter, &key.dimensions);
+        let other = key.dimensions.keys().map(|name| (name.clone(), OTHER.to_owned())).collect();
+        self.series(engine, SeriesKey { dimensions: other, ..key })
+    }
+
+    fn too_many(&mut self, engine: &mut Engine, filter: &CompiledFilter, refused: &Dimensions) {
+        engine.counters.filters.entry(filter.name.clone()).or_default().over_series_max += 1;
+        let said = engine.limits_said.get(&filter.metric);
+        if said.is_some_and(|said| self.now.ms_since(*said) < SERIES_LIMIT_AGAIN_MS) {
+            return;
+        }
+        engine.limits_said.insert(filter.metric.clone(), self.now);
+        let limit = SeriesLimit {
+            metric: filter.metric.clone(),
+            filter: filter.name.clone(),
+            series_max: filter.series_max,
+            refused: refused.clone(),
+        };
+        self.decisions.push(Timed::new(self.now, Decision::SeriesLimit(limit)));
+    }
+
+    /// The series of `key`, if some alarm watches its metric.
+    fn series(&mut self, engine: &mut Engine, key: SeriesKey) -> Option<SeriesId> {
+        let metric = self.plan.watched.get(&key.metric)?;
+        if let Some(id) = engine.store.id(&key) {
+            return Some(id);
+        }
+        engine.contributors(self.plan, &key, self.now);
+        Some(engine.store.ensure(key, metric.keeps_values))
+    }
+
+    /// Notes what the datapoint was that a late event is about to change.
+    fn before_late(&self, engine: &mut Engine, series: SeriesId, at: Timestamp) {
+        let key = engine.store.key(series);
+        let Some(metric) = self.plan.watched.get(&key.metric) else { return };
+        if at.plus_ms(metric.lateness_ms_min) >= self.now {
+            return;
+        }
+        for name in &metric.alarms {
+            let Some(alarm) = self.plan.alarms.get(name) else { continue };
+            let Some(contributor) = alarm.contributor(&key.metric, &key.dimensions) else { continue };
+            let run = engine.runs.get_mut(name).and_then(|runs| runs.get_mut(&contributor));
+            let Some(run) = run.filter(|run| run.is_evaluated) else { continue };
+            if run.corrected.contains(&bucket(at)) {
+                continue;
+            }
+            let end = run.next_end.plus_ms(-alarm.step_ms);
+            let Some(start) = alarm.slot_of(at, end) else { continue };
+            let range = || alarm.inputs(&engine.store, &contributor).range(end);
+            if !run.corrections.contains_key(&start)
+                && let Some(before) = range().into_iter().find(|point| point.start == start)
+            {
+                run.corrections.insert(start, (end, before));
+            }
+            run.corrected.insert(bucket(at));
+        }
+    }
+
+    /// Adds what events add that do not match: not one by one, so that a filter with a default costs nothing for a
+    /// line that it does not match.
+    fn defaults(
+        &mut self,
+        engine: &mut Engine,
+        filter: &CompiledFilter,
+        ages: &Ages<'_>,
+        matching: &[usize],
+    ) {
+        let Some(default) = filter.default.filter(|_| self.plan.watched.contains_key(&filter.metric)) else {
+            return;
+        };
+        let mut counts: BTreeMap<Timestamp, u64> = ages.buckets();
+        for at in matching.iter().filter_map(|line| ages.evaluated(*line)) {
+            *counts.get_mut(&bucket(at)).expect("the line was counted") -= 1;
+        }
+        let key =
+            SeriesKey { metric: filter.metric.clone(), dimensions: Dimensions::new(), unit: filter.unit };
+        let Some(series) = self.series(engine, key) else { return };
+        for (bucket, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+            self.before_late(engine, series, bucket);
+            engine.store.get_mut(series).add_defaults(bucket, default, count);
+            self.touched.insert((filter.metric.clone(), Dimensions::new()));
+        }
+    }
+
+    /// Lets buckets remember the first and the last of the lines that were published into them.
+    fn remember(
+        &mut self,
+        engine: &mut Engine,
+        batch: &Batch,
+        offset: Offset,
+        ages: &Ages<'_>,
+        mut published: Vec<Published>,
+    ) {
+        published.sort_unstable();
+        let installation = engine.installation;
+        for run in published.chunk_by(|a, b| (a.series, a.bucket) == (b.series, b.bucket)) {
+            let line = |index: usize| {
+                let event = batch.event(run[index].line);
+                MatchedLine {
+                    event_id: EventId { installation, offset, line: event.line },
+                    timestamp: ages.evaluated(run[index].line).unwrap_or(self.now),
+                    group: batch.group.clone(),
+                    stream: batch.stream.clone(),
+                    message: cut(event.message).to_owned(),
+                }
+            };
+            engine.store.get_mut(run[0].series).remember(run[0].bucket, run.len(), line);
+        }
+        for run in published.chunk_by(|a, b| a.series == b.series) {
+            let key = engine.store.key(run[0].series);
+            self.touched.insert((key.metric.clone(), key.dimensions.clone()));
+        }
+    }
+
+    /// Lets alarms that have become certain fire, and gives everything that was decided.
+    fn conclude(mut self, engine: &mut Engine) -> Vec<Timed> {
+        let mut certain: BTreeSet<(&str, Dimensions)> = BTreeSet::new();
+        for (metric, dimensions) in &self.touched {
+            let watched = self.plan.watched.get(metric).into_iter().flat_map(|metric| &metric.alarms);
+            let early = watched.filter_map(|name| self.plan.alarms.get_key_value(name));
+            for (name, alarm) in early.filter(|(_, alarm)| alarm.early) {
+                certain.extend(
+                    alarm.contributor(metric, dimensions).map(|contributor| (name.as_str(), contributor)),
+                );
+            }
+        }
+        for (name, contributor) in certain {
+            let fired = self.fire_early(engine, name, &contributor);
+            self.decisions.extend(fired.map(|decision| Timed::new(self.now, decision)));
+        }
+        self.decisions
+    }
+
+    fn fire_early(&self, engine: &mut Engine, name: &str, contributor: &Dimensions) -> Option<Decision> {
+        let alarm = &self.plan.alarms[name];
+        let run: &mut AlarmRun = engine.runs.get_mut(name)?.get_mut(contributor)?;
+        let inputs = alarm.inputs(&engine.store, contributor);
+        let (change, until) = alarm.certain(run, &inputs, self.now)?;
+        // Also for an alarm that is in ALARM already: it does not end only to begin again a moment later.
+        run.early_until = Some(until);
+        if run.state == change.to {
+            return None;
+        }
+        let news = alarm.news(change, &inputs, &run.corrected, self.now, true);
+        let who = Who { alarm: name, contributor };
+        let transition = self.plan.change(who, &alarm.announcement, run, news);
+        Some(Decision::Transition(Box::new(transition)))
+    }
+}
