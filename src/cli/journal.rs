@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use watchbell_journal::{Reader, RealDisk};
+use watchbell_model::Plan;
 
 use super::Global;
 use super::file::File;
@@ -19,18 +20,30 @@ pub(super) struct Where {
     data_dir: Option<PathBuf>,
 }
 
+/// A journal that is there, and the plan of the file that names it.
+pub(super) struct Journal {
+    pub(super) folder: PathBuf,
+    /// `None` if the data folder was named on the command line.
+    pub(super) plan: Option<Plan>,
+}
+
 impl Where {
     /// A reader of the whole journal.
     pub(super) fn reader(&self, global: &Global) -> Result<Reader, Failure> {
-        let data_dir = match &self.data_dir {
-            Some(folder) => folder.clone(),
-            None => PathBuf::from(File::read(&global.config)?.plan()?.0.data_dir),
+        let folder = self.journal(global)?.folder;
+        Reader::open(Arc::new(RealDisk), &folder, 0).map_err(journal_failure)
+    }
+
+    /// Where the journal is.
+    pub(super) fn journal(&self, global: &Global) -> Result<Journal, Failure> {
+        let (data_dir, plan) = if let Some(folder) = &self.data_dir {
+            (folder.clone(), None)
+        } else {
+            let plan = File::read(&global.config)?.plan()?.0;
+            (PathBuf::from(&plan.data_dir), Some(plan))
         };
         let folder = journal_folder(&data_dir);
-        if !folder.is_dir() {
-            return Err(no_journal(&data_dir));
-        }
-        Reader::open(Arc::new(RealDisk), &folder, 0).map_err(journal_failure)
+        if folder.is_dir() { Ok(Journal { folder, plan }) } else { Err(no_journal(&data_dir)) }
     }
 }
 

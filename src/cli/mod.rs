@@ -9,6 +9,7 @@ mod lines;
 mod pattern;
 mod replay;
 mod schema;
+mod tail;
 mod test;
 mod trail;
 mod up;
@@ -83,6 +84,8 @@ enum Verb {
     Check,
     /// Print the JSON Schema of the file
     Schema,
+    /// Show lines as they arrive, from a running or stopped watchbell up
+    Tail(tail::Options),
     /// Print the lines that match a CloudWatch filter pattern
     Pattern(pattern::Options),
     /// Run the tests beside the rules, in virtual time
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
         Verb::Up(options) => up::run(&global, &options),
         Verb::Check => check::run(&global),
         Verb::Schema => schema::run(),
+        Verb::Tail(options) => tail::run(&global, &options),
         Verb::Pattern(options) => pattern::run(&global, &options),
         Verb::Test(options) => test::run(&global, &options),
         Verb::Replay(options) => replay::run(&global, &options),

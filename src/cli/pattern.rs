@@ -175,7 +175,7 @@ fn add(text: &mut String, words: &Words, depth: usize) {
     }
 }
 
-fn refusal(format: Format, pattern: &str, error: &PatternError) -> Failure {
+pub(super) fn refusal(format: Format, pattern: &str, error: &PatternError) -> Failure {
     match format {
         Format::Json => {
             let PatternError { message, span, help } = error;

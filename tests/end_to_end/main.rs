@@ -19,6 +19,7 @@ mod other_tools;
 mod reload;
 mod ringing;
 mod start_errors;
+mod tail;
 mod trail;
 mod trouble;
 mod unusual_files;

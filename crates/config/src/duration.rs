@@ -7,7 +7,7 @@ const UNITS: [(&str, i64); 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_
 ///
 /// # Errors
 /// What is wrong with the text, as the end of a message about it.
-pub(crate) fn parse_ms(text: &str) -> Result<i64, &'static str> {
+pub fn parse_ms(text: &str) -> Result<i64, &'static str> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     if number.is_empty() {

@@ -36,6 +36,7 @@ use toml::de::DeTable;
 use watchbell_model::Plan;
 
 pub use clock::spell_ms;
+pub use duration::parse_ms;
 pub use keys::{KEYS, Key, Kind, Presence};
 pub use problem::{Level, Problem};
 pub use render::{PROBLEMS_SHOWN_MAX, PlacedProblem, Report, render, report};

@@ -112,6 +112,11 @@ impl Reader {
         }))
     }
 
+    /// Whose journal it is; `None` while the folder has no segment yet.
+    pub fn installation(&self) -> Option<Installation> {
+        self.installation
+    }
+
     /// The offset of the entry that [`Reader::next`] gives next.
     pub fn next_offset(&self) -> u64 {
         self.next
