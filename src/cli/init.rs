@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
-use watchbell_config::Source;
+use watchbell_config::{Source, TestCase};
 
 use super::{Format, Global, say, written};
 use crate::init::group::Group;
 use crate::init::sample::{Sample, Skipped};
 use crate::init::{Findings, Looker, form, text};
+use crate::replay::try_out;
 use crate::run::clock::{Clock, SystemClock};
 use crate::{ExitStatus, Failure, out};
 
@@ -74,7 +75,7 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
                 format!(" -c {}", target.display())
             };
             say(&format!(
-                "{} is written; next: watchbell check{named}, then watchbell up{named}",
+                "{} is written; watchbell replay{named} shows what it would have done, watchbell up{named} does it",
                 target.display()
             ));
             Ok(())
@@ -136,12 +137,15 @@ fn machine_zone() -> Option<String> {
     (known && !is_utc.contains(&name.as_str())).then_some(name)
 }
 
-/// The file is good, or init is wrong.
+/// The file is good and passes its own tests, or init is wrong.
 fn check(text: &str, folder: &Path) -> Result<(), Failure> {
     let source = Source { name: "watchbell.toml", text, folder };
     let checked = watchbell_config::check(&source);
-    if checked.plan.is_some() {
-        return Ok(());
+    if let Some(plan) = checked.plan {
+        let fails = |test: &&TestCase| !try_out(&plan, test).is_ok_and(|verdict| verdict.is_good());
+        let Some(failed) = checked.tests.iter().find(fails) else { return Ok(()) };
+        let message = format!("the test \"{}\" that was made fails; nothing was written", failed.name);
+        return Err(Failure::new(ExitStatus::Defect, message));
     }
     say(watchbell_config::render(&checked.problems, &source, false).trim_end());
     Err(Failure::new(ExitStatus::Defect, "what was made of these files is not good; nothing was written"))

@@ -1,6 +1,6 @@
 //! What real files look like, and the rules that suit them: `watchbell init`.
 //!
-//! Promise: the text that [`text`] makes is a good `watchbell.toml`, every figure in it was counted in the files, and
+//! Promise: the text that [`text`] makes is a good `watchbell.toml` that passes its own tests, every figure in it was counted in the files, and
 //! nothing of the lines' content is copied into it. Not here: writing it, clocks, the machine's zone (the caller says).
 //!
 //! A file is looked at in pieces ([`sample`]), its form is told ([`form`]), files that are one log become one group

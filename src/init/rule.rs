@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use watchbell_model::{ParseKind, Severity, Timestamp};
 use watchbell_parse::Timestamps;
 use watchbell_pattern::Pattern;
@@ -41,11 +41,11 @@ const ERROR_TERMS: [&str; 18] = [
 ];
 
 /// Marks of lines that are no errors, and the terms their errors would have.
-const STYLES: [([&str; 4], &str); 4] = [
-    (["INFO", "WARN", "DEBUG", "WARNING"], "?ERROR ?FATAL"),
-    (["[info]", "[notice]", "[warn]", "[debug]"], r#"?"[error]" ?"[crit]""#),
-    ([":info]", ":notice]", ":warn]", ":debug]"], r#"?":error]" ?":crit]""#),
-    (["level=info", "level=warn", "level=debug", "level=warning"], r#"?"level=error" ?"level=fatal""#),
+const STYLES: [([&str; 4], [&str; 2]); 4] = [
+    (["INFO", "WARN", "DEBUG", "WARNING"], ["ERROR", "FATAL"]),
+    (["[info]", "[notice]", "[warn]", "[debug]"], ["[error]", "[crit]"]),
+    ([":info]", ":notice]", ":warn]", ":debug]"], [":error]", ":crit]"]),
+    (["level=info", "level=warn", "level=debug", "level=warning"], ["level=error", "level=fatal"]),
 ];
 
 /// Keys of JSON objects that hold a level, as the parser of lines knows them.
@@ -62,6 +62,8 @@ pub(crate) struct Rule {
     /// The metric's name.
     pub(crate) metric: &'static str,
     pub(crate) pattern: String,
+    /// A line, made up, that matches: for the rule's test.
+    pub(crate) example: String,
     /// What a message says.
     pub(crate) description: &'static str,
     pub(crate) severity: &'static str,
@@ -97,6 +99,7 @@ struct Draft {
     name: &'static str,
     metric: &'static str,
     pattern: String,
+    example: String,
     description: &'static str,
     severity: &'static str,
     threshold: Threshold,
@@ -139,8 +142,8 @@ fn count(draft: Draft, group: &Group, arrival: Timestamp) -> Rule {
     };
     let ringing = minutes.values().filter(|count| **count >= at_least).count();
     let minutes = (first <= last).then(|| Minutes { busiest, ringing, spanned: last - first + 1 });
-    let Draft { name, metric, pattern, description, severity, .. } = draft;
-    Rule { name, metric, pattern, description, severity, at_least, matching, minutes }
+    let Draft { name, metric, pattern, example, description, severity, .. } = draft;
+    Rule { name, metric, pattern, example, description, severity, at_least, matching, minutes }
 }
 
 fn http_5xx() -> Draft {
@@ -148,17 +151,19 @@ fn http_5xx() -> Draft {
         name: "http-5xx",
         metric: "Http5xx",
         pattern: "[ip, identity, user, time, request, status=5*, ...]".to_owned(),
+        example: r#"10.0.0.7 - - [22/Nov/2026:21:11:52 +0000] "GET / HTTP/1.1" 503 12 "-" "-""#.to_owned(),
         description: "The server answers with errors of its own.",
         severity: "critical",
         threshold: Threshold::MoreThanSeen,
     }
 }
 
-fn errors(pattern: String) -> Draft {
+fn errors(pattern: String, example: String) -> Draft {
     Draft {
         name: "errors",
         metric: "Errors",
         pattern,
+        example,
         description: "More errors than usual.",
         severity: "error",
         threshold: Threshold::MoreThanSeen,
@@ -180,6 +185,7 @@ fn failed_logins(group: &Group) -> Option<Draft> {
         name: "failed-logins",
         metric: "FailedLogins",
         pattern: terms(&[told]),
+        example: format!("Nov 22 21:11:52 host sshd[7]: {told} for root from 10.0.0.1 port 9 ssh2"),
         description: "Somebody tries passwords.",
         severity: "error",
         threshold: Threshold::Fixed(LOGINS_PER_MINUTE),
@@ -203,12 +209,12 @@ fn error_words(group: &Group) -> Option<Draft> {
         }
     }
     if !found.is_empty() {
-        return Some(errors(terms(&found)));
+        return Some(errors(terms(&found), format!("{} an example", found[0])));
     }
     let has_style =
         |marks: &[&str; 4]| group.lines().any(|line| marks.iter().any(|mark| line.contains(mark)));
-    let (_, pattern) = STYLES.iter().find(|(marks, _)| has_style(marks))?;
-    Some(errors((*pattern).to_owned()))
+    let (_, errors_of_style) = STYLES.iter().find(|(marks, _)| has_style(marks))?;
+    Some(errors(terms(errors_of_style), format!("{} an example", errors_of_style[0])))
 }
 
 /// At least one of the texts.
@@ -233,10 +239,11 @@ fn json(group: &Group) -> Vec<Draft> {
 ///
 /// Source: CIS Amazon Web Services Foundations Benchmark, "Monitoring", the filters that it gives.
 fn cloudtrail() -> Vec<Draft> {
-    let draft = |name, metric, pattern: &str, description, at_least| Draft {
+    let draft = |name, metric, pattern: &str, example: Value, description, at_least| Draft {
         name,
         metric,
         pattern: pattern.to_owned(),
+        example: example.to_string(),
         description,
         severity: "error",
         threshold: Threshold::Fixed(at_least),
@@ -246,6 +253,7 @@ fn cloudtrail() -> Vec<Draft> {
             "unauthorized-calls",
             "UnauthorizedCalls",
             r#"{ $.errorCode = "*UnauthorizedOperation" || $.errorCode = "AccessDenied*" }"#,
+            json!({ "eventName": "GetObject", "errorCode": "AccessDenied" }),
             "Somebody calls what is not allowed.",
             PER_MINUTE_MIN,
         ),
@@ -253,6 +261,7 @@ fn cloudtrail() -> Vec<Draft> {
             "root-used",
             "RootUsed",
             r#"{ $.userIdentity.type = "Root" && $.userIdentity.invokedBy NOT EXISTS && $.eventType != "AwsServiceEvent" }"#,
+            json!({ "eventName": "CreateUser", "eventType": "AwsApiCall", "userIdentity": { "type": "Root" } }),
             "The root user of the account was used.",
             1,
         ),
@@ -260,6 +269,7 @@ fn cloudtrail() -> Vec<Draft> {
             "failed-console-logins",
             "FailedConsoleLogins",
             r#"{ $.eventName = "ConsoleLogin" && $.errorMessage = "Failed authentication" }"#,
+            json!({ "eventName": "ConsoleLogin", "errorMessage": "Failed authentication" }),
             "Somebody tries passwords at the console.",
             3,
         ),
@@ -271,18 +281,21 @@ fn level(objects: &[Value]) -> Option<Draft> {
     let values = |key: &str| objects.iter().filter_map(|object| member(object, key)).collect::<Vec<_>>();
     let (key, values) =
         LEVEL_KEYS.iter().map(|key| (key, values(key))).find(|(_, values)| !values.is_empty())?;
-    let selector = match *key {
-        key if objects.iter().any(|object| object.get(key).is_some()) && key.contains('.') => {
-            format!("$.['{key}']")
-        }
-        key => format!("$.{key}"),
+    let is_one_key = objects.iter().any(|object| object.get(key).is_some());
+    let (outer, inner) = key
+        .split_once('.')
+        .filter(|_| !is_one_key)
+        .map_or((*key, None), |(outer, inner)| (outer, Some(inner)));
+    let selector = if is_one_key && key.contains('.') { format!("$.['{key}']") } else { format!("$.{key}") };
+    let with = |value: Value| match inner {
+        Some(inner) => json!({ outer: { inner: value } }).to_string(),
+        None => json!({ outer: value }).to_string(),
     };
     let numbers: BTreeSet<u64> = values.iter().filter_map(|value| value.as_u64()).collect();
     if let Some(largest) = numbers.last() {
         // pino and bunyan count up in tens, syslog counts down from 7.
-        let pattern =
-            if *largest >= 10 { format!("{{ {selector} >= 50 }}") } else { format!("{{ {selector} <= 3 }}") };
-        return Some(errors(pattern));
+        let (condition, example) = if *largest >= 10 { (">= 50", 50) } else { ("<= 3", 3) };
+        return Some(errors(format!("{{ {selector} {condition} }}"), with(json!(example))));
     }
     let words: BTreeSet<&str> =
         values.iter().filter_map(|value| value.as_str()).filter(|word| is_plain(word)).collect();
@@ -293,7 +306,7 @@ fn level(objects: &[Value]) -> Option<Draft> {
         errors_seen = ["error", "fatal"].map(|word| in_case_of(known, word)).to_vec();
     }
     let conditions: Vec<String> = errors_seen.iter().map(|word| format!("{selector} = \"{word}\"")).collect();
-    Some(errors(format!("{{ {} }}", conditions.join(" || "))))
+    Some(errors(format!("{{ {} }}", conditions.join(" || ")), with(json!(errors_seen[0]))))
 }
 
 /// Only such words are written into a pattern.
@@ -329,7 +342,8 @@ fn status(objects: &[Value]) -> Option<Draft> {
         !values.is_empty() && values.iter().all(|value| is_status(value))
     };
     let key = STATUS_KEYS.iter().find(is_key)?;
-    Some(Draft { pattern: format!("{{ $.{key} >= 500 }}"), ..http_5xx() })
+    let example = json!({ *key: 503 }).to_string();
+    Some(Draft { pattern: format!("{{ $.{key} >= 500 }}"), example, ..http_5xx() })
 }
 
 #[cfg(test)]
@@ -352,7 +366,11 @@ mod tests {
         let sample = Sample { path: "/a.log".into(), lines, whole: true };
         let name = GroupName::new("a").unwrap();
         let group = Group { name, glob: "a.log".into(), form, samples: vec![sample], rules: Vec::new() };
-        suggest(&group, ARRIVAL)
+        let rules = suggest(&group, ARRIVAL);
+        for rule in &rules {
+            assert!(Pattern::parse(&rule.pattern).unwrap().matches(&rule.example), "{rule:?}");
+        }
+        rules
     }
 
     fn patterns(lines: &[&str]) -> Vec<String> {

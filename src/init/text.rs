@@ -2,11 +2,18 @@
 
 use std::fmt::{self, Write};
 
+use watchbell_config::spell_ms;
 use watchbell_model::{ParseKind, TimestampFrom};
 
 use super::Findings;
 use super::group::Group;
 use super::rule::{Minutes, Rule};
+
+/// An alarm that waits for more has no test: it would be all lines.
+const TESTED_LINES_MAX: usize = 10_000;
+
+const MINUTE_MS: i64 = 60_000;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
 
 /// The file. Its paths are relative to the folder that the findings were made for.
 pub(crate) fn text(findings: &Findings) -> String {
@@ -39,7 +46,11 @@ fn write(out: &mut String, findings: &Findings) -> fmt::Result {
             writeln!(out, "\n# No rule: nothing in these lines is known to be a failure.")?;
         }
     }
-    Ok(())
+    let rules = || findings.groups.iter().flat_map(|group| group.rules.iter().map(move |rule| (group, rule)));
+    if rules().next().is_some() {
+        out.write_str("\n# What the rules do, in virtual time: `watchbell test`. The lines are made up.\n")?;
+    }
+    rules().try_for_each(|(group, rule)| test(out, group, rule))
 }
 
 fn log_group(out: &mut String, group: &Group) -> fmt::Result {
@@ -80,6 +91,32 @@ fn filter_and_alarm(out: &mut String, group: &Group, rule: &Rule) -> fmt::Result
     writeln!(out, "condition = \">= {}\"\nmissing_data = \"not_breaching\"", rule.at_least)?;
     writeln!(out, "severity = \"{}\"\ndescription = {}", rule.severity, string(rule.description))?;
     writeln!(out, "notify = [\"ops\"]")
+}
+
+/// One line less than the alarm waits for leaves it quiet, as many make it ring with the last of them.
+fn test(out: &mut String, group: &Group, rule: &Rule) -> fmt::Result {
+    if rule.at_least > TESTED_LINES_MAX {
+        return Ok(());
+    }
+    let name = rule_name(group, rule);
+    let at_least = i64::try_from(rule.at_least).expect("it is small");
+    // All of them within one minute.
+    let every_ms = (50_000 / at_least).min(1000);
+    let (quiet_ms, ringing_ms) = (11 * HOUR_MS, 12 * HOUR_MS);
+    writeln!(out, "\n[[test]]\nname = \"{name} rings at {at_least} in a minute\"")?;
+    writeln!(out, "log_group = {}\nlines = [", string(group.name.as_str()))?;
+    let mut burst = |from_ms: i64, repeat: i64| {
+        if repeat == 0 {
+            return Ok(());
+        }
+        let (at, line) = (spell_ms(from_ms), string(&rule.example));
+        writeln!(out, "    {{ at = \"{at}\", line = {line}, repeat = {repeat}, every = \"{every_ms}ms\" }},")
+    };
+    burst(quiet_ms, at_least - 1)?;
+    burst(ringing_ms, at_least)?;
+    let ring = spell_ms(ringing_ms + (at_least - 1) * every_ms);
+    writeln!(out, "]\nexpect = [\"{ring} ALARM {name} early\"]")?;
+    writeln!(out, "until = \"{}\"", spell_ms(ringing_ms + MINUTE_MS))
 }
 
 /// The rule's name among those of all groups.
@@ -143,6 +180,7 @@ mod tests {
     use super::*;
     use crate::init::Looker;
     use crate::init::sample::Sample;
+    use crate::replay::try_out;
 
     fn made(zone: Option<&str>, files: &[(&str, &[&str])]) -> String {
         let samples = files.iter().map(|(path, lines)| Sample {
@@ -160,7 +198,13 @@ mod tests {
         let source = Source { name: "watchbell.toml", text: &text, folder: Path::new("/srv") };
         let checked = watchbell_config::check(&source);
         let said = watchbell_config::render(&checked.problems, &source, false);
-        assert!(checked.plan.is_some() && checked.problems.is_empty(), "{said}\n{text}");
+        assert!(checked.problems.is_empty(), "{said}\n{text}");
+        let plan = checked.plan.expect("without problems there is one");
+        assert_eq!(checked.tests.len(), plan.alarms.len());
+        for test in &checked.tests {
+            let verdict = try_out(&plan, test).unwrap();
+            assert!(verdict.is_good(), "{verdict:?}\n{text}");
+        }
         text
     }
 
@@ -220,6 +264,18 @@ missing_data = "not_breaching"
 severity = "error"
 description = "More errors than usual."
 notify = ["ops"]
+
+# What the rules do, in virtual time: `watchbell test`. The lines are made up.
+
+[[test]]
+name = "shop-app-errors rings at 5 in a minute"
+log_group = "shop/app"
+lines = [
+    { at = "11:00:00", line = "ERROR an example", repeat = 4, every = "1000ms" },
+    { at = "12:00:00", line = "ERROR an example", repeat = 5, every = "1000ms" },
+]
+expect = ["12:00:04 ALARM shop-app-errors early"]
+until = "12:01:00"
 "#;
         assert!(text.ends_with(expected), "{text}");
     }

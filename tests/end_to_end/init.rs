@@ -46,12 +46,15 @@ fn init_writes_a_good_file_and_says_what_it_saw() {
     );
     assert!(stderr.contains("old.log.gz: left out, it is compressed"), "{stderr}");
     assert!(
-        stderr.ends_with("watchbell.toml is written; next: watchbell check, then watchbell up\n"),
+        stderr.ends_with("watchbell.toml is written; watchbell replay shows what it would have done, watchbell up does it\n"),
         "{stderr}"
     );
     let (code, stdout, stderr) = said(&run(&site, &["check"]));
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
     assert!(stdout.contains("4 log groups, 4 metric filters, 4 alarms, 1 topic"), "{stdout}");
+    let (code, stdout, stderr) = said(&run(&site, &["test"]));
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
+    assert!(stdout.contains("4 passed, 0 failed"), "{stdout}");
     let plan = site.plan();
     let globs: Vec<String> = plan.log_groups.values().map(|group| group.files.concat()).collect();
     let names = ["access.log", "app.jsonl", "auth.log", "jobs.log"];
