@@ -11,7 +11,7 @@ use watchbell_model::{GroupName, Plan, Timestamp};
 
 use super::say;
 use crate::replay::{
-    LinesWithoutTime, Opening, Replay, Replayed, Source, Window, objects, open_all, run as replay_all,
+    LinesWithoutTime, Opening, Replay, Replayed, Source, Window, objects, open_all, run as replay_all, words,
 };
 use crate::run::clock::{Clock, SystemClock};
 use crate::{ExitStatus, Failure};
@@ -213,7 +213,7 @@ fn speed(replayed: &Replayed, elapsed_ms: i64) -> String {
     format!(
         "{} lines, {megabytes:.1} MB over {} in {seconds:.1} s: {:.1} MB/s, {} × real time",
         replayed.lines,
-        duration(span_ms),
+        words::duration(span_ms),
         megabytes / seconds,
         span_ms / elapsed_ms
     )
@@ -233,37 +233,9 @@ fn notes(replay: &Replay) -> Vec<String> {
     notes
 }
 
-/// A length of time for people, its two largest units: `3 d 2 h`, `4 min 10 s`, `0.25 s`.
-pub(super) fn duration(ms: i64) -> String {
-    let units = [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000)];
-    if ms < 1000 {
-        return format!("{ms} ms");
-    }
-    let mut parts = Vec::new();
-    let mut rest = ms;
-    for (unit, unit_ms) in units {
-        if rest >= unit_ms {
-            parts.push(format!("{} {unit}", rest / unit_ms));
-            rest %= unit_ms;
-        } else if !parts.is_empty() {
-            break;
-        }
-        if parts.len() == 2 {
-            break;
-        }
-    }
-    parts.join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lengths_of_time_have_at_most_two_units() {
-        let said = [0, 999, 1000, 61_000, 3_600_000, 90_061_000, 2 * 86_400_000 + 5000].map(duration);
-        assert_eq!(said, ["0 ms", "999 ms", "1 s", "1 min 1 s", "1 h", "1 d 1 h", "2 d"]);
-    }
 
     #[test]
     fn times_without_a_zone_are_on_the_clocks_of_the_zone() {

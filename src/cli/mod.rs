@@ -1,5 +1,6 @@
 //! The command line: what can be asked, and how it ends.
 
+mod backtest;
 mod check;
 mod demo;
 mod file;
@@ -92,6 +93,8 @@ enum Verb {
     Test(test::Options),
     /// Show what the alarms would have done over old lines
     Replay(replay::Options),
+    /// Replay old lines, and compare with other rules or a budget
+    Backtest(backtest::Options),
     /// Read and verify the audit trail
     #[command(subcommand)]
     Trail(trail::Verb),
@@ -111,6 +114,7 @@ pub fn main() -> ExitCode {
         Verb::Pattern(options) => pattern::run(&global, &options),
         Verb::Test(options) => test::run(&global, &options),
         Verb::Replay(options) => replay::run(&global, &options),
+        Verb::Backtest(options) => backtest::run(&global, &options),
         Verb::Trail(verb) => trail::run(&global, &verb),
     };
     match outcome {

@@ -8,8 +8,9 @@ use watchbell_model::{AlarmState, Timestamp};
 use watchbell_notify::visible_cut;
 
 use super::file::File;
-use super::lines::{LinesOptions, duration};
+use super::lines::LinesOptions;
 use super::{Format, Global, written};
+use crate::replay::words::{duration, time};
 use crate::replay::{AlarmStory, Change, Night, Replayed, stories};
 use crate::{Failure, out};
 
@@ -67,15 +68,8 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     }
 }
 
-/// `2026-11-22 21:11:52 UTC`, with milliseconds if there are some.
-pub(super) fn time(at: Timestamp) -> String {
-    let ms = at.0.rem_euclid(1000);
-    let fraction = if ms == 0 { String::new() } else { format!(".{ms:03}") };
-    format!("{} {}{fraction} UTC", at.utc_date(), at.utc_clock())
-}
-
 /// A state in its colour.
-pub(super) fn painted(state: AlarmState, colour: bool) -> String {
+fn painted(state: AlarmState, colour: bool) -> String {
     let code = match state {
         AlarmState::Alarm => "1;31",
         AlarmState::Ok => "1;32",
@@ -99,7 +93,12 @@ fn print_change(out: &mut dyn Write, change: &Change, colour: bool) -> io::Resul
     Ok(())
 }
 
-fn print_stories(out: &mut dyn Write, replayed: &Replayed, stories: &[AlarmStory]) -> io::Result<()> {
+/// What became of each alarm.
+pub(super) fn print_stories(
+    out: &mut dyn Write,
+    replayed: &Replayed,
+    stories: &[AlarmStory],
+) -> io::Result<()> {
     let length = duration(replayed.until.ms_since(replayed.from));
     writeln!(
         out,

@@ -6,14 +6,18 @@
 //! Not here: the clock, sending anything, where results are printed.
 
 mod archive;
+mod budget;
+mod compare;
 mod datapoints;
 mod episode;
 mod file;
 mod fold;
 mod merge;
+mod report;
 mod run;
 mod timeline;
 mod trial;
+pub mod words;
 
 use std::sync::Arc;
 
@@ -21,11 +25,14 @@ use serde::{Serialize, Serializer};
 use watchbell_model::{EventFlags, GroupName, Timestamp};
 
 pub use archive::objects;
+pub use budget::{Budget, Spent};
+pub use compare::{Comparison, Difference, compare};
 pub use datapoints::{Point, Points};
 pub use episode::{AlarmStory, Episode, Night, stories};
 pub use file::{LinesWithoutTime, Opening, open_all};
 pub use fold::{GRAIN_MS, Replay};
 pub use merge::{Merge, Source, Walk};
+pub use report::Report;
 pub use run::{Replayed, Window, run};
 pub use timeline::{Change, FirstLine};
 pub use trial::{MessageFault, Side, Step, Verdict, try_out};

@@ -1,12 +1,14 @@
 //! The timeline: decisions as changes of alarms, in the words that replays, tests and reports share.
 //!
-//! This is the only place in `replay` that knows what a decision looks like.
+//! This is the only place in `replay` that knows what a decision and an alarm look like.
 
 use serde::Serialize;
 use watchbell_model::{
-    AlarmState, Decision, DecisionId, GroupName, InstallationId, MatchedLine, Timestamp, Transition,
+    AlarmState, Decision, DecisionId, GroupName, InstallationId, MatchedLine, Plan, Timestamp, Transition,
 };
 use watchbell_notify::{Message, TEXT_WIDTH};
+
+use super::words;
 
 /// An alarm that went, or would have gone, from one state to another.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -95,4 +97,34 @@ impl FirstLine {
 fn without_id(text: &str) -> String {
     let kept = text.lines().filter(|line| !line.starts_with("  id "));
     kept.flat_map(|line| [line, "\n"]).collect::<String>().trim_end().to_owned()
+}
+
+/// What an alarm watches, for those who draw it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Watched {
+    /// Its rule in one line.
+    pub(super) rule: String,
+    /// What its values are held against.
+    pub(super) threshold: Option<f64>,
+    /// What one datapoint covers, in milliseconds.
+    pub(super) period_ms: i64,
+}
+
+impl Watched {
+    /// What `alarm` of `plan` watches; `None` if the plan has no such alarm.
+    pub(super) fn of(plan: &Plan, alarm: &str) -> Option<Watched> {
+        let alarm = plan.alarms.get(alarm)?;
+        let rule = format!(
+            "{} of {} {} {} {} over {}, {} of {} datapoints",
+            alarm.statistic.as_str(),
+            alarm.metric.namespace,
+            alarm.metric.name,
+            alarm.comparison.symbol(),
+            words::number(alarm.threshold),
+            words::duration(alarm.period.as_ms()),
+            alarm.datapoints_to_alarm,
+            alarm.evaluation_periods,
+        );
+        Some(Watched { rule, threshold: Some(alarm.threshold), period_ms: alarm.period.as_ms() })
+    }
 }

@@ -5,6 +5,7 @@
 mod support;
 
 mod archive;
+mod backtest;
 mod laws;
 mod replay;
 mod rule_tests;
