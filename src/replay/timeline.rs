@@ -111,14 +111,12 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    /// What `alarm` of `plan` watches; `None` if the plan has no such alarm.
+    /// What `alarm` of `plan` watches; `None` if the plan has no such alarm, or it is about other alarms.
     pub(super) fn of(plan: &Plan, alarm: &str) -> Option<Watched> {
-        let alarm = plan.alarms.get(alarm)?;
+        let alarm = plan.alarms.get(alarm)?.metric()?;
         let rule = format!(
-            "{} of {} {} {} {} over {}, {} of {} datapoints",
-            alarm.statistic.as_str(),
-            alarm.metric.namespace,
-            alarm.metric.name,
+            "{} {} {} over {}, {} of {} datapoints",
+            alarm.watched_words(),
             alarm.comparison.symbol(),
             words::number(alarm.threshold),
             words::duration(alarm.period.as_ms()),
