@@ -11,7 +11,7 @@ use watchbell_model::{
 use crate::compiled::{CompiledAlarm, CompiledFilter};
 use crate::counters::pairs;
 use crate::evaluation::{evaluate, newest_real, tally};
-use crate::series::{Series, SlotValue, slot_value};
+use crate::series::{Matches, Series, SlotValue, matched, slot_value};
 use crate::store::SeriesStore;
 
 /// What an alarm remembers from one evaluation to the next.
@@ -246,6 +246,15 @@ impl Inputs<'_> {
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
         self.all().next().is_none()
+    }
+
+    /// Matching events in the slots that start at `starts`: how many, the first and the last.
+    ///
+    /// Metric math has several inputs; the one with the fewest matches says most: of errors and requests, the errors.
+    pub(crate) fn matched(&self, starts: &[Timestamp]) -> Matches {
+        let period_ms = self.alarm.metric.period.as_ms();
+        let of_each = self.series.iter().map(|series| matched(series, starts, period_ms));
+        of_each.filter(|matches| matches.0 > 0).min_by_key(|matches| matches.0).unwrap_or_default()
     }
 
     /// The slots of the evaluation that ends at `end`, oldest first.

@@ -179,16 +179,15 @@ pub(crate) fn slot_value<'a>(
     Some(SlotValue { value, samples: slot.samples, estimated })
 }
 
-/// Matching events in the slots of `series` that start at `starts` (oldest first): how many, the first and the last.
-pub(crate) fn matched<'a>(
-    series: &(impl Iterator<Item = &'a Series> + Clone),
-    starts: &[Timestamp],
-    period_ms: i64,
-) -> (u64, Vec<MatchedLine>, Vec<MatchedLine>) {
+/// How many events matched, the first of them and the last.
+pub(crate) type Matches = (u64, Vec<MatchedLine>, Vec<MatchedLine>);
+
+/// Matching events in the slots of `series` that start at `starts` (oldest first).
+pub(crate) fn matched(series: &[&Series], starts: &[Timestamp], period_ms: i64) -> Matches {
     let mut count = 0;
     let mut lines: Vec<&MatchedLine> = Vec::new();
     for start in starts {
-        for bucket in series.clone().flat_map(|series| series.slot(*start, period_ms)) {
+        for bucket in series.iter().flat_map(|series| series.slot(*start, period_ms)) {
             count += bucket.matched;
             lines.extend(bucket.first.iter().chain(&bucket.last));
         }

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use watchbell_model::{
-    AlarmState, Child, Datapoint, Decision, Dimensions, MatchedLine, Timestamp, Transition,
-};
+use watchbell_model::{AlarmState, Child, Datapoint, Decision, Dimensions, Timestamp, Transition};
 
 use crate::alarm::{AlarmRun, Change, Inputs, Withheld};
 use crate::compiled::{Announcement, CompiledAlarm, CompiledPlan};
 use crate::mute::muted;
 use crate::reason::reason;
-use crate::series::{BUCKET_MS, matched};
+use crate::series::{BUCKET_MS, Matches};
 
 /// Which alarm, or which of an alarm's many states.
 #[derive(Clone, Copy)]
@@ -27,7 +25,7 @@ pub(crate) struct News {
     pub(crate) late: bool,
     pub(crate) reason: String,
     pub(crate) datapoints: Vec<Datapoint>,
-    pub(crate) matched: (u64, Vec<MatchedLine>, Vec<MatchedLine>),
+    pub(crate) matched: Matches,
     pub(crate) children: Vec<Child>,
 }
 
@@ -51,7 +49,7 @@ impl CompiledAlarm {
             early,
             late: starts.iter().any(is_corrected),
             reason: reason(&self.metric, self.rule, &change.range, change.to),
-            matched: matched(&inputs.all(), &starts, period_ms),
+            matched: inputs.matched(&starts),
             datapoints: change.range,
             children: Vec::new(),
         }
