@@ -13,13 +13,13 @@ pub const WILDCARDS_PER_SELECTOR_MAX: usize = 1;
 /// How many wildcards all selectors of one pattern may have together.
 pub const WILDCARDS_PER_PATTERN_MAX: usize = 3;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Path {
-    steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
 }
 
-#[derive(Debug, Clone)]
-enum Step {
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Step {
     Member(String),
     Element(usize),
     /// Every element of an array or member of an object.

@@ -22,28 +22,41 @@ pub(crate) fn is_white_space(c: char) -> bool {
 
 pub(crate) fn split(message: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
+    split_into(message, &mut tokens);
+    tokens
+}
+
+/// Puts the tokens of `message` in the place of what is in `tokens`.
+pub(crate) fn split_into<'m>(message: &'m str, tokens: &mut Vec<Token<'m>>) {
+    tokens.clear();
+    let bytes = message.as_bytes();
     let mut bracket = NextBracket { known: 0 };
     let mut at = 0;
-    while let Some(skipped) = message[at..].find(|c| !is_white_space(c)) {
+    // White space is ASCII, so a byte of it is never a part of another character.
+    while let Some(skipped) = bytes[at..].iter().position(|&byte| !is_white_space_byte(byte)) {
         let start = at + skipped;
-        let closing = match message.as_bytes()[start] {
-            b'[' => bracket.from(message, start + 1),
-            b'"' => message[start + 1..].find('"').map(|distance| start + 1 + distance),
+        let closing = match bytes[start] {
+            b'[' => bracket.from(bytes, start + 1),
+            b'"' => memchr::memchr(b'"', &bytes[start + 1..]).map(|distance| start + 1 + distance),
             _ => None,
         };
         let token = closing.and_then(|closing| delimited(message, start, closing)).unwrap_or_else(|| {
-            let length = message[start..].find(is_white_space).unwrap_or(message.len() - start);
-            Token { text: &message[start..start + length], span: start..start + length }
+            let length = bytes[start..].iter().position(|&byte| is_white_space_byte(byte));
+            let end = length.map_or(bytes.len(), |length| start + length);
+            Token { text: &message[start..end], span: start..end }
         });
         at = token.span.end;
         tokens.push(token);
     }
-    tokens
+}
+
+fn is_white_space_byte(byte: u8) -> bool {
+    byte.is_ascii() && is_white_space(char::from(byte))
 }
 
 /// The token from an opening character to its closing one, if that ends a word.
 fn delimited(message: &str, start: usize, closing: usize) -> Option<Token<'_>> {
-    let ends_here = message[closing + 1..].chars().next().is_none_or(is_white_space);
+    let ends_here = message.as_bytes().get(closing + 1).is_none_or(|&byte| is_white_space_byte(byte));
     ends_here.then(|| Token { text: &message[start + 1..closing], span: start..closing + 1 })
 }
 
@@ -56,11 +69,11 @@ struct NextBracket {
 }
 
 impl NextBracket {
-    fn from(&mut self, message: &str, at: usize) -> Option<usize> {
+    fn from(&mut self, bytes: &[u8], at: usize) -> Option<usize> {
         if self.known < at {
-            self.known = message[at..].find(']').map_or(message.len(), |distance| at + distance);
+            self.known = memchr::memchr(b']', &bytes[at..]).map_or(bytes.len(), |distance| at + distance);
         }
-        (self.known < message.len()).then_some(self.known)
+        (self.known < bytes.len()).then_some(self.known)
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) enum Comparison {
     Ordered(Order, String),
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     Less,
     LessOrEqual,
@@ -97,7 +97,7 @@ impl Comparison {
 }
 
 impl Order {
-    fn allows(self, ordering: Ordering) -> bool {
+    pub(crate) fn allows(self, ordering: Ordering) -> bool {
         match self {
             Self::Less => ordering.is_lt(),
             Self::LessOrEqual => ordering.is_le(),

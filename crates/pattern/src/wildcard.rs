@@ -23,6 +23,11 @@ impl WildcardText {
         std::iter::once(&self.head).chain(&self.tail).map(String::as_str).collect()
     }
 
+    /// What stands before the first star, and the pieces behind each.
+    pub(crate) fn head_and_tail(&self) -> (&str, &[String]) {
+        (&self.head, &self.tail)
+    }
+
     pub(crate) fn matches(&self, text: &str) -> bool {
         let Some((last, middle)) = self.tail.split_last() else {
             return text == self.head;

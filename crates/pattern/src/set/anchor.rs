@@ -5,9 +5,8 @@
 use ::regex::Regex;
 use regex_syntax::hir::{Hir, HirKind};
 
-use super::Unindexed;
 use super::background::surprise_of_any;
-use crate::term::{Term, Terms};
+use crate::term::Term;
 
 /// The shortest text worth looking for: a single byte stands in most lines.
 pub(super) const LITERAL_BYTES_MIN: usize = 2;
@@ -20,54 +19,12 @@ pub(super) struct Anchor {
     pub(super) literals: Vec<Vec<u8>>,
 }
 
-/// How a pattern of terms is found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Way {
-    /// It matches every event.
-    Every,
-    /// It matches a line exactly if one of the anchor's texts is in it.
-    Exactly(Anchor),
-    /// Lines with one of the anchor's texts have to be checked.
-    Candidates(Anchor),
-    /// All lines have to be checked.
-    All(Unindexed),
-}
-
-impl Way {
-    pub(super) fn of_terms(terms: &Terms) -> Self {
-        let empty = |term: &Term| matches!(term, Term::Text(text) if text.is_empty());
-        if terms.required.is_empty() && terms.excluded.is_empty() {
-            if terms.optional.iter().any(empty) {
-                return Self::Every;
-            }
-            let exact = terms.optional.iter().all(|term| matches!(term, Term::Text(_)));
-            return match Anchor::any(terms.optional.iter().map(Anchor::of_term)) {
-                Some(anchor) if exact => Self::Exactly(anchor),
-                Some(anchor) => Self::Candidates(anchor),
-                None => Self::All(Unindexed::NoLiteral),
-            };
-        }
-        if terms.required.iter().all(empty) && terms.excluded.is_empty() {
-            return Self::Every;
-        }
-        if terms.required.is_empty() {
-            return Self::All(Unindexed::OnlyExclusions);
-        }
-        let exact = matches!(&terms.required[..], [Term::Text(_)]) && terms.excluded.is_empty();
-        match Anchor::rarest(terms.required.iter().map(Anchor::of_term)) {
-            Some(anchor) if exact => Self::Exactly(anchor),
-            Some(anchor) => Self::Candidates(anchor),
-            None => Self::All(Unindexed::NoLiteral),
-        }
-    }
-}
-
 impl Anchor {
     pub(super) fn text(text: &[u8]) -> Option<Self> {
         (text.len() >= LITERAL_BYTES_MIN).then(|| Self { literals: vec![text.to_vec()] })
     }
 
-    fn of_term(term: &Term) -> Option<Self> {
+    pub(super) fn of_term(term: &Term) -> Option<Self> {
         match term {
             Term::Text(text) => Self::text(text.as_bytes()),
             Term::Regex(regex) => Self::of_regex(regex),
@@ -106,62 +63,5 @@ impl Anchor {
 
     pub(super) fn surprise(&self) -> f32 {
         surprise_of_any(self.literals.iter().map(Vec::as_slice))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Pattern;
-    use crate::pattern::Language;
-
-    fn way(text: &str) -> Way {
-        let pattern = Pattern::parse(text).unwrap();
-        let Language::Terms(terms) = pattern.language() else { panic!("{text} has no terms") };
-        Way::of_terms(terms)
-    }
-
-    fn anchor(texts: &[&str]) -> Anchor {
-        Anchor { literals: texts.iter().map(|text| text.as_bytes().to_vec()).collect() }
-    }
-
-    #[test]
-    fn a_term_alone_is_found_exactly() {
-        assert_eq!(way("ERROR"), Way::Exactly(anchor(&["ERROR"])));
-        assert_eq!(way("?ERROR ?FATAL"), Way::Exactly(anchor(&["ERROR", "FATAL"])));
-        assert_eq!(way("ERROR ?FATAL"), Way::Exactly(anchor(&["ERROR"])));
-    }
-
-    #[test]
-    fn of_several_terms_the_rarest_is_looked_for() {
-        assert_eq!(way("INFO OutOfMemory"), Way::Candidates(anchor(&["OutOfMemory"])));
-        assert_eq!(way("ERROR -healthz"), Way::Candidates(anchor(&["ERROR"])));
-        assert_eq!(way("\"e\" -x \"status=5\""), Way::Candidates(anchor(&["status=5"])));
-    }
-
-    #[test]
-    fn regexes_give_what_they_cannot_match_without() {
-        for (regex, texts) in [
-            ("%[0-9]+ .*payment-service code=[0-9]+%", &["payment-service code="][..]),
-            ("%status=5[0-9][0-9]%", &["status=5"]),
-            ("%^starting|^initializing|^shutting down%", &["initializing", "shutting down", "starting"]),
-            ("%(refused)?%".replace(['(', ')'], "").as_str(), &["refuse"]),
-            ("%a*timeout+%", &["timeou"]),
-        ] {
-            assert_eq!(way(regex), Way::Candidates(anchor(texts)), "{regex}");
-        }
-        for regex in ["%[0-9]+%", "%a|refused%", "%x?%", "%[0-9]{3}.*b%"] {
-            assert_eq!(way(regex), Way::All(Unindexed::NoLiteral), "{regex}");
-        }
-    }
-
-    #[test]
-    fn patterns_without_a_usable_text_say_why() {
-        assert_eq!(way("-healthz"), Way::All(Unindexed::OnlyExclusions));
-        assert_eq!(way("\"x\""), Way::All(Unindexed::NoLiteral));
-        assert_eq!(way("?ERROR ?\"x\""), Way::All(Unindexed::NoLiteral));
-        assert_eq!(way("\"\""), Way::Every);
-        assert_eq!(way("\"\" -x"), Way::All(Unindexed::NoLiteral));
-        assert_eq!(way("?\"\" ?x"), Way::Every);
     }
 }

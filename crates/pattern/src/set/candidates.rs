@@ -29,6 +29,15 @@ impl Candidates {
         self.pairs.push((line as u64) << LINE_SHIFT | u64::from(pattern) << 1 | u64::from(unsure));
     }
 
+    /// All of `patterns` for a line, if there is one.
+    pub(super) fn push_all(&mut self, line: Option<usize>, patterns: &[u32], unsure: bool) {
+        if let Some(line) = line {
+            for &pattern in patterns {
+                self.push(line, pattern, unsure);
+            }
+        }
+    }
+
     /// Brings them in order of line and pattern, each once. An index either always knows a pattern or never does.
     pub(super) fn sort(&mut self) {
         if !self.pairs.is_sorted() {

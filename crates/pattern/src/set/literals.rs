@@ -113,6 +113,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
         #[test]
         fn every_occurrence_of_every_literal_is_found(
             literals in prop_oneof![

@@ -9,31 +9,45 @@
 mod anchor;
 mod background;
 mod candidates;
+mod conditions;
+mod field_index;
+mod json_index;
+mod json_trie;
+mod json_walk;
 mod lines;
 mod literals;
 mod sieve;
+mod slot_index;
+mod specials;
 mod term_index;
+mod text_map;
+mod thresholds;
+mod way;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::pattern::Language;
 use crate::{Line, Pattern};
-use anchor::Way;
 use candidates::Candidates;
+use conditions::Memo;
+use field_index::{FieldIndex, FieldIndexBuilder};
+use json_index::{JsonIndex, JsonIndexBuilder};
 use lines::Lines;
+use specials::Specials;
 use term_index::{TermIndex, TermIndexBuilder, TermScratch};
+use way::Way;
 
 /// Patterns that look at the same lines, made into one matcher.
 pub struct PatternSet {
-    /// The patterns that differ, in the order in which they first came. Indexes count these.
+    /// The patterns that differ, in the order in which they first came. The rest counts these.
     distinct: Vec<Distinct>,
     len: usize,
-    /// Of the distinct patterns, those that match every event.
-    every: Vec<u32>,
-    /// Those that are checked on every line.
     unindexed: Vec<(u32, Unindexed)>,
+    checked: Checked,
     terms: Option<TermIndex>,
+    json: Option<JsonIndex>,
+    fields: Option<FieldIndex>,
 }
 
 /// A pattern and the indices it was given under.
@@ -42,11 +56,24 @@ struct Distinct {
     indices: Vec<usize>,
 }
 
+/// Patterns that are candidates without an index.
+#[derive(Default)]
+struct Checked {
+    /// They match every line.
+    every: Vec<u32>,
+    /// They are checked on every line.
+    everywhere: Vec<u32>,
+    /// They are checked on every line with a backslash.
+    escaped: Vec<u32>,
+}
+
 /// Buffers that [`PatternSet::matches`] uses and leaves for the next call, with the same set or another.
 #[derive(Default)]
 pub struct Scratch {
     candidates: Candidates,
     terms: TermScratch,
+    memo: Memo,
+    specials: Specials,
     indices: Vec<usize>,
 }
 
@@ -58,37 +85,60 @@ pub enum Unindexed {
     OnlyExclusions,
     /// No text of at least two bytes must occur in a matching line.
     NoLiteral,
+    /// No condition that can be looked up must hold in a matching event: equality, a known beginning or end, an order.
+    NoCondition,
 }
 
 impl PatternSet {
     /// Compiles `patterns`; the first has index 0.
     pub fn new(patterns: impl IntoIterator<Item = Pattern>) -> Self {
-        let mut set =
-            Self { distinct: Vec::new(), len: 0, every: Vec::new(), unindexed: Vec::new(), terms: None };
-        set.take_distinct(patterns);
-        let mut terms = TermIndexBuilder::default();
-        for (number, distinct) in (0..).zip(&set.distinct) {
-            match Way::of(&distinct.pattern) {
-                Way::Every => set.every.push(number),
-                Way::Exactly(anchor) => terms.add(number, anchor, false),
-                Way::Candidates(anchor) => terms.add(number, anchor, true),
-                Way::All(reason) => set.unindexed.push((number, reason)),
-            }
-        }
-        set.terms = terms.build();
-        set
-    }
-
-    fn take_distinct(&mut self, patterns: impl IntoIterator<Item = Pattern>) {
+        let mut len = 0;
+        let mut distinct: Vec<Distinct> = Vec::new();
         let mut places: BTreeMap<String, usize> = BTreeMap::new();
         for (index, pattern) in patterns.into_iter().enumerate() {
-            self.len += 1;
-            let place = *places.entry(pattern.as_str().to_owned()).or_insert(self.distinct.len());
-            match self.distinct.get_mut(place) {
+            len += 1;
+            let place = *places.entry(pattern.as_str().to_owned()).or_insert(distinct.len());
+            match distinct.get_mut(place) {
                 Some(distinct) => distinct.indices.push(index),
-                None => self.distinct.push(Distinct { pattern, indices: vec![index] }),
+                None => distinct.push(Distinct { pattern, indices: vec![index] }),
             }
         }
+        Self::of_distinct(distinct, len)
+    }
+
+    fn of_distinct(distinct: Vec<Distinct>, len: usize) -> Self {
+        let mut unindexed = Vec::new();
+        let mut checked = Checked::default();
+        let mut terms = TermIndexBuilder::default();
+        let mut json = JsonIndexBuilder::default();
+        let mut fields = FieldIndexBuilder::default();
+        let mut by_conditions = |number: u32, pattern: &Pattern| match pattern.language() {
+            Language::Json(pattern) => json.add(number, pattern),
+            Language::Delimited(pattern) => fields.add(number, pattern),
+            Language::MatchAll | Language::Terms(_) => unreachable!("these have no conditions"),
+        };
+        for (number, Distinct { pattern, .. }) in (0..).zip(&distinct) {
+            match Way::of(pattern) {
+                Way::Every => checked.every.push(number),
+                Way::Exactly(anchor) => terms.add(number, anchor, false),
+                Way::Candidates(anchor) => terms.add(number, anchor, true),
+                Way::JsonCandidates(anchor) => {
+                    terms.add(number, anchor, true);
+                    checked.escaped.push(number);
+                }
+                Way::Conditions => by_conditions(number, pattern),
+                Way::AllConditions => {
+                    by_conditions(number, pattern);
+                    unindexed.push((number, Unindexed::NoCondition));
+                }
+                Way::All(reason) => {
+                    checked.everywhere.push(number);
+                    unindexed.push((number, reason));
+                }
+            }
+        }
+        let (terms, json, fields) = (terms.build(), json.build(), fields.build());
+        Self { distinct, len, unindexed, checked, terms, json, fields }
     }
 
     /// How many patterns were given, equal ones included.
@@ -114,13 +164,8 @@ impl PatternSet {
         mut on_match: impl FnMut(&Line<'m>, usize, usize),
     ) {
         let lines = Lines::new(text, ends);
-        let Scratch { candidates, terms, indices } = scratch;
-        candidates.clear();
-        if let Some(index) = &self.terms {
-            index.find(lines, terms, candidates);
-        }
-        self.add_everywhere(lines, candidates);
-        candidates.sort();
+        self.find(lines, scratch);
+        let Scratch { candidates, indices, .. } = scratch;
         let mut candidates = candidates.iter().peekable();
         while let Some(&first) = candidates.peek() {
             let line = Line::new(lines.message(first.line));
@@ -139,15 +184,21 @@ impl PatternSet {
         }
     }
 
-    /// The patterns to look at in every line.
-    fn add_everywhere(&self, lines: Lines<'_, '_>, candidates: &mut Candidates) {
-        if self.every.is_empty() && self.unindexed.is_empty() {
-            return;
+    /// Puts what may match into the scratch's candidates, in order.
+    fn find(&self, lines: Lines<'_, '_>, scratch: &mut Scratch) {
+        let Scratch { candidates, terms, memo, specials, .. } = scratch;
+        candidates.clear();
+        if let Some(index) = &self.terms {
+            index.find(lines, terms, candidates);
         }
-        for line in 0..lines.len() {
-            self.every.iter().for_each(|&pattern| candidates.push(line, pattern, false));
-            self.unindexed.iter().for_each(|&(pattern, _)| candidates.push(line, pattern, true));
+        if let Some(index) = &self.json {
+            index.find(lines, memo, specials, candidates);
         }
+        if let Some(index) = &self.fields {
+            index.find(lines, memo, candidates);
+        }
+        self.checked.find(lines, candidates);
+        candidates.sort();
     }
 
     /// The patterns that no index serves, so that every line is checked against each of them: index and reason.
@@ -162,12 +213,24 @@ impl PatternSet {
     }
 }
 
-impl Way {
-    fn of(pattern: &Pattern) -> Self {
-        match pattern.language() {
-            Language::MatchAll => Self::Every,
-            Language::Terms(terms) => Self::of_terms(terms),
-            Language::Json(_) | Language::Delimited(_) => Self::All(Unindexed::NoLiteral),
+impl Checked {
+    fn find(&self, lines: Lines<'_, '_>, candidates: &mut Candidates) {
+        if !self.escaped.is_empty() {
+            let mut near = 0;
+            let mut last = None;
+            for at in memchr::memchr_iter(b'\\', lines.text.as_bytes()) {
+                let line = lines.line_of(&(at..at + 1), &mut near);
+                if line.is_some() && line != last {
+                    last = line;
+                    candidates.push_all(line, &self.escaped, true);
+                }
+            }
+        }
+        if !self.every.is_empty() || !self.everywhere.is_empty() {
+            for line in 0..lines.len() {
+                candidates.push_all(Some(line), &self.every, false);
+                candidates.push_all(Some(line), &self.everywhere, true);
+            }
         }
     }
 }
@@ -182,8 +245,9 @@ impl fmt::Display for Unindexed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::OnlyExclusions => "it has only exclusions, so every line is checked",
-            Self::NoLiteral => {
-                "no text of two or more characters must be in a matching line, so every line is checked"
+            Self::NoLiteral => "no text of two or more characters must be in a matching line, so every line is checked",
+            Self::NoCondition => {
+                "no equality, known beginning or end, or order must hold in a matching event, so every event is checked"
             }
         })
     }
