@@ -10,6 +10,7 @@ use watchbell_config::{Source, TestCase};
 
 use super::{Format, Global, say, written};
 use crate::init::group::Group;
+use crate::init::heartbeat::Heartbeat;
 use crate::init::sample::{Sample, Skipped};
 use crate::init::{Findings, Looker, form, text};
 use crate::replay::try_out;
@@ -182,6 +183,7 @@ fn group_report(group: &Group, looker: &Looker<'_>) -> Value {
             "condition": format!(">= {}", rule.at_least),
             "matching": rule.matching,
             "busiest_minute": rule.minutes.map(|minutes| minutes.busiest),
+            "each": rule.each.map(|each| each.dimension),
             "ringing_minutes": rule.minutes.map(|minutes| minutes.ringing),
         })
     });
@@ -195,6 +197,11 @@ fn group_report(group: &Group, looker: &Looker<'_>) -> Value {
         "whole": group.is_whole(),
         "lines_with_time": group.samples.iter().map(with_time).sum::<usize>(),
         "rules": rules.collect::<Vec<_>>(),
+        "heartbeat": group.heartbeat.map(|heartbeat| json!({
+            "name": text::heartbeat_name(group),
+            "period": format!("{}m", heartbeat.period_min),
+            "longest_pause_ms": heartbeat.longest_pause_ms,
+        })),
     })
 }
 
@@ -214,6 +221,10 @@ fn in_words(findings: &Findings, reported: &(Vec<Value>, Vec<Value>)) -> String 
                 rule.matching,
                 text::seen(rule)
             ));
+        }
+        if let Some(Heartbeat { period_min, .. }) = group.heartbeat {
+            let name = text::heartbeat_name(group);
+            said.push(format!("  {name}: rings when no line comes for three times {period_min} minutes"));
         }
         if group.rules.is_empty() {
             said.push("  no rule: nothing in these lines is known to be a failure".to_owned());

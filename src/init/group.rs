@@ -6,6 +6,7 @@ use std::path::{Component, Path};
 use watchbell_model::GroupName;
 
 use super::form::Form;
+use super::heartbeat::Heartbeat;
 use super::rule::Rule;
 use super::sample::Sample;
 
@@ -21,6 +22,7 @@ pub(crate) struct Group {
     pub(crate) form: Form,
     pub(crate) samples: Vec<Sample>,
     pub(crate) rules: Vec<Rule>,
+    pub(crate) heartbeat: Option<Heartbeat>,
 }
 
 impl Group {
@@ -34,7 +36,7 @@ impl Group {
 
     /// Whether every line of its files was looked at.
     pub(crate) fn is_whole(&self) -> bool {
-        self.samples.iter().all(|sample| sample.whole)
+        self.samples.iter().all(|sample| sample.gap.is_none())
     }
 }
 
@@ -50,7 +52,7 @@ pub(crate) fn groups(samples: impl Iterator<Item = (Sample, Form)>, folder: &Pat
             group.samples.push(sample);
         } else {
             let name = name_of(&sample.path);
-            found.push(Group { name, glob, form, samples: vec![sample], rules: Vec::new() });
+            found.push(Group { name, glob, form, samples: vec![sample], rules: Vec::new(), heartbeat: None });
         }
     }
     number_equal_names(&mut found);
@@ -194,7 +196,7 @@ mod tests {
     #[test]
     fn rotated_files_are_one_group_and_equal_names_are_numbered() {
         let sample = |path: &str| {
-            let sample = Sample { path: path.into(), lines: vec!["x".to_owned()], whole: true };
+            let sample = Sample { path: path.into(), lines: vec!["x".to_owned()], gap: None };
             (sample, Form { parse: ParseKind::Plain, timestamp: TimestampFrom::Arrival })
         };
         let paths =

@@ -4,10 +4,12 @@
 //! nothing of the lines' content is copied into it. Not here: writing it, clocks, the machine's zone (the caller says).
 //!
 //! A file is looked at in pieces ([`sample`]), its form is told ([`form`]), files that are one log become one group
-//! ([`group`]), and rules are suggested for what is really in it ([`rule`]).
+//! ([`group`]), and rules are suggested for what is really in it ([`rule`], [`heartbeat`]).
 
 pub(crate) mod form;
 pub(crate) mod group;
+pub(crate) mod heartbeat;
+mod login;
 pub(crate) mod rule;
 pub(crate) mod sample;
 pub(crate) mod text;
@@ -49,6 +51,7 @@ impl Looker<'_> {
         let mut groups = group::groups(with_forms, self.folder);
         for group in &mut groups {
             group.rules = rule::suggest(group, self.arrival);
+            group.heartbeat = heartbeat::of(group, self.arrival);
         }
         Findings { groups, skipped }
     }

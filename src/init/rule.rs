@@ -5,15 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use watchbell_model::{ParseKind, Severity, Timestamp};
 use watchbell_parse::Timestamps;
-use watchbell_pattern::Pattern;
+use watchbell_pattern::{Pattern, Selector};
 
 use super::group::Group;
+use super::login;
 
 /// What a level rule, or one on answers, waits for at least in a minute.
 const PER_MINUTE_MIN: usize = 5;
-
-/// Failed logins in a minute that are no typing mistakes.
-const LOGINS_PER_MINUTE: usize = 10;
 
 /// A minute, in milliseconds.
 const MINUTE_MS: i64 = 60_000;
@@ -54,13 +52,11 @@ const LEVEL_KEYS: [&str; 5] = ["level", "severity", "lvl", "log.level", "logleve
 /// Keys of JSON objects that hold the status of an HTTP answer.
 const STATUS_KEYS: [&str; 4] = ["status", "statusCode", "status_code", "http_status"];
 
-/// A metric filter and its alarm, to be.
+/// An alarm, to be.
 #[derive(Debug)]
 pub(crate) struct Rule {
     /// What it is about, as part of names: `errors`.
     pub(crate) name: &'static str,
-    /// The metric's name.
-    pub(crate) metric: &'static str,
     pub(crate) pattern: String,
     /// A line, made up, that matches: for the rule's test.
     pub(crate) example: String,
@@ -69,6 +65,8 @@ pub(crate) struct Rule {
     pub(crate) severity: &'static str,
     /// So many in a minute are too many.
     pub(crate) at_least: usize,
+    /// It has a state for each value of a field.
+    pub(crate) each: Option<Each>,
     /// Lines that match.
     pub(crate) matching: usize,
     /// The most that one minute had, and how many minutes had enough; `None` if lines have no time.
@@ -85,9 +83,18 @@ pub(crate) struct Minutes {
     pub(crate) spanned: i64,
 }
 
+/// A field of the pattern whose values are counted apart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Each {
+    /// The field's name, and the dimension's.
+    pub(crate) dimension: &'static str,
+    /// The metric's name.
+    pub(crate) metric: &'static str,
+}
+
 /// What a rule waits for.
 #[derive(Clone, Copy)]
-enum Threshold {
+pub(super) enum Threshold {
     /// More than any minute had.
     MoreThanSeen,
     /// So many.
@@ -95,14 +102,27 @@ enum Threshold {
 }
 
 /// A rule that has not been counted.
-struct Draft {
-    name: &'static str,
-    metric: &'static str,
-    pattern: String,
-    example: String,
-    description: &'static str,
-    severity: &'static str,
-    threshold: Threshold,
+pub(super) struct Draft {
+    pub(super) name: &'static str,
+    pub(super) pattern: String,
+    pub(super) example: String,
+    pub(super) description: &'static str,
+    pub(super) severity: &'static str,
+    pub(super) threshold: Threshold,
+    pub(super) each: Option<Each>,
+}
+
+impl Draft {
+    fn pattern(&self) -> Pattern {
+        Pattern::parse(&self.pattern).expect("suggested patterns are made of checked parts")
+    }
+
+    /// Whether it matches at least half of the lines with `text`; there may be none.
+    pub(super) fn finds_most_of(&self, text: &str, group: &Group) -> bool {
+        let pattern = self.pattern();
+        let lines: Vec<&str> = group.lines().filter(|line| line.contains(text)).collect();
+        lines.iter().filter(|line| pattern.matches(line)).count() * 2 >= lines.len()
+    }
 }
 
 /// The rules for a group.
@@ -111,17 +131,21 @@ pub(crate) fn suggest(group: &Group, arrival: Timestamp) -> Vec<Rule> {
         ParseKind::Combined => vec![http_5xx()],
         ParseKind::Json => json(group),
         ParseKind::Plain | ParseKind::Syslog | ParseKind::Logfmt => {
-            failed_logins(group).into_iter().chain(error_words(group)).collect()
+            login::rule(group).into_iter().chain(error_words(group)).collect()
         }
     };
     drafts.into_iter().map(|draft| count(draft, group, arrival)).collect()
 }
 
 fn count(draft: Draft, group: &Group, arrival: Timestamp) -> Rule {
-    let pattern = Pattern::parse(&draft.pattern).expect("suggested patterns are made of checked parts");
+    let pattern = draft.pattern();
+    let selector = draft.each.map(|each| {
+        Selector::parse(&format!("${}", each.dimension), &pattern).expect("the pattern has this field")
+    });
     let timestamps =
         Timestamps::new(group.form.parse, &group.form.timestamp).expect("the form was tried on the lines");
-    let mut minutes: BTreeMap<i64, usize> = BTreeMap::new();
+    // By minute, and by value if values are counted apart.
+    let mut counts: BTreeMap<(i64, Option<String>), usize> = BTreeMap::new();
     let (mut matching, mut first, mut last) = (0, i64::MAX, i64::MIN);
     for line in group.lines() {
         let minute = timestamps.of(line, arrival).map(|at| at.0.div_euclid(MINUTE_MS));
@@ -131,65 +155,45 @@ fn count(draft: Draft, group: &Group, arrival: Timestamp) -> Rule {
         if pattern.matches(line) {
             matching += 1;
             if let Some(minute) = minute {
-                *minutes.entry(minute).or_default() += 1;
+                let value = selector.as_ref().and_then(|selector| Some(selector.value(line)?.into_owned()));
+                *counts.entry((minute, value)).or_default() += 1;
             }
         }
     }
-    let busiest = minutes.values().copied().max().unwrap_or(0);
+    let busiest = counts.values().copied().max().unwrap_or(0);
     let at_least = match draft.threshold {
         Threshold::MoreThanSeen => PER_MINUTE_MIN.max(busiest + 1),
         Threshold::Fixed(at_least) => at_least,
     };
-    let ringing = minutes.values().filter(|count| **count >= at_least).count();
+    let ringing = counts.iter().filter(|(_, count)| **count >= at_least).map(|((minute, _), _)| minute);
+    let ringing = ringing.collect::<BTreeSet<_>>().len();
     let minutes = (first <= last).then(|| Minutes { busiest, ringing, spanned: last - first + 1 });
-    let Draft { name, metric, pattern, example, description, severity, .. } = draft;
-    Rule { name, metric, pattern, example, description, severity, at_least, matching, minutes }
+    let Draft { name, pattern, example, description, severity, each, .. } = draft;
+    Rule { name, pattern, example, description, severity, at_least, each, matching, minutes }
 }
 
 fn http_5xx() -> Draft {
     Draft {
         name: "http-5xx",
-        metric: "Http5xx",
         pattern: "[ip, identity, user, time, request, status=5*, ...]".to_owned(),
         example: r#"10.0.0.7 - - [22/Nov/2026:21:11:52 +0000] "GET / HTTP/1.1" 503 12 "-" "-""#.to_owned(),
         description: "The server answers with errors of its own.",
         severity: "critical",
         threshold: Threshold::MoreThanSeen,
+        each: None,
     }
 }
 
 fn errors(pattern: String, example: String) -> Draft {
     Draft {
         name: "errors",
-        metric: "Errors",
         pattern,
         example,
         description: "More errors than usual.",
         severity: "error",
         threshold: Threshold::MoreThanSeen,
+        each: None,
     }
-}
-
-/// Failed logins, as sshd and PAM tell of them.
-fn failed_logins(group: &Group) -> Option<Draft> {
-    let has = |text: &str| group.lines().any(|line| line.contains(text));
-    // A login that fails at sshd may be told by both: its own line counts.
-    let told = if has("Failed password") || has("sshd[") {
-        "Failed password"
-    } else if has("authentication failure") {
-        "authentication failure"
-    } else {
-        return None;
-    };
-    Some(Draft {
-        name: "failed-logins",
-        metric: "FailedLogins",
-        pattern: terms(&[told]),
-        example: format!("Nov 22 21:11:52 host sshd[7]: {told} for root from 10.0.0.1 port 9 ssh2"),
-        description: "Somebody tries passwords.",
-        severity: "error",
-        threshold: Threshold::Fixed(LOGINS_PER_MINUTE),
-    })
 }
 
 /// Lines whose level word says error or worse.
@@ -239,19 +243,18 @@ fn json(group: &Group) -> Vec<Draft> {
 ///
 /// Source: CIS Amazon Web Services Foundations Benchmark, "Monitoring", the filters that it gives.
 fn cloudtrail() -> Vec<Draft> {
-    let draft = |name, metric, pattern: &str, example: Value, description, at_least| Draft {
+    let draft = |name, pattern: &str, example: Value, description, at_least| Draft {
         name,
-        metric,
         pattern: pattern.to_owned(),
         example: example.to_string(),
         description,
         severity: "error",
         threshold: Threshold::Fixed(at_least),
+        each: None,
     };
     vec![
         draft(
             "unauthorized-calls",
-            "UnauthorizedCalls",
             r#"{ $.errorCode = "*UnauthorizedOperation" || $.errorCode = "AccessDenied*" }"#,
             json!({ "eventName": "GetObject", "errorCode": "AccessDenied" }),
             "Somebody calls what is not allowed.",
@@ -259,7 +262,6 @@ fn cloudtrail() -> Vec<Draft> {
         ),
         draft(
             "root-used",
-            "RootUsed",
             r#"{ $.userIdentity.type = "Root" && $.userIdentity.invokedBy NOT EXISTS && $.eventType != "AwsServiceEvent" }"#,
             json!({ "eventName": "CreateUser", "eventType": "AwsApiCall", "userIdentity": { "type": "Root" } }),
             "The root user of the account was used.",
@@ -267,7 +269,6 @@ fn cloudtrail() -> Vec<Draft> {
         ),
         draft(
             "failed-console-logins",
-            "FailedConsoleLogins",
             r#"{ $.eventName = "ConsoleLogin" && $.errorMessage = "Failed authentication" }"#,
             json!({ "eventName": "ConsoleLogin", "errorMessage": "Failed authentication" }),
             "Somebody tries passwords at the console.",
@@ -363,9 +364,16 @@ mod tests {
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
         let looker = Looker { arrival: ARRIVAL, zone: None, folder: Path::new("/") };
         let form = Form::of(&lines, &looker);
-        let sample = Sample { path: "/a.log".into(), lines, whole: true };
+        let sample = Sample { path: "/a.log".into(), lines, gap: None };
         let name = GroupName::new("a").unwrap();
-        let group = Group { name, glob: "a.log".into(), form, samples: vec![sample], rules: Vec::new() };
+        let group = Group {
+            name,
+            glob: "a.log".into(),
+            form,
+            samples: vec![sample],
+            rules: Vec::new(),
+            heartbeat: None,
+        };
         let rules = suggest(&group, ARRIVAL);
         for rule in &rules {
             assert!(Pattern::parse(&rule.pattern).unwrap().matches(&rule.example), "{rule:?}");
@@ -426,18 +434,32 @@ mod tests {
     }
 
     #[test]
-    fn failed_logins_are_known_from_both_tellers() {
-        let line = |text: &str| format!("Nov 22 10:00:00 shop {text}");
-        for (text, expected) in [
-            ("sshd[1]: Failed password for root from 10.0.0.1 port 22 ssh2", r#""Failed password""#),
-            ("sshd[1]: Accepted publickey", r#""Failed password""#),
-            ("su(pam_unix)[1]: authentication failure; x", r#""authentication failure""#),
+    fn failed_logins_are_counted_by_address() {
+        let old = |text: &str| format!("Nov 22 10:00:00 shop {text}");
+        let new = |text: &str| format!("2026-11-22T10:00:00+00:00 shop {text}");
+        let sshd = "sshd[1]: Failed password for invalid user x y from 10.0.0.1 port 22 ssh2";
+        let pam = "su(pam_unix)[1]: authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=10.0.0.1  user=root";
+        for (line, each, start) in [
+            (old(sshd), Some("ip"), "[month, day, time, host, program, failed=Failed"),
+            (new(sshd), Some("ip"), "[time, host, program, failed=Failed"),
+            (
+                old("sshd[1]: Accepted publickey"),
+                Some("ip"),
+                "[month, day, time, host, program, failed=Failed",
+            ),
+            (old(pam), Some("rhost"), "[month, day, time, host, program, authentication=authentication"),
+            (old("x: authentication failure for ann"), None, "\"authentication failure\""),
         ] {
-            assert_eq!(patterns(&[&line(text)]), [expected], "{text}");
+            let rules = rules(&[&line]);
+            let [rule] = rules.as_slice() else { panic!("{rules:?}") };
+            assert_eq!(rule.each.map(|each| each.dimension), each, "{line}");
+            assert!(rule.pattern.starts_with(start), "{}", rule.pattern);
         }
-        let tries: Vec<String> = (0..12).map(|_| line("sshd[1]: Failed password for root")).collect();
+        let from = |address: usize| old(&sshd.replace("10.0.0.1", &format!("10.0.0.{address}")));
+        let tries: Vec<String> = (0..12).map(|number| from(number % 2)).collect();
         let rules = rules(&tries.iter().map(String::as_str).collect::<Vec<_>>());
-        assert_eq!((rules[0].at_least, rules[0].minutes.unwrap().ringing), (10, 1));
+        assert_eq!((rules[0].matching, rules[0].at_least), (12, 5));
+        assert_eq!(rules[0].minutes, Some(Minutes { busiest: 6, ringing: 1, spanned: 1 }));
     }
 
     #[test]

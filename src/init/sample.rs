@@ -14,8 +14,8 @@ pub(crate) const PIECE_BYTES: u64 = 1024 * 1024;
 pub(crate) struct Sample {
     pub(crate) path: PathBuf,
     pub(crate) lines: Vec<String>,
-    /// Every line of the file is here.
-    pub(crate) whole: bool,
+    /// Lines are missing before the one with this number, from 0; `None`: every line of the file is here.
+    pub(crate) gap: Option<usize>,
 }
 
 /// Why a file is of no use here.
@@ -48,6 +48,7 @@ impl Sample {
         let mut lines = Vec::new();
         let whole = length <= PIECE_BYTES;
         take(&head, whole, &mut lines);
+        let gap = (!whole).then_some(lines.len());
         if !whole {
             let mut tail = Vec::new();
             file.seek(SeekFrom::Start(length.saturating_sub(PIECE_BYTES).max(PIECE_BYTES)))?;
@@ -56,8 +57,16 @@ impl Sample {
             let start = memchr::memchr(b'\n', &tail).map_or(tail.len(), |end| end + 1);
             take(&tail[start..], true, &mut lines);
         }
-        let sample = Sample { path: path.to_owned(), lines, whole };
+        let sample = Sample { path: path.to_owned(), lines, gap };
         Ok(if sample.lines.is_empty() { Err(Skipped::Empty) } else { Ok(sample) })
+    }
+}
+
+impl Sample {
+    /// The lines, in runs without gaps.
+    pub(crate) fn pieces(&self) -> [&[String]; 2] {
+        let (head, tail) = self.lines.split_at(self.gap.unwrap_or(self.lines.len()));
+        [head, tail]
     }
 }
 
@@ -92,14 +101,15 @@ mod tests {
     fn lines_without_ends_and_blanks_are_kept() {
         let sample = read(b"one\r\n\n  \ntwo \xff\nthree").unwrap();
         assert_eq!(sample.lines, ["one", "two \u{fffd}", "three"]);
-        assert!(sample.whole);
+        assert_eq!(sample.gap, None);
     }
 
     #[test]
     fn of_a_long_file_both_ends_are_read_and_no_cut_line() {
         let lines: Vec<String> = (0..400_000).map(|number| format!("line {number:>6}")).collect();
         let sample = read(lines.join("\n").as_bytes()).unwrap();
-        assert!(!sample.whole);
+        let [head, tail] = sample.pieces();
+        assert!(!head.is_empty() && !tail.is_empty());
         assert_eq!(sample.lines.first().unwrap(), &lines[0]);
         assert_eq!(sample.lines.last(), lines.last());
         assert!(sample.lines.iter().all(|line| line.len() == lines[0].len()));

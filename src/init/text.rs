@@ -7,7 +7,8 @@ use watchbell_model::{ParseKind, TimestampFrom};
 
 use super::Findings;
 use super::group::Group;
-use super::rule::{Minutes, Rule};
+use super::heartbeat::Heartbeat;
+use super::rule::{Each, Minutes, Rule};
 
 /// An alarm that waits for more has no test: it would be all lines.
 const TESTED_LINES_MAX: usize = 10_000;
@@ -28,7 +29,8 @@ fn write(out: &mut String, findings: &Findings) -> fmt::Result {
          # good, `watchbell up` does what it says. Thresholds are guesses: look at each once.\n\
          version = 1\n",
     )?;
-    if findings.groups.iter().any(|group| !group.rules.is_empty()) {
+    let has_alarms = findings.groups.iter().any(|group| !group.rules.is_empty() || group.heartbeat.is_some());
+    if has_alarms {
         out.write_str(
             "\n# Who is told: here whoever looks at `watchbell up`.\n\
              [topics.ops]\n\
@@ -40,17 +42,26 @@ fn write(out: &mut String, findings: &Findings) -> fmt::Result {
     for group in &findings.groups {
         log_group(out, group)?;
         for rule in &group.rules {
-            filter_and_alarm(out, group, rule)?;
+            alarm(out, group, rule)?;
+        }
+        if let Some(found) = group.heartbeat {
+            heartbeat(out, group, found)?;
         }
         if group.rules.is_empty() {
             writeln!(out, "\n# No rule: nothing in these lines is known to be a failure.")?;
         }
     }
-    let rules = || findings.groups.iter().flat_map(|group| group.rules.iter().map(move |rule| (group, rule)));
-    if rules().next().is_some() {
-        out.write_str("\n# What the rules do, in virtual time: `watchbell test`. The lines are made up.\n")?;
+    if !has_alarms {
+        return Ok(());
     }
-    rules().try_for_each(|(group, rule)| test(out, group, rule))
+    out.write_str("\n# What the alarms do, in virtual time: `watchbell test`. The lines are made up.\n")?;
+    for group in &findings.groups {
+        group.rules.iter().try_for_each(|rule| test(out, group, rule))?;
+        if let Some(found) = group.heartbeat {
+            heartbeat_test(out, group, found)?;
+        }
+    }
+    Ok(())
 }
 
 fn log_group(out: &mut String, group: &Group) -> fmt::Result {
@@ -76,21 +87,47 @@ fn log_group(out: &mut String, group: &Group) -> fmt::Result {
     Ok(())
 }
 
-fn filter_and_alarm(out: &mut String, group: &Group, rule: &Rule) -> fmt::Result {
-    let name = rule_name(group, rule);
+fn alarm(out: &mut String, group: &Group, rule: &Rule) -> fmt::Result {
+    let (name, log_group, pattern) =
+        (rule_name(group, rule), string(group.name.as_str()), string(&rule.pattern));
     writeln!(out, "\n# {} of {} match{}.", rule.matching, lines(group.line_count()), seen(rule))?;
-    writeln!(out, "[metric_filters.{name}]\nlog_group = {}", string(group.name.as_str()))?;
-    writeln!(out, "pattern = {}", string(&rule.pattern))?;
+    if let Some(Each { dimension, metric }) = rule.each {
+        writeln!(out, "[metric_filters.{name}]\nlog_group = {log_group}\npattern = {pattern}")?;
+        write!(out, "metric = {{ namespace = {log_group}, name = \"{metric}\", ")?;
+        writeln!(out, "dimensions = {{ {dimension} = \"${dimension}\" }} }}\n")?;
+        writeln!(out, "[alarms.{name}]\nmetric_filter = \"{name}\"\neach = [\"{dimension}\"]")?;
+        writeln!(out, "missing_data = \"not_breaching\"")?;
+    } else {
+        writeln!(out, "[alarms.{name}]\nlog_group = {log_group}\npattern = {pattern}")?;
+    }
     writeln!(
         out,
-        "metric = {{ namespace = {}, name = \"{}\", default = 0 }}\n",
-        string(group.name.as_str()),
-        rule.metric
+        "period = \"60s\"\ncondition = \">= {}\"\nseverity = \"{}\"",
+        rule.at_least, rule.severity
     )?;
-    writeln!(out, "[alarms.{name}]\nmetric_filter = \"{name}\"\nperiod = \"60s\"")?;
-    writeln!(out, "condition = \">= {}\"\nmissing_data = \"not_breaching\"", rule.at_least)?;
-    writeln!(out, "severity = \"{}\"\ndescription = {}", rule.severity, string(rule.description))?;
-    writeln!(out, "notify = [\"ops\"]")
+    writeln!(out, "description = {}\nnotify = [\"ops\"]", string(rule.description))
+}
+
+fn heartbeat(
+    out: &mut String,
+    group: &Group,
+    Heartbeat { period_min, longest_pause_ms }: Heartbeat,
+) -> fmt::Result {
+    let pause_s = longest_pause_ms.div_euclid(1000);
+    let pause = if pause_s < 120 { format!("{pause_s} s") } else { format!("{} min", pause_s / 60) };
+    writeln!(out, "\n# The longest pause was {pause}. It rings after three periods without a line.")?;
+    writeln!(out, "[alarms.{}]", heartbeat_name(group))?;
+    writeln!(
+        out,
+        "heartbeat = {{ log_group = {} }}\nperiod = \"{period_min}m\"",
+        string(group.name.as_str())
+    )?;
+    writeln!(out, "severity = \"warning\"\ndescription = \"The log has gone quiet.\"\nnotify = [\"ops\"]")
+}
+
+/// The name of the group's heartbeat among all alarms.
+pub(crate) fn heartbeat_name(group: &Group) -> String {
+    format!("{}-quiet", slug(group))
 }
 
 /// One line less than the alarm waits for leaves it quiet, as many make it ring with the last of them.
@@ -119,10 +156,25 @@ fn test(out: &mut String, group: &Group, rule: &Rule) -> fmt::Result {
     writeln!(out, "until = \"{}\"", spell_ms(ringing_ms + MINUTE_MS))
 }
 
+/// A line, and then none: the alarm looks at three periods, and rings a minute after the line has left them. Before the
+/// first line it rings too: nothing has come yet.
+fn heartbeat_test(out: &mut String, group: &Group, heartbeat: Heartbeat) -> fmt::Result {
+    let name = heartbeat_name(group);
+    let ring = spell_ms(12 * HOUR_MS + (3 * heartbeat.period_min + 1) * MINUTE_MS);
+    writeln!(out, "\n[[test]]\nname = \"{name} rings\"\nlog_group = {}", string(group.name.as_str()))?;
+    writeln!(out, "lines = [\"12:00:00 an example\"]")?;
+    let expect = ["12:00:00 ALARM", "12:01:00 OK", &format!("{ring} ALARM")];
+    let expect = expect.map(|change| format!("\"{change} {name}\"")).join(", ");
+    writeln!(out, "expect = [{expect}]\nuntil = \"{ring}\"")
+}
+
 /// The rule's name among those of all groups.
 pub(crate) fn rule_name(group: &Group, rule: &Rule) -> String {
-    let group = group.name.as_str().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-    format!("{group}-{}", rule.name)
+    format!("{}-{}", slug(group), rule.name)
+}
+
+fn slug(group: &Group) -> String {
+    group.name.as_str().replace(|c: char| !c.is_ascii_alphanumeric(), "-")
 }
 
 /// What the rule would have seen, after "12 of 2000 lines match".
@@ -131,7 +183,8 @@ pub(crate) fn seen(rule: &Rule) -> String {
         Some(_) if rule.matching == 0 => String::new(),
         Some(Minutes { busiest, ringing, spanned }) => {
             let minutes = if spanned == 1 { "1 minute".to_owned() } else { format!("{spanned} minutes") };
-            format!(", {busiest} in the busiest minute; the alarm would ring in {ringing} of {minutes}")
+            let one = rule.each.map_or(String::new(), |each| format!(" with one {}", each.dimension));
+            format!(", {busiest}{one} in the busiest minute; the alarm would ring in {ringing} of {minutes}")
         }
         None => String::new(),
     }
@@ -186,7 +239,7 @@ mod tests {
         let samples = files.iter().map(|(path, lines)| Sample {
             path: path.into(),
             lines: lines.iter().map(|line| (*line).to_owned()).collect(),
-            whole: true,
+            gap: None,
         });
         let looker = Looker {
             arrival: Timestamp(1_795_381_912_125),
@@ -238,6 +291,23 @@ mod tests {
     }
 
     #[test]
+    fn a_log_that_is_written_to_steadily_has_a_heartbeat() {
+        let line = |second: u32| format!("2026-11-22 20:{:02}:{:02} INFO x", second / 60, second % 60);
+        let lines: Vec<String> =
+            (0..120).map(|number| line(number * 20 + if number > 60 { 700 } else { 0 })).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let text = made(None, &[("/srv/shop/app.log", &lines)]);
+        let expected = "# The longest pause was 12 min. It rings after three periods without a line.\n\
+                        [alarms.shop-app-quiet]\nheartbeat = { log_group = \"shop/app\" }\nperiod = \"15m\"\n";
+        assert!(text.contains(expected), "{text}");
+        let few = made(None, &[("/srv/shop/app.log", &lines[..99])]);
+        assert!(!few.contains("heartbeat"), "{few}");
+        let old: Vec<String> = lines.iter().map(|line| line.replace("2026-", "2025-")).collect();
+        let old = made(None, &[("/srv/shop/app.log", &old.iter().map(String::as_str).collect::<Vec<_>>())]);
+        assert!(!old.contains("heartbeat"), "{old}");
+    }
+
+    #[test]
     fn the_file_says_what_was_counted() {
         let line = "2026-11-22 21:11:52,125 ERROR disk";
         let text = made(
@@ -251,21 +321,16 @@ files = ["shop/logs/app.log"]
 timestamp = { format = "%Y-%m-%d %H:%M:%S", zone = "Europe/Berlin" }  # this machine's zone: is it theirs?
 
 # 2 of 3 lines match, 2 in the busiest minute; the alarm would ring in 0 of 2 minutes.
-[metric_filters.shop-app-errors]
+[alarms.shop-app-errors]
 log_group = "shop/app"
 pattern = "ERROR"
-metric = { namespace = "shop/app", name = "Errors", default = 0 }
-
-[alarms.shop-app-errors]
-metric_filter = "shop-app-errors"
 period = "60s"
 condition = ">= 5"
-missing_data = "not_breaching"
 severity = "error"
 description = "More errors than usual."
 notify = ["ops"]
 
-# What the rules do, in virtual time: `watchbell test`. The lines are made up.
+# What the alarms do, in virtual time: `watchbell test`. The lines are made up.
 
 [[test]]
 name = "shop-app-errors rings at 5 in a minute"

@@ -41,7 +41,9 @@ fn init_writes_a_good_file_and_says_what_it_saw() {
     let (code, stdout, stderr) = said(&in_zone(watchbell(&site, &["init", "logs"]), "UTC").output().unwrap());
     assert_eq!((code, stdout.as_str()), (Some(0), ""), "{stderr}");
     assert!(
-        stderr.contains("12 match, 12 in the busiest minute; the alarm would ring in 1 of 1 minute"),
+        stderr.contains(
+            "12 match, 12 with one ip in the busiest minute; the alarm would ring in 1 of 1 minute"
+        ),
         "{stderr}"
     );
     assert!(stderr.contains("old.log.gz: left out, it is compressed"), "{stderr}");
