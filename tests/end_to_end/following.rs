@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use watchbell_model::EventFlags;
 
 use crate::support::eventually;
+use crate::support::http::post;
 use crate::support::input::{crlf_without_final_end, lf, pieces, sshd};
 use crate::support::process::Up;
 use crate::support::records::{archived, batches, messages};
@@ -53,6 +54,46 @@ fn a_file_that_grows_in_pieces_keeps_each_line_once_through_three_kills() {
     });
     up.unwrap().stop();
     assert_eq!(messages(&site.data()), after_first(&lines));
+}
+
+#[test]
+fn lines_happen_when_they_say_in_the_zone_of_their_group() {
+    let site = Site::new(
+        "[log_groups.auth]\nfiles = [\"auth.log\"]\nparse = \"syslog\"\ntimestamp = { zone = \"Asia/Tokyo\" }\n\
+         [log_groups.jobs]\nfiles = [\"jobs.log\"]\n\
+         timestamp = { format = \"%Y-%m-%d %H:%M:%S\", after = \"] \", zone = \"Europe/Berlin\" }\n",
+    );
+    site.append(
+        "auth.log",
+        "2026-11-22T21:11:52.125+01:00 shop sshd[7]: x\nJan  1 00:30:00 shop sshd[7]: x\nno time\n",
+    );
+    site.append("jobs.log", "[main] 2026-07-01 12:00:00,978 x\n");
+    let up = Up::start(&site);
+    up.wait_for_events("auth", 3);
+    up.wait_for_events("jobs", 1);
+    let answer = post(up.address, "jobs", &[], b"[main] 2026-01-01 12:00:00 over HTTP\n");
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    up.stop();
+    let mut times: Vec<String> = Vec::new();
+    for (_, arrival, batch) in batches(&site.data()) {
+        let shown = batch.events().map(|event| match event.timestamp {
+            Some(timestamp) if event.message.starts_with("Jan") => {
+                assert!(timestamp.ms_since(arrival) <= 86_400_000, "{timestamp}");
+                timestamp.to_string()[4..].to_owned()
+            }
+            timestamp => timestamp.map_or_else(|| "none".to_owned(), |timestamp| timestamp.to_string()),
+        });
+        times.extend(shown);
+    }
+    times.sort_unstable();
+    let expected = [
+        "-12-31T15:30:00.000Z",
+        "2026-01-01T11:00:00.000Z",
+        "2026-07-01T10:00:00.978Z",
+        "2026-11-22T20:11:52.125Z",
+        "none",
+    ];
+    assert_eq!(times, expected);
 }
 
 #[test]

@@ -100,6 +100,7 @@ fn fraction_ms(rest: &[u8]) -> i64 {
 #[cfg(test)]
 mod tests {
     use jiff::tz::TimeZone;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -153,6 +154,22 @@ mod tests {
             "1969-12-31 23:59:59",
         ] {
             assert_eq!(read("%Y-%m-%d %H:%M:%S", None, "UTC", line), None, "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_format_and_line_have_an_answer(
+            format in "(%[-_0^]?[A-Za-z%]|[0-9 :/é,.-]){0,12}",
+            line in "([0-9]{1,4}|[A-Z][a-z]{2}|[ :/é,.+Z-]){0,16}",
+            arrival in any::<i64>(),
+        ) {
+            let place = Place { zone: &TimeZone::UTC, arrival: Timestamp(arrival) };
+            for format in [format.as_str(), "%b %d %H:%M:%S", "%Y-%m-%d %H:%M:%S"] {
+                if let Ok(format) = Format::new(format, None) {
+                    prop_assert!(format.read(&line, &place).is_none_or(|found| found.0 >= 0));
+                }
+            }
         }
     }
 

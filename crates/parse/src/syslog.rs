@@ -228,13 +228,15 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_has_an_answer(line in "(<[0-9]{0,4}>)?(Dec ?[0-9 ]{2} |2026-11-22T)[0-9:é]{0,9} [a-z\\[\\]: ]{0,12}") {
-            let place = Place { zone: &TimeZone::UTC, arrival: Timestamp(0) };
+            let place = Place { zone: &TimeZone::UTC, arrival: Timestamp(1_795_381_912_125) };
             let found = timestamp(&line, &place);
             let parsed = crate::parse(watchbell_model::ParseKind::Syslog, &line);
             if let Some(fields) = parsed.fields {
                 prop_assert!(serde_json::from_str::<serde_json::Map<_, _>>(&fields).is_ok());
             }
-            prop_assert!(found.is_none_or(|found| found <= Timestamp(i64::MAX)));
+            // A time without a year is never far ahead.
+            let ahead = found.is_some_and(|found| found.ms_since(place.arrival) > 86_400_000);
+            prop_assert!(!ahead || line.contains("2026-"), "{:?}", found);
         }
     }
 }
