@@ -6,6 +6,7 @@ mod support;
 
 mod archive;
 mod backtest;
+mod guides;
 mod laws;
 mod replay;
 mod rule_tests;
