@@ -20,7 +20,7 @@ use crate::{ExitStatus, Failure};
 const SPREAD_START: Timestamp = Timestamp(946_684_800_000);
 
 /// Which lines to read.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(super) struct LinesOptions {
     /// Files to read, as FILE or LOG-GROUP=FILE; by default every file that the log groups of the plan name
     #[arg(value_name = "FILE")]
@@ -57,6 +57,21 @@ impl LinesOptions {
             let failure = Failure::new(ExitStatus::Usage, format!("unknown time zone \"{}\"", self.zone));
             failure.help("write an IANA name, such as Europe/Berlin or UTC")
         })
+    }
+
+    /// Whether lines are named: files, or an archive.
+    pub(super) fn are_named(&self) -> bool {
+        !self.files.is_empty() || self.archive.is_some()
+    }
+
+    /// The same lines, but none at `until` and later.
+    pub(super) fn ending_at(self, until: Option<String>) -> LinesOptions {
+        LinesOptions { until: until.or(self.until), ..self }
+    }
+
+    /// An instant as it is written on the command line.
+    pub(super) fn instant(&self, option: &str, text: &str) -> Result<Timestamp, Failure> {
+        instant(option, text, &self.zone()?)
     }
 
     fn window(&self) -> Result<Window, Failure> {

@@ -3,6 +3,7 @@
 mod backtest;
 mod check;
 mod demo;
+mod explain;
 mod file;
 mod init;
 mod journal;
@@ -95,6 +96,8 @@ enum Verb {
     Replay(replay::Options),
     /// Replay old lines, and compare with other rules or a budget
     Backtest(backtest::Options),
+    /// Say why an alarm was in its state, and what would have changed it
+    Explain(Box<explain::Options>),
     /// Read and verify the audit trail
     #[command(subcommand)]
     Trail(trail::Verb),
@@ -115,6 +118,7 @@ pub fn main() -> ExitCode {
         Verb::Test(options) => test::run(&global, &options),
         Verb::Replay(options) => replay::run(&global, &options),
         Verb::Backtest(options) => backtest::run(&global, &options),
+        Verb::Explain(options) => explain::run(&global, &options),
         Verb::Trail(verb) => trail::run(&global, &verb),
     };
     match outcome {

@@ -69,7 +69,7 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
 }
 
 /// A state in its colour.
-fn painted(state: AlarmState, colour: bool) -> String {
+pub(super) fn painted(state: AlarmState, colour: bool) -> String {
     let code = match state {
         AlarmState::Alarm => "1;31",
         AlarmState::Ok => "1;32",

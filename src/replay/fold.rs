@@ -77,6 +77,11 @@ impl Replay {
         Replay { datapoints: Some(Gatherer::default()), ..self }
     }
 
+    /// The engine as it is now.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// A line arrives.
     ///
     /// # Errors

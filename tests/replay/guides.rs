@@ -39,7 +39,9 @@ impl Reader<'_> {
                     ("console", _) => self.run_block(&block),
                     (_, Some((append, name))) => {
                         self.write(&name, append, &block);
-                        block.iter().for_each(|line| self.keep(line));
+                        for line in block {
+                            self.keep(line);
+                        }
                     }
                     _ => block.iter().for_each(|line| self.keep(line)),
                 }

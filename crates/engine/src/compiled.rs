@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use watchbell_expression::{AlarmRule, MetricMath};
 use watchbell_model::{
     Alarm, AlarmKind, CompositeAlarm, Dimensions, GroupName, MetricAlarm, MetricFilter, MetricName,
-    MetricStat, Offset, OwnMetric, Plan, Recipient, SAMPLE_MAX, TransitionFilter, Unit, Watched,
+    MetricStat, Offset, OwnMetric, Plan, Recipient, SAMPLE_MAX, TransitionFilter, Watched,
 };
 use watchbell_pattern::{Line, Pattern, PatternSet, Selector, number};
 
@@ -13,6 +13,7 @@ use crate::EngineError;
 use crate::alarm::is_monotone;
 use crate::evaluation::Rule;
 use crate::mute::CompiledMute;
+use crate::store::SeriesKey;
 
 /// What a matching event adds.
 pub(crate) enum Value {
@@ -25,8 +26,10 @@ pub(crate) struct CompiledFilter {
     pub(crate) name: String,
     pub(crate) value: Value,
     pub(crate) default: Option<f64>,
-    pub(crate) metric: MetricName,
-    pub(crate) unit: Unit,
+    /// The series of its metric without dimensions.
+    pub(crate) series: SeriesKey,
+    /// Some alarm watches its metric.
+    pub(crate) is_watched: bool,
     pub(crate) dimensions: Vec<(String, Selector)>,
     pub(crate) series_max: u32,
 }
@@ -43,8 +46,12 @@ impl CompiledFilter {
             name: name.to_owned(),
             value,
             default: filter.metric.default.filter(|default| default.abs() <= SAMPLE_MAX),
-            metric: filter.metric.metric.clone(),
-            unit: filter.metric.unit,
+            series: SeriesKey {
+                metric: filter.metric.metric.clone(),
+                dimensions: Dimensions::new(),
+                unit: filter.metric.unit,
+            },
+            is_watched: false,
             dimensions: filter.metric.dimensions.iter().map(dimension).collect::<Result<_, EngineError>>()?,
             series_max: filter.metric.series_max,
         })
@@ -143,7 +150,8 @@ impl CompiledAlarm {
         };
         let feeding = feeding(plan, metric);
         let lateness = feeding.filter_map(|(_, f)| plan.log_groups.get(&f.log_group)).map(|g| g.lateness_ms);
-        let watches = |filter: &&CompiledFilter| inputs.iter().any(|(_, stat)| stat.metric == filter.metric);
+        let watches =
+            |filter: &&CompiledFilter| inputs.iter().any(|(_, stat)| stat.metric == filter.series.metric);
         let compiled = groups.values().flat_map(|group| &group.filters).filter(watches);
         let period_s = metric.period.as_s();
         let slots = metric.evaluation_periods as usize;
@@ -286,8 +294,11 @@ impl CompiledPlan {
         }
         let watched = watched(&alarms);
         for group in groups.values_mut() {
-            let horizons = group.filters.iter().filter_map(|filter| watched.get(&filter.metric));
-            group.horizon_ms = horizons.map(|metric| metric.horizon_ms).max();
+            for filter in &mut group.filters {
+                let metric = watched.get(&filter.series.metric);
+                filter.is_watched = metric.is_some();
+                group.horizon_ms = group.horizon_ms.max(metric.map(|metric| metric.horizon_ms));
+            }
         }
         Ok(CompiledPlan { offset, groups, alarms, composites: in_order(rules)?, watched, mutes })
     }

@@ -57,6 +57,13 @@ pub struct Counters {
 }
 
 impl Counters {
+    pub(crate) fn filter(&mut self, name: &str) -> &mut FilterCounters {
+        if !self.filters.contains_key(name) {
+            self.filters.insert(name.to_owned(), FilterCounters::default());
+        }
+        self.filters.get_mut(name).expect("just put there if it was not")
+    }
+
     /// Counts what an entry says by itself.
     pub(crate) fn record(&mut self, entry: &Entry) {
         match entry {

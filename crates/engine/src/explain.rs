@@ -86,7 +86,8 @@ pub struct MetricBasis {
     pub comparison: Comparison,
     /// With what.
     pub threshold: f64,
-    /// The slots that were looked at, oldest first, with the events that have come since.
+    /// The slots that were looked at, oldest first, with the events that have come since. Of an ALARM that is certain
+    /// already: the slots of the evaluation that it anticipates.
     pub datapoints: Vec<Looked>,
     /// Breaching ones among the N newest that exist.
     pub breaching: usize,
@@ -253,7 +254,12 @@ fn smallest_change(composite: &CompiledComposite, children: &[Child]) -> Vec<Chi
 
 fn metric_basis(alarm: &CompiledAlarm, run: &AlarmRun, inputs: &Inputs<'_>) -> MetricBasis {
     let end = run.next_end.plus_ms(-alarm.step_ms);
-    let range = if run.is_evaluated { inputs.range(end) } else { Vec::new() };
+    // An early ALARM anticipates an evaluation: that one's slots are what it rests on.
+    let range = match run.early_until {
+        Some(until) => inputs.range(until),
+        None if run.is_evaluated => inputs.range(end),
+        None => Vec::new(),
+    };
     let counted: Vec<Timestamp> =
         newest_real(&range, alarm.rule.evaluation_periods).map(|point| point.start).collect();
     let period_ms = alarm.metric.period.as_ms();
@@ -313,8 +319,9 @@ fn flip(alarm: &CompiledAlarm, range: &[Datapoint], state: AlarmState) -> Option
         |point: &Datapoint| point.value.map_or(f64::INFINITY, |v| (v - alarm.metric.threshold).abs());
     let counted: Vec<Timestamp> =
         newest_real(range, alarm.rule.evaluation_periods).map(|point| point.start).collect();
-    let could_matter =
-        |point: &Datapoint| point.breaching != to_breaching && (point.value.is_none() || counted.contains(&point.start));
+    let could_matter = |point: &Datapoint| {
+        point.breaching != to_breaching && (point.value.is_none() || counted.contains(&point.start))
+    };
     let mut candidates: Vec<usize> = (0..range.len()).filter(|index| could_matter(&range[*index])).collect();
     // A slot without a value needs one made up: last. Among equals the newest, which stays in range longest.
     candidates.sort_by(|a, b| distance(&range[*a]).total_cmp(&distance(&range[*b])).then(b.cmp(a)));

@@ -1,10 +1,11 @@
 //! What a batch, or a figure about Watchbell itself, adds to which series.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use watchbell_model::{
-    Batch, Decision, Delivery, DeliveryOutcome, Dimensions, EventId, MatchedLine, MetricName, OTHER, Offset,
-    OwnMetric, Record, Samples, SeriesLimit, Timestamp,
+    Batch, Decision, Delivery, DeliveryOutcome, Dimensions, EventId, MatchedLine, OTHER, Offset, OwnMetric,
+    Record, Samples, SeriesLimit, Timestamp,
 };
 use watchbell_pattern::{Line, Scratch};
 
@@ -25,7 +26,7 @@ pub(crate) struct Intake<'p> {
     plan: &'p CompiledPlan,
     now: Timestamp,
     /// The series that got samples.
-    touched: BTreeSet<(MetricName, Dimensions)>,
+    touched: BTreeSet<SeriesId>,
     decisions: Vec<Timed>,
 }
 
@@ -102,10 +103,9 @@ impl<'p> Intake<'p> {
 
     /// Adds one of Watchbell's own samples, if some alarm watches its metric.
     fn own(&mut self, engine: &mut Engine, key: SeriesKey, value: f64) {
-        let (metric, dimensions) = (key.metric.clone(), key.dimensions.clone());
         if let Some(id) = self.series(engine, key) {
             engine.store.get_mut(id).add(self.now, value);
-            self.touched.insert((metric, dimensions));
+            self.touched.insert(id);
         }
     }
 
@@ -128,10 +128,7 @@ impl<'p> Intake<'p> {
                 tallies[index].without_value += 1;
                 return;
             };
-            let Some(at) = ages.evaluated(number).filter(|_| self.plan.watched.contains_key(&filter.metric))
-            else {
-                return;
-            };
+            let Some(at) = ages.evaluated(number).filter(|_| filter.is_watched) else { return };
             let series = plain[index].or_else(|| self.filter_series(engine, filter, line));
             let Some(series) = series else {
                 tallies[index].without_dimension += 1;
@@ -144,12 +141,23 @@ impl<'p> Intake<'p> {
             engine.store.get_mut(series).add(at, value);
             published.push(Published { series, bucket: bucket(at), line: number });
         });
-        for (filter, matching) in group.filters.iter().zip(&matching) {
-            self.defaults(engine, filter, &ages, matching);
+        let counts = OnceCell::new();
+        for (filter, matching) in group.filters.iter().zip(&matching).filter(|(filter, _)| filter.is_watched)
+        {
+            if let Some(default) = filter.default {
+                let counts = counts.get_or_init(|| ages.buckets()).clone();
+                self.defaults(
+                    engine,
+                    filter,
+                    default,
+                    counts,
+                    matching.iter().filter_map(|line| ages.evaluated(*line)),
+                );
+            }
         }
         self.remember(engine, batch, offset, &ages, published);
-        for (filter, tally) in group.filters.iter().zip(&tallies) {
-            engine.counters.filters.entry(filter.name.clone()).or_default().add(tally);
+        for (filter, tally) in group.filters.iter().zip(&tallies).filter(|(_, tally)| tally.matched > 0) {
+            engine.counters.filter(&filter.name).add(tally);
         }
     }
 
@@ -160,13 +168,12 @@ impl<'p> Intake<'p> {
         filter: &CompiledFilter,
         line: &Line<'_>,
     ) -> Option<SeriesId> {
-        let dimensions = filter.dimensions(line)?;
-        let key = SeriesKey { metric: filter.metric.clone(), dimensions, unit: filter.unit };
-        let count = || engine.store.count_with_dimensions(&filter.metric);
-        if key.dimensions.is_empty()
-            || engine.store.id(&key).is_some()
-            || count() < filter.series_max as usize
-        {
+        if filter.dimensions.is_empty() {
+            return self.plain_series(engine, filter);
+        }
+        let key = SeriesKey { dimensions: filter.dimensions(line)?, ..filter.series.clone() };
+        let count = || engine.store.count_with_dimensions(&filter.series.metric);
+        if engine.store.id(&key).is_some() || count() < filter.series_max as usize {
             return self.series(engine, key);
         }
         self.too_many(engine, filter, &key.dimensions);
@@ -174,15 +181,20 @@ impl<'p> Intake<'p> {
         self.series(engine, SeriesKey { dimensions: other, ..key })
     }
 
+    /// The series of a filter without dimensions.
+    fn plain_series(&mut self, engine: &mut Engine, filter: &CompiledFilter) -> Option<SeriesId> {
+        engine.store.id(&filter.series).or_else(|| self.series(engine, filter.series.clone()))
+    }
+
     fn too_many(&mut self, engine: &mut Engine, filter: &CompiledFilter, refused: &Dimensions) {
-        engine.counters.filters.entry(filter.name.clone()).or_default().over_series_max += 1;
-        let said = engine.limits_said.get(&filter.metric);
+        engine.counters.filter(&filter.name).over_series_max += 1;
+        let said = engine.limits_said.get(&filter.series.metric);
         if said.is_some_and(|said| self.now.ms_since(*said) < SERIES_LIMIT_AGAIN_MS) {
             return;
         }
-        engine.limits_said.insert(filter.metric.clone(), self.now);
+        engine.limits_said.insert(filter.series.metric.clone(), self.now);
         let limit = SeriesLimit {
-            metric: filter.metric.clone(),
+            metric: filter.series.metric.clone(),
             filter: filter.name.clone(),
             series_max: filter.series_max,
             refused: refused.clone(),
@@ -227,29 +239,24 @@ impl<'p> Intake<'p> {
         }
     }
 
-    /// Adds what events add that do not match: not one by one, so that a filter with a default costs nothing for a
-    /// line that it does not match.
+    /// Adds what events add that do not match: all of a bucket at once, so that a filter with a default costs nothing
+    /// for a line that it does not match. `counts` are the batch's events by bucket, `matching` those that match.
     fn defaults(
         &mut self,
         engine: &mut Engine,
         filter: &CompiledFilter,
-        ages: &Ages<'_>,
-        matching: &[usize],
+        default: f64,
+        mut counts: BTreeMap<Timestamp, u64>,
+        matching: impl Iterator<Item = Timestamp>,
     ) {
-        let Some(default) = filter.default.filter(|_| self.plan.watched.contains_key(&filter.metric)) else {
-            return;
-        };
-        let mut counts: BTreeMap<Timestamp, u64> = ages.buckets();
-        for at in matching.iter().filter_map(|line| ages.evaluated(*line)) {
+        for at in matching {
             *counts.get_mut(&bucket(at)).expect("the line was counted") -= 1;
         }
-        let key =
-            SeriesKey { metric: filter.metric.clone(), dimensions: Dimensions::new(), unit: filter.unit };
-        let Some(series) = self.series(engine, key) else { return };
+        let Some(series) = self.plain_series(engine, filter) else { return };
         for (bucket, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
             self.before_late(engine, series, bucket);
             engine.store.get_mut(series).add_defaults(bucket, default, count);
-            self.touched.insert((filter.metric.clone(), Dimensions::new()));
+            self.touched.insert(series);
         }
     }
 
@@ -277,16 +284,14 @@ impl<'p> Intake<'p> {
             };
             engine.store.get_mut(run[0].series).remember(run[0].bucket, run.len(), line);
         }
-        for run in published.chunk_by(|a, b| a.series == b.series) {
-            let key = engine.store.key(run[0].series);
-            self.touched.insert((key.metric.clone(), key.dimensions.clone()));
-        }
+        self.touched.extend(published.chunk_by(|a, b| a.series == b.series).map(|run| run[0].series));
     }
 
     /// Lets alarms that have become certain fire, and gives everything that was decided.
     fn conclude(mut self, engine: &mut Engine) -> Vec<Timed> {
         let mut certain: BTreeSet<(&str, Dimensions)> = BTreeSet::new();
-        for (metric, dimensions) in &self.touched {
+        for series in &self.touched {
+            let SeriesKey { metric, dimensions, .. } = engine.store.key(*series);
             let watched = self.plan.watched.get(metric).into_iter().flat_map(|metric| &metric.alarms);
             let early = watched.filter_map(|name| self.plan.alarms.get_key_value(name));
             for (name, alarm) in early.filter(|(_, alarm)| alarm.early) {
