@@ -1,6 +1,6 @@
 //! `watchbell init`: looks at real files and writes a `watchbell.toml` that suits them.
 
-use std::fs::OpenOptions;
+use std::fs::{DirEntry, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -109,7 +109,7 @@ fn samples(paths: &[PathBuf]) -> Result<Samples, Failure> {
     for path in paths {
         let failed = |error: std::io::Error| Failure::io(path.display(), &error);
         for file in files_of(path).map_err(failed)? {
-            match Sample::read(&file).map_err(|error| Failure::io(file.display(), &error))? {
+            match Sample::read(&file, file == *path).map_err(|error| Failure::io(file.display(), &error))? {
                 Ok(sample) => samples.push(sample),
                 Err(why) => skipped.push((file.to_string_lossy().into_owned(), why)),
             }
@@ -123,10 +123,18 @@ fn files_of(path: &Path) -> std::io::Result<Vec<PathBuf>> {
         return Ok(vec![path.to_owned()]);
     }
     let entries = path.read_dir()?.collect::<std::io::Result<Vec<_>>>()?;
-    let mut files: Vec<PathBuf> =
-        entries.into_iter().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    let mut files: Vec<PathBuf> = entries
+        .into_iter()
+        .filter(|entry| !is_hidden(entry))
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file())
+        .collect();
     files.sort();
     Ok(files)
+}
+
+fn is_hidden(entry: &DirEntry) -> bool {
+    entry.file_name().as_encoded_bytes().starts_with(b".")
 }
 
 /// The machine's time zone, if it has a name and is not UTC.

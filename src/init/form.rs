@@ -15,12 +15,13 @@ const TIME_PERCENT_MIN: usize = 20;
 const TRIED_LINES_MAX: usize = 200;
 
 /// Ways in which programs begin a line with the time; of equal ones the first counts.
-const FORMATS: [&str; 19] = [
+const FORMATS: [&str; 21] = [
     "%Y-%m-%dT%H:%M:%S%.f%:z",
     "%Y-%m-%dT%H:%M:%S%.f%z",
     "%Y-%m-%dT%H:%M:%S%.fZ",
     "%Y-%m-%d %H:%M:%S%.f %z",
     "%Y-%m-%d %H:%M:%S,%f %z",
+    "%Y-%m-%d %H:%M:%S%.f UTC",
     "%Y-%m-%d %H:%M:%S",
     "%Y-%m-%dT%H:%M:%S",
     "%Y/%m/%d %H:%M:%S",
@@ -30,6 +31,7 @@ const FORMATS: [&str; 19] = [
     "%Y%m%d %H:%M:%S",
     "%d.%m.%Y %H:%M:%S",
     "%d-%b-%Y %H:%M:%S",
+    "%d %b %Y %H:%M:%S",
     "%d/%b/%Y:%H:%M:%S %z",
     "%a %b %d %H:%M:%S %Y",
     "%a %b %d %H:%M:%S%.f %Y",
@@ -140,7 +142,10 @@ fn written_time(lines: &[String], looker: &Looker<'_>) -> TimestampFrom {
     if count * 100 < tried.len() * TIME_PERCENT_MIN {
         return TimestampFrom::Arrival;
     }
-    in_zone(ParseKind::Plain, from, &tried, looker)
+    // Letters that say UTC are plain text to a format.
+    let says_utc = matches!(&from, TimestampFrom::Written(written)
+        if written.format.as_ref().is_some_and(|format| format.ends_with(['Z', 'C'])));
+    if says_utc { from } else { in_zone(ParseKind::Plain, from, &tried, looker) }
 }
 
 #[cfg(test)]
@@ -213,6 +218,8 @@ mod tests {
             ("[Sun Dec 04 04:47:44.123456 2005] [core:notice] x", "%a %b %d %H:%M:%S%.f %Y|[|"),
             ("INFO  2015-10-18 18:01:47,978 x", "%Y-%m-%d %H:%M:%S| |"),
             ("[main] 2015-10-18 18:01:47,978 x", "%Y-%m-%d %H:%M:%S| |"),
+            ("2015-10-18 18:01:47.978 UTC [7] ERROR:  x", "%Y-%m-%d %H:%M:%S%.f UTC||"),
+            ("7:M 18 Oct 2015 18:01:47.978 * Ready", "%d %b %Y %H:%M:%S| |"),
             ("Oct 18, 2015 6:01:47 PM org.x.Y run", "%b %d, %Y %I:%M:%S %p||"),
         ] {
             assert_eq!(
@@ -229,6 +236,8 @@ mod tests {
         assert_eq!(form(berlin, &["Nov 22 06:55:46 shop sshd[1]: x"]).1, "||Europe/Berlin");
         assert_eq!(form(berlin, &["2015-10-18 18:01:47 x y"]).1, "%Y-%m-%d %H:%M:%S||Europe/Berlin");
         assert_eq!(form(berlin, &["2015-10-18T18:01:47+02:00 x"]).1, "%Y-%m-%dT%H:%M:%S%.f%:z||");
+        assert_eq!(form(berlin, &["2015-10-18 18:01:47 UTC [7] x"]).1, "%Y-%m-%d %H:%M:%S%.f UTC||");
+        assert_eq!(form(berlin, &["2015-10-18T18:01:47Z x"]).1, "%Y-%m-%dT%H:%M:%S%.fZ||");
         assert_eq!(form(berlin, &[r#"{"ts":1795381912}"#]).1, "line");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path};
 
-use watchbell_model::GroupName;
+use watchbell_model::{GroupName, ParseKind, TimestampFrom};
 
 use super::form::Form;
 use super::heartbeat::Heartbeat;
@@ -32,6 +32,12 @@ impl Group {
 
     pub(crate) fn line_count(&self) -> usize {
         self.samples.iter().map(|sample| sample.lines.len()).sum()
+    }
+
+    /// Whether it shows a form, a time or a level, or the user said that it is one.
+    pub(crate) fn is_log(&self) -> bool {
+        let is_known = self.form.parse != ParseKind::Plain || self.form.timestamp != TimestampFrom::Arrival;
+        is_known || !self.rules.is_empty() || self.samples.iter().any(|sample| sample.named)
     }
 
     /// Whether every line of its files was looked at.
@@ -157,8 +163,6 @@ fn clean(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use watchbell_model::{ParseKind, TimestampFrom};
-
     use super::*;
 
     #[test]
@@ -196,7 +200,7 @@ mod tests {
     #[test]
     fn rotated_files_are_one_group_and_equal_names_are_numbered() {
         let sample = |path: &str| {
-            let sample = Sample { path: path.into(), lines: vec!["x".to_owned()], gap: None };
+            let sample = Sample { path: path.into(), named: true, lines: vec!["x".to_owned()], gap: None };
             (sample, Form { parse: ParseKind::Plain, timestamp: TimestampFrom::Arrival })
         };
         let paths =

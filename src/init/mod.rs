@@ -43,7 +43,7 @@ pub(crate) struct Looker<'a> {
 
 impl Looker<'_> {
     /// Puts samples into groups and suggests rules for each.
-    pub(crate) fn look(&self, samples: Vec<Sample>, skipped: Vec<(String, Skipped)>) -> Findings {
+    pub(crate) fn look(&self, samples: Vec<Sample>, mut skipped: Vec<(String, Skipped)>) -> Findings {
         let with_forms = samples.into_iter().map(|sample| {
             let form = Form::of(&sample.lines, self);
             (sample, form)
@@ -53,6 +53,9 @@ impl Looker<'_> {
             group.rules = rule::suggest(group, self.arrival);
             group.heartbeat = heartbeat::of(group, self.arrival);
         }
+        let (groups, others): (Vec<Group>, Vec<Group>) = groups.into_iter().partition(Group::is_log);
+        let others = others.into_iter().flat_map(|group| group.samples);
+        skipped.extend(others.map(|sample| (sample.path.to_string_lossy().into_owned(), Skipped::NoLog)));
         Findings { groups, skipped }
     }
 }

@@ -131,7 +131,7 @@ pub(crate) fn suggest(group: &Group, arrival: Timestamp) -> Vec<Rule> {
         ParseKind::Combined => vec![http_5xx()],
         ParseKind::Json => json(group),
         ParseKind::Plain | ParseKind::Syslog | ParseKind::Logfmt => {
-            login::rule(group).into_iter().chain(error_words(group)).collect()
+            login::rule(group).into_iter().chain(error_words(group, group.form.parse)).collect()
         }
     };
     drafts.into_iter().map(|draft| count(draft, group, arrival)).collect()
@@ -197,8 +197,7 @@ fn errors(pattern: String, example: String) -> Draft {
 }
 
 /// Lines whose level word says error or worse.
-fn error_words(group: &Group) -> Option<Draft> {
-    let parse = group.form.parse;
+fn error_words(group: &Group, parse: ParseKind) -> Option<Draft> {
     let is_error = |line: &&str| watchbell_parse::parse(parse, line).severity >= Severity::Error;
     let mut left: Vec<&str> = group.lines().filter(is_error).collect();
     let mut found = Vec::new();
@@ -236,7 +235,9 @@ fn json(group: &Group) -> Vec<Draft> {
     if has("eventSource") && has("eventName") && has("eventVersion") {
         return cloudtrail();
     }
-    level(&objects).into_iter().chain(status(&objects)).collect()
+    // Without a level of its own an object may hold a line that has one.
+    let errors = level(&objects).or_else(|| error_words(group, ParseKind::Plain));
+    errors.into_iter().chain(status(&objects)).collect()
 }
 
 /// What the CIS benchmark for AWS asks to be watched, where CloudTrail's records are.
@@ -364,7 +365,7 @@ mod tests {
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
         let looker = Looker { arrival: ARRIVAL, zone: None, folder: Path::new("/") };
         let form = Form::of(&lines, &looker);
-        let sample = Sample { path: "/a.log".into(), lines, gap: None };
+        let sample = Sample { path: "/a.log".into(), named: true, lines, gap: None };
         let name = GroupName::new("a").unwrap();
         let group = Group {
             name,
@@ -419,6 +420,7 @@ mod tests {
         }
         assert_eq!(patterns(&[r#"{"status":200,"level":"x\" || $.a = 1"}"#]), ["{ $.status >= 500 }"]);
         assert_eq!(patterns(&[r#"{"status":"ok"}"#, r#"{"level":"chatty"}"#]), [""; 0]);
+        assert_eq!(patterns(&[r#"{"log":"2026-11-22 ERROR x\n","stream":"stderr"}"#]), ["ERROR"]);
     }
 
     #[test]

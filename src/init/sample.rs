@@ -13,6 +13,8 @@ pub(crate) const PIECE_BYTES: u64 = 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Sample {
     pub(crate) path: PathBuf,
+    /// The user named the file, not only its folder.
+    pub(crate) named: bool,
     pub(crate) lines: Vec<String>,
     /// Lines are missing before the one with this number, from 0; `None`: every line of the file is here.
     pub(crate) gap: Option<usize>,
@@ -27,11 +29,13 @@ pub(crate) enum Skipped {
     Binary,
     #[error("it has no lines yet")]
     Empty,
+    #[error("it does not look like a log; name the file itself if it is one")]
+    NoLog,
 }
 
 impl Sample {
     /// Reads both ends of the file.
-    pub(crate) fn read(path: &Path) -> io::Result<Result<Sample, Skipped>> {
+    pub(crate) fn read(path: &Path, named: bool) -> io::Result<Result<Sample, Skipped>> {
         let mut file = File::open(path)?;
         let length = file.metadata()?.len();
         let mut head = Vec::new();
@@ -57,7 +61,7 @@ impl Sample {
             let start = memchr::memchr(b'\n', &tail).map_or(tail.len(), |end| end + 1);
             take(&tail[start..], true, &mut lines);
         }
-        let sample = Sample { path: path.to_owned(), lines, gap };
+        let sample = Sample { path: path.to_owned(), named, lines, gap };
         Ok(if sample.lines.is_empty() { Err(Skipped::Empty) } else { Ok(sample) })
     }
 }
@@ -94,7 +98,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.log");
         std::fs::write(&path, bytes).unwrap();
-        Sample::read(&path).unwrap()
+        Sample::read(&path, true).unwrap()
     }
 
     #[test]

@@ -238,6 +238,7 @@ mod tests {
     fn made(zone: Option<&str>, files: &[(&str, &[&str])]) -> String {
         let samples = files.iter().map(|(path, lines)| Sample {
             path: path.into(),
+            named: true,
             lines: lines.iter().map(|line| (*line).to_owned()).collect(),
             gap: None,
         });

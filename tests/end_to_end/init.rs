@@ -27,6 +27,8 @@ fn logs() -> Site {
     site.write("logs/jobs.log", "2026-11-22 18:01:47,978 ERROR [main] disk\n  at x.y(Z.java)\n");
     site.write("logs/jobs.log.1", "2026-11-21 18:01:47,978 INFO [main] fine\n");
     site.write("logs/old.log.gz", b"\x1f\x8b\x08\0");
+    site.write("logs/.hidden", "2026-11-22 18:01:47 ERROR x\n");
+    site.write("logs/README", "what these files are\n");
     site
 }
 
@@ -47,6 +49,10 @@ fn init_writes_a_good_file_and_says_what_it_saw() {
         "{stderr}"
     );
     assert!(stderr.contains("old.log.gz: left out, it is compressed"), "{stderr}");
+    assert!(
+        stderr.contains("README: left out, it does not look like a log") && !stderr.contains("hidden"),
+        "{stderr}"
+    );
     assert!(
         stderr.ends_with("watchbell.toml is written; watchbell replay shows what it would have done, watchbell up does it\n"),
         "{stderr}"
