@@ -48,9 +48,9 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     }
     let folder = folder_of(target)?;
     let (samples, skipped) = samples(&options.files)?;
-    let looker = Looker { arrival: SystemClock.now(), zone: machine_zone(), folder: &folder };
+    let looker = Looker { now: SystemClock.now(), zone: machine_zone(), folder: &folder };
     let findings = looker.look(samples, skipped);
-    let reported = report(&findings, &looker);
+    let reported = report(&findings);
     if findings.groups.is_empty() {
         for (path, why) in &findings.skipped {
             say(&format!("{path}: {why}"));
@@ -176,14 +176,15 @@ fn store(target: &Path, text: &str, force: bool) -> Result<(), Failure> {
 }
 
 /// Groups and skipped files, as data.
-fn report(findings: &Findings, looker: &Looker<'_>) -> (Vec<Value>, Vec<Value>) {
+fn report(findings: &Findings) -> (Vec<Value>, Vec<Value>) {
     let skipped = findings.skipped.iter().map(|(path, why)| json!({ "file": path, "why": why.to_string() }));
-    (findings.groups.iter().map(|group| group_report(group, looker)).collect(), skipped.collect())
+    (findings.groups.iter().map(group_report).collect(), skipped.collect())
 }
 
-fn group_report(group: &Group, looker: &Looker<'_>) -> Value {
-    let with_time =
-        |sample: &Sample| form::count_times(group.form.parse, &group.form.timestamp, &sample.lines, looker);
+fn group_report(group: &Group) -> Value {
+    let with_time = |sample: &Sample| {
+        form::count_times(group.form.parse, &group.form.timestamp, &sample.lines, sample.written)
+    };
     let rules = group.rules.iter().map(|rule| {
         json!({
             "name": text::rule_name(group, rule),

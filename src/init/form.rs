@@ -1,6 +1,6 @@
 //! Which form lines have, and how they write their time.
 
-use watchbell_model::{ParseKind, TimestampFrom, WrittenTime};
+use watchbell_model::{ParseKind, Timestamp, TimestampFrom, WrittenTime};
 use watchbell_parse::Timestamps;
 
 use super::Looker;
@@ -50,8 +50,8 @@ pub(crate) struct Form {
 }
 
 impl Form {
-    /// The form that most lines have.
-    pub(crate) fn of(lines: &[String], looker: &Looker<'_>) -> Form {
+    /// The form that most lines have; none arrived after `written`.
+    pub(crate) fn of(lines: &[String], written: Timestamp, looker: &Looker<'_>) -> Form {
         let has_form = |kind: ParseKind| {
             let count =
                 lines.iter().filter(|line| watchbell_parse::parse(kind, line).fields.is_some()).count();
@@ -59,8 +59,8 @@ impl Form {
         };
         let kinds = [ParseKind::Json, ParseKind::Combined, ParseKind::Syslog, ParseKind::Logfmt];
         match kinds.into_iter().find(|kind| has_form(*kind)) {
-            Some(parse) => Form { parse, timestamp: known_place(parse, lines, looker) },
-            None => Form { parse: ParseKind::Plain, timestamp: written_time(lines, looker) },
+            Some(parse) => Form { parse, timestamp: known_place(parse, lines, written, looker) },
+            None => Form { parse: ParseKind::Plain, timestamp: written_time(lines, written, looker) },
         }
     }
 
@@ -88,51 +88,57 @@ pub(crate) fn count_times(
     parse: ParseKind,
     from: &TimestampFrom,
     lines: &[String],
-    looker: &Looker<'_>,
+    written: Timestamp,
 ) -> usize {
     let Ok(timestamps) = Timestamps::new(parse, from) else { return 0 };
-    lines.iter().filter(|line| timestamps.of(line, looker.arrival).is_some()).count()
+    lines.iter().filter(|line| timestamps.of(line, written).is_some()).count()
 }
 
 /// For lines whose parser knows where the time is: only the zone may have to be said.
-fn known_place(parse: ParseKind, lines: &[String], looker: &Looker<'_>) -> TimestampFrom {
+fn known_place(parse: ParseKind, lines: &[String], written: Timestamp, looker: &Looker<'_>) -> TimestampFrom {
     let lines = &lines[..lines.len().min(TRIED_LINES_MAX)];
-    if count_times(parse, &TimestampFrom::Line, lines, looker) == 0 {
+    if count_times(parse, &TimestampFrom::Line, lines, written) == 0 {
         return TimestampFrom::Arrival;
     }
-    in_zone(parse, TimestampFrom::Line, lines, looker)
+    in_zone(parse, TimestampFrom::Line, lines, written, looker)
 }
 
 /// The same with the machine's zone, if that makes a difference for these lines.
-fn in_zone(parse: ParseKind, from: TimestampFrom, lines: &[String], looker: &Looker<'_>) -> TimestampFrom {
-    let mut written = match &from {
-        TimestampFrom::Written(written) => written.clone(),
+fn in_zone(
+    parse: ParseKind,
+    from: TimestampFrom,
+    lines: &[String],
+    written: Timestamp,
+    looker: &Looker<'_>,
+) -> TimestampFrom {
+    let mut described = match &from {
+        TimestampFrom::Written(described) => described.clone(),
         _ => WrittenTime::default(),
     };
     if looker.zone.is_none() {
         return from;
     }
-    written.zone.clone_from(&looker.zone);
-    let zoned = TimestampFrom::Written(written);
+    described.zone.clone_from(&looker.zone);
+    let zoned = TimestampFrom::Written(described);
     let (Ok(plain), Ok(moved)) = (Timestamps::new(parse, &from), Timestamps::new(parse, &zoned)) else {
         return from;
     };
-    let differs = |line: &String| plain.of(line, looker.arrival) != moved.of(line, looker.arrival);
+    let differs = |line: &String| plain.of(line, written) != moved.of(line, written);
     if lines.iter().any(differs) { zoned } else { from }
 }
 
 /// For plain lines: the way of writing a time that most of them have.
-fn written_time(lines: &[String], looker: &Looker<'_>) -> TimestampFrom {
+fn written_time(lines: &[String], written: Timestamp, looker: &Looker<'_>) -> TimestampFrom {
     // The first lines of a file may be of another kind than the rest.
     let step = lines.len().div_ceil(TRIED_LINES_MAX).max(1);
     let tried: Vec<String> = lines.iter().step_by(step).cloned().collect();
     let mut best = (0, TimestampFrom::Arrival);
     for after in BEFORE {
         for format in FORMATS {
-            let written =
+            let described =
                 WrittenTime { format: Some(format.to_owned()), after: after.map(str::to_owned), zone: None };
-            let from = TimestampFrom::Written(written);
-            let count = count_times(ParseKind::Plain, &from, &tried, looker);
+            let from = TimestampFrom::Written(described);
+            let count = count_times(ParseKind::Plain, &from, &tried, written);
             if count > best.0 {
                 best = (count, from);
             }
@@ -143,27 +149,25 @@ fn written_time(lines: &[String], looker: &Looker<'_>) -> TimestampFrom {
         return TimestampFrom::Arrival;
     }
     // Letters that say UTC are plain text to a format.
-    let says_utc = matches!(&from, TimestampFrom::Written(written)
-        if written.format.as_ref().is_some_and(|format| format.ends_with(['Z', 'C'])));
-    if says_utc { from } else { in_zone(ParseKind::Plain, from, &tried, looker) }
+    let says_utc = matches!(&from, TimestampFrom::Written(described)
+        if described.format.as_ref().is_some_and(|format| format.ends_with(['Z', 'C'])));
+    if says_utc { from } else { in_zone(ParseKind::Plain, from, &tried, written, looker) }
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use watchbell_model::Timestamp;
-
     use super::*;
 
     fn form(zone: Option<&str>, lines: &[&str]) -> (ParseKind, String) {
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
         let looker = Looker {
-            arrival: Timestamp(1_795_381_912_125),
+            now: Timestamp(1_795_381_912_125),
             zone: zone.map(str::to_owned),
             folder: Path::new("/"),
         };
-        let form = Form::of(&lines, &looker);
+        let form = Form::of(&lines, Timestamp(1_795_381_912_125), &looker);
         let timestamp = match form.timestamp {
             TimestampFrom::Line => "line".to_owned(),
             TimestampFrom::Arrival => "arrival".to_owned(),

@@ -163,6 +163,8 @@ fn clean(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use watchbell_model::Timestamp;
+
     use super::*;
 
     #[test]
@@ -200,7 +202,13 @@ mod tests {
     #[test]
     fn rotated_files_are_one_group_and_equal_names_are_numbered() {
         let sample = |path: &str| {
-            let sample = Sample { path: path.into(), named: true, lines: vec!["x".to_owned()], gap: None };
+            let sample = Sample {
+                path: path.into(),
+                named: true,
+                written: Timestamp(0),
+                lines: vec!["x".to_owned()],
+                gap: None,
+            };
             (sample, Form { parse: ParseKind::Plain, timestamp: TimestampFrom::Arrival })
         };
         let paths =

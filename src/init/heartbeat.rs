@@ -29,7 +29,7 @@ pub(crate) struct Heartbeat {
 /// The heartbeat of the group, if it is alive and has pauses of hours at most.
 ///
 /// An alarm with this period rings after three of them: CloudWatch looks at two more slots than it needs.
-pub(super) fn of(group: &Group, arrival: Timestamp) -> Option<Heartbeat> {
+pub(super) fn of(group: &Group, now: Timestamp) -> Option<Heartbeat> {
     let timestamps =
         Timestamps::new(group.form.parse, &group.form.timestamp).expect("the form was tried on the lines");
     let mut longest_pause_ms = 0;
@@ -37,7 +37,7 @@ pub(super) fn of(group: &Group, arrival: Timestamp) -> Option<Heartbeat> {
     for sample in &group.samples {
         // Between the two pieces of a long file nobody looked.
         for piece in sample.pieces() {
-            let times = piece.iter().filter_map(|line| timestamps.of(line, arrival));
+            let times = piece.iter().filter_map(|line| timestamps.of(line, sample.written));
             let mut times: Vec<Timestamp> = times.collect();
             times.sort_unstable();
             let pauses = times.windows(2).map(|pair| pair[1].ms_since(pair[0]));
@@ -46,7 +46,7 @@ pub(super) fn of(group: &Group, arrival: Timestamp) -> Option<Heartbeat> {
         }
     }
     let last = all.iter().max()?;
-    let is_alive = last.ms_since(arrival).abs() <= RECENT_MS && all.len() >= LINES_MIN;
+    let is_alive = last.ms_since(now).abs() <= RECENT_MS && all.len() >= LINES_MIN;
     let period_min = PERIODS_MIN.into_iter().find(|period_min| period_min * MINUTE_MS >= longest_pause_ms)?;
     is_alive.then_some(Heartbeat { period_min, longest_pause_ms })
 }

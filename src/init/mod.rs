@@ -33,8 +33,8 @@ pub(crate) struct Findings {
 
 /// Where and when one looks.
 pub(crate) struct Looker<'a> {
-    /// Now: the arrival of every line.
-    pub(crate) arrival: Timestamp,
+    /// What time it is.
+    pub(crate) now: Timestamp,
     /// The machine's IANA time zone, if it is known and not UTC: of times that name none.
     pub(crate) zone: Option<String>,
     /// The folder of the file that will be written; paths in it are relative to it.
@@ -45,13 +45,13 @@ impl Looker<'_> {
     /// Puts samples into groups and suggests rules for each.
     pub(crate) fn look(&self, samples: Vec<Sample>, mut skipped: Vec<(String, Skipped)>) -> Findings {
         let with_forms = samples.into_iter().map(|sample| {
-            let form = Form::of(&sample.lines, self);
+            let form = Form::of(&sample.lines, sample.written, self);
             (sample, form)
         });
         let mut groups = group::groups(with_forms, self.folder);
         for group in &mut groups {
-            group.rules = rule::suggest(group, self.arrival);
-            group.heartbeat = heartbeat::of(group, self.arrival);
+            group.rules = rule::suggest(group);
+            group.heartbeat = heartbeat::of(group, self.now);
         }
         let (groups, others): (Vec<Group>, Vec<Group>) = groups.into_iter().partition(Group::is_log);
         let others = others.into_iter().flat_map(|group| group.samples);

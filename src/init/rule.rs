@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use watchbell_model::{ParseKind, Severity, Timestamp};
+use watchbell_model::{ParseKind, Severity};
 use watchbell_parse::Timestamps;
 use watchbell_pattern::{Pattern, Selector};
 
@@ -126,7 +126,7 @@ impl Draft {
 }
 
 /// The rules for a group.
-pub(crate) fn suggest(group: &Group, arrival: Timestamp) -> Vec<Rule> {
+pub(crate) fn suggest(group: &Group) -> Vec<Rule> {
     let drafts = match group.form.parse {
         ParseKind::Combined => vec![http_5xx()],
         ParseKind::Json => json(group),
@@ -134,10 +134,10 @@ pub(crate) fn suggest(group: &Group, arrival: Timestamp) -> Vec<Rule> {
             login::rule(group).into_iter().chain(error_words(group, group.form.parse)).collect()
         }
     };
-    drafts.into_iter().map(|draft| count(draft, group, arrival)).collect()
+    drafts.into_iter().map(|draft| count(draft, group)).collect()
 }
 
-fn count(draft: Draft, group: &Group, arrival: Timestamp) -> Rule {
+fn count(draft: Draft, group: &Group) -> Rule {
     let pattern = draft.pattern();
     let selector = draft.each.map(|each| {
         Selector::parse(&format!("${}", each.dimension), &pattern).expect("the pattern has this field")
@@ -147,8 +147,10 @@ fn count(draft: Draft, group: &Group, arrival: Timestamp) -> Rule {
     // By minute, and by value if values are counted apart.
     let mut counts: BTreeMap<(i64, Option<String>), usize> = BTreeMap::new();
     let (mut matching, mut first, mut last) = (0, i64::MAX, i64::MIN);
-    for line in group.lines() {
-        let minute = timestamps.of(line, arrival).map(|at| at.0.div_euclid(MINUTE_MS));
+    let lines =
+        group.samples.iter().flat_map(|sample| sample.lines.iter().map(|line| (line, sample.written)));
+    for (line, written) in lines {
+        let minute = timestamps.of(line, written).map(|at| at.0.div_euclid(MINUTE_MS));
         if let Some(minute) = minute {
             (first, last) = (first.min(minute), last.max(minute));
         }
@@ -352,20 +354,20 @@ fn status(objects: &[Value]) -> Option<Draft> {
 mod tests {
     use std::path::Path;
 
-    use watchbell_model::GroupName;
+    use watchbell_model::{GroupName, Timestamp};
 
     use super::*;
     use crate::init::Looker;
     use crate::init::form::Form;
     use crate::init::sample::Sample;
 
-    const ARRIVAL: Timestamp = Timestamp(1_795_381_912_125);
+    const WRITTEN: Timestamp = Timestamp(1_795_381_912_125);
 
     fn rules(lines: &[&str]) -> Vec<Rule> {
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
-        let looker = Looker { arrival: ARRIVAL, zone: None, folder: Path::new("/") };
-        let form = Form::of(&lines, &looker);
-        let sample = Sample { path: "/a.log".into(), named: true, lines, gap: None };
+        let looker = Looker { now: WRITTEN, zone: None, folder: Path::new("/") };
+        let form = Form::of(&lines, WRITTEN, &looker);
+        let sample = Sample { path: "/a.log".into(), named: true, written: WRITTEN, lines, gap: None };
         let name = GroupName::new("a").unwrap();
         let group = Group {
             name,
@@ -375,7 +377,7 @@ mod tests {
             rules: Vec::new(),
             heartbeat: None,
         };
-        let rules = suggest(&group, ARRIVAL);
+        let rules = suggest(&group);
         for rule in &rules {
             assert!(Pattern::parse(&rule.pattern).unwrap().matches(&rule.example), "{rule:?}");
         }

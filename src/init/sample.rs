@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
-use watchbell_model::{Kept, without_end};
+use watchbell_model::{Kept, Timestamp, without_end};
 
 /// Bytes that are read from either end of a file.
 pub(crate) const PIECE_BYTES: u64 = 1024 * 1024;
@@ -15,6 +16,8 @@ pub(crate) struct Sample {
     pub(crate) path: PathBuf,
     /// The user named the file, not only its folder.
     pub(crate) named: bool,
+    /// When the file was last written to: no line arrived later, which tells the year of times without one.
+    pub(crate) written: Timestamp,
     pub(crate) lines: Vec<String>,
     /// Lines are missing before the one with this number, from 0; `None`: every line of the file is here.
     pub(crate) gap: Option<usize>,
@@ -37,7 +40,10 @@ impl Sample {
     /// Reads both ends of the file.
     pub(crate) fn read(path: &Path, named: bool) -> io::Result<Result<Sample, Skipped>> {
         let mut file = File::open(path)?;
-        let length = file.metadata()?.len();
+        let metadata = file.metadata()?;
+        let length = metadata.len();
+        let since = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let written = Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
         let mut head = Vec::new();
         (&mut file).take(PIECE_BYTES).read_to_end(&mut head)?;
         if head.is_empty() {
@@ -61,7 +67,7 @@ impl Sample {
             let start = memchr::memchr(b'\n', &tail).map_or(tail.len(), |end| end + 1);
             take(&tail[start..], true, &mut lines);
         }
-        let sample = Sample { path: path.to_owned(), named, lines, gap };
+        let sample = Sample { path: path.to_owned(), named, written, lines, gap };
         Ok(if sample.lines.is_empty() { Err(Skipped::Empty) } else { Ok(sample) })
     }
 }

@@ -239,11 +239,12 @@ mod tests {
         let samples = files.iter().map(|(path, lines)| Sample {
             path: path.into(),
             named: true,
+            written: Timestamp(1_795_381_912_125),
             lines: lines.iter().map(|line| (*line).to_owned()).collect(),
             gap: None,
         });
         let looker = Looker {
-            arrival: Timestamp(1_795_381_912_125),
+            now: Timestamp(1_795_381_912_125),
             zone: zone.map(str::to_owned),
             folder: Path::new("/srv"),
         };

@@ -76,8 +76,13 @@ impl Reader<'_> {
         let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("{{ {command}\n}} 2>&1")]).current_dir(self.folder.path());
-        let output =
-            shell.env("PATH", path).env_remove("WATCHBELL_CONFIG").stdin(Stdio::null()).output().unwrap();
+        let output = shell
+            .env("PATH", path)
+            .env("TZ", "UTC")
+            .env_remove("WATCHBELL_CONFIG")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
         let mut printed = String::from_utf8(output.stdout).unwrap();
         assert!(printed.is_empty() || printed.ends_with('\n'), "{command}: {printed:?}");
         match output.status.code() {
@@ -99,6 +104,8 @@ fn follow(name: &str) {
     let guide = fs::read_to_string(&path).unwrap();
     let folder = Folder::new("");
     write_samples(folder.path());
+    // A guide begins without one.
+    fs::remove_file(folder.file("watchbell.toml")).unwrap();
     let mut reader = Reader { folder: &folder, page: String::new(), commands: 0 };
     reader.follow(&guide);
     assert!(reader.commands > 3, "{name} shows hardly a command");
@@ -120,6 +127,11 @@ fn backtest_shows_what_the_program_prints() {
 }
 
 #[test]
+fn start_with_your_logs_shows_what_the_program_prints() {
+    follow("start-with-your-logs.md");
+}
+
+#[test]
 fn every_guide_is_followed() {
     let mut names: Vec<String> = fs::read_dir(GUIDES)
         .unwrap()
@@ -127,5 +139,9 @@ fn every_guide_is_followed() {
         .filter(|name| Path::new(name).extension().is_some_and(|it| it == "md"))
         .collect();
     names.sort();
-    assert_eq!(names, ["backtest.md", "test-your-rules.md"], "name the new one here, and follow it");
+    assert_eq!(
+        names,
+        ["backtest.md", "start-with-your-logs.md", "test-your-rules.md"],
+        "name the new one here, and follow it"
+    );
 }
