@@ -236,7 +236,7 @@ fn speed(replayed: &Replayed, elapsed_ms: i64) -> String {
 
 /// What was read and could not count.
 fn notes(replay: &Replay) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> = replay.warnings().map(|warning| format!("note: {warning}")).collect();
     for (name, counters) in &replay.counters().groups {
         if counters.too_old > 0 {
             notes.push(format!(

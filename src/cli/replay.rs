@@ -81,7 +81,12 @@ pub(super) fn painted(state: AlarmState, colour: bool) -> String {
 fn print_change(out: &mut dyn Write, change: &Change, colour: bool) -> io::Result<()> {
     let (from, to) = (painted(change.from, colour), painted(change.to, colour));
     let early = if change.early { ", early" } else { "" };
-    writeln!(out, "{}  {}  {from} -> {to}{early}", time(change.at), visible_cut(&change.alarm, LINE_WIDTH))?;
+    writeln!(
+        out,
+        "{}  {}  {from} -> {to}{early}",
+        time(change.at),
+        visible_cut(&change.title(), LINE_WIDTH)
+    )?;
     writeln!(out, "  {}", change.summary)?;
     writeln!(out, "  {}", change.reason)?;
     if let Some(line) = &change.first_line {

@@ -126,14 +126,11 @@ fn print(out: &mut dyn Write, tried: &[(Found, Verdict)], colour: bool) -> io::R
 }
 
 fn print_step(out: &mut dyn Write, step: &Step, colour: bool) -> io::Result<()> {
+    let text = visible(&step.text);
     let (line, note) = match step.side {
-        Side::Both => (format!("        {}", step.text), ""),
-        Side::Missing => {
-            (paint(&format!("      - {}", step.text), "31", colour), "   expected, did not happen")
-        }
-        Side::Unexpected => {
-            (paint(&format!("      + {}", step.text), "32", colour), "   happened, not expected")
-        }
+        Side::Both => (format!("        {text}"), ""),
+        Side::Missing => (paint(&format!("      - {text}"), "31", colour), "   expected, did not happen"),
+        Side::Unexpected => (paint(&format!("      + {text}"), "32", colour), "   happened, not expected"),
     };
     writeln!(out, "{line}{note}")?;
     match step.reason.as_ref().filter(|_| step.side == Side::Unexpected) {

@@ -12,9 +12,9 @@ use super::AlarmStory;
 enum Whose {
     /// That of all alarms together.
     All,
-    /// That of each alarm by itself.
+    /// That of each alarm, or each of its states, by itself.
     Each,
-    /// That of one alarm.
+    /// That of one alarm, all its states together.
     One(String),
 }
 
@@ -81,7 +81,11 @@ impl Budget {
         match &self.whose {
             Whose::All => vec![self.held_against("all alarms", &begins(stories))],
             Whose::Each => stories.iter().map(of).collect(),
-            Whose::One(name) => stories.iter().filter(|story| story.alarm == *name).map(of).collect(),
+            Whose::One(name) => {
+                let of_alarm: Vec<AlarmStory> =
+                    stories.iter().filter(|story| story.rule == *name).cloned().collect();
+                vec![self.held_against(name, &begins(&of_alarm))]
+            }
         }
     }
 
@@ -128,6 +132,7 @@ mod tests {
         };
         AlarmStory {
             alarm: alarm.to_owned(),
+            rule: alarm.to_owned(),
             episodes: hours.iter().map(episode).collect(),
             in_alarm_ms: 0,
             began_at_night: 0,
@@ -146,7 +151,7 @@ mod tests {
             spent("each=1/day").into_iter().map(|it| (it.whose, it.most)).collect();
         assert_eq!(each, [("a".to_owned(), 3), ("b".to_owned(), 1)]);
         assert_eq!(spent("b=1/day")[0].most, 1);
-        assert_eq!(spent("c=1/day"), []);
+        assert_eq!((spent("c=1/day").len(), spent("c=1/day")[0].most), (1, 0));
         assert!(!"0/week".parse::<Budget>().unwrap().spent(&[])[0].exceeded);
     }
 

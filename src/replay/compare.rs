@@ -140,6 +140,7 @@ mod tests {
     fn story(alarm: &str, minutes: &[(i64, i64)]) -> AlarmStory {
         AlarmStory {
             alarm: alarm.to_owned(),
+            rule: alarm.to_owned(),
             episodes: episodes(minutes),
             in_alarm_ms: 0,
             began_at_night: 0,

@@ -6,6 +6,8 @@ use serde::Serialize;
 use watchbell_engine::Engine;
 use watchbell_model::{Datapoint, Timestamp};
 
+use super::timeline::title;
+
 /// How many points are kept of one alarm at most; when there are more, neighbours become one.
 const POINTS_MAX: usize = 2048;
 
@@ -41,11 +43,8 @@ impl Gatherer {
     pub(super) fn look(&mut self, engine: &Engine) {
         for (name, dimensions, _) in engine.alarms() {
             let Some(newest) = engine.datapoints(name, dimensions).pop() else { continue };
-            if !self.0.contains_key(name) {
-                self.0.insert(name.to_owned(), Points { width_ms: 0, points: Vec::new(), last: None });
-            }
-            let points = self.0.get_mut(name).expect("just put there");
-            points.take(&newest);
+            let none = || Points { width_ms: 0, points: Vec::new(), last: None };
+            self.0.entry(title(name, dimensions)).or_insert_with(none).take(&newest);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Episodes: how often an alarm was in ALARM, how long, how much of it at night, and who was told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -28,8 +28,10 @@ pub struct Night(TimeZone);
 /// What became of one alarm.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AlarmStory {
-    /// The alarm.
+    /// The alarm, and which of its states: `brute-force [ip 10.0.0.7]`.
     pub alarm: String,
+    /// The alarm alone.
+    pub rule: String,
     /// Its stays in ALARM, oldest first.
     pub episodes: Vec<Episode>,
     /// How long it was in ALARM altogether, in milliseconds.
@@ -53,26 +55,31 @@ impl Night {
     }
 }
 
-/// The story of each of `alarms` and of everyone else that changed, in the order of their names; `end` is when the
-/// lines ended.
+/// The story of every alarm state that changed, and of those of `alarms` that have none, in the order of their names;
+/// `end` is when the lines ended.
 pub fn stories<'a>(
     alarms: impl IntoIterator<Item = &'a str>,
     changes: &[Change],
     end: Timestamp,
     night: &Night,
 ) -> Vec<AlarmStory> {
-    let empty = |name: &str| AlarmStory {
-        alarm: name.to_owned(),
+    let empty = |title: String, rule: &str| AlarmStory {
+        alarm: title,
+        rule: rule.to_owned(),
         episodes: Vec::new(),
         in_alarm_ms: 0,
         began_at_night: 0,
         messages: BTreeMap::new(),
     };
-    let mut stories: BTreeMap<String, AlarmStory> =
-        alarms.into_iter().map(|name| (name.to_owned(), empty(name))).collect();
+    let mut stories: BTreeMap<String, AlarmStory> = BTreeMap::new();
     for change in changes {
-        let story = stories.entry(change.alarm.clone()).or_insert_with(|| empty(&change.alarm));
+        let title = change.title();
+        let story = stories.entry(title.clone()).or_insert_with(|| empty(title, &change.alarm));
         story.take(change, night);
+    }
+    let known: BTreeSet<&str> = changes.iter().map(|change| change.alarm.as_str()).collect();
+    for name in alarms.into_iter().filter(|name| !known.contains(name)) {
+        stories.insert(name.to_owned(), empty(name.to_owned(), name));
     }
     for story in stories.values_mut() {
         let length_ms = |it: &Episode| it.until.unwrap_or(end).ms_since(it.from).max(0);
@@ -83,12 +90,13 @@ pub fn stories<'a>(
 
 impl AlarmStory {
     fn take(&mut self, change: &Change, night: &Night) {
-        if change.from == AlarmState::Alarm
+        if change.is_about_alarm()
+            && change.from == AlarmState::Alarm
             && let Some(episode) = self.episodes.last_mut()
         {
             episode.until.get_or_insert(change.at);
         }
-        if change.to == AlarmState::Alarm {
+        if change.is_about_alarm() && change.to == AlarmState::Alarm {
             let summary = change.summary.clone();
             self.episodes.push(Episode { from: change.at, until: None, summary });
             self.began_at_night += usize::from(night.has(change.at));
@@ -107,13 +115,17 @@ mod tests {
         Change {
             at: Timestamp(at_s * 1000),
             alarm: "hot".into(),
+            dimensions: BTreeMap::new(),
             from,
             to,
             early: false,
+            late: false,
+            released: false,
             reason: String::new(),
             summary: String::new(),
             first_line: None,
             told: vec!["ops/console".into()],
+            muted: None,
             message: None,
         }
     }

@@ -1,5 +1,6 @@
 //! The virtual journal: lines become batches, batches become records, and the engine folds them as it does live.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use watchbell_engine::{Counters, Engine, EngineError};
@@ -8,6 +9,7 @@ use watchbell_model::{
 };
 
 use super::datapoints::Gatherer;
+use super::timeline::warnings;
 use super::{Change, Line, Points, StreamName};
 
 /// How finely a replay of much data tells arrivals apart, in milliseconds: lines of a stream that arrive within the
@@ -32,6 +34,7 @@ pub struct Replay {
     wake: Option<Timestamp>,
     with_messages: bool,
     changes: Vec<Change>,
+    warnings: BTreeSet<String>,
     datapoints: Option<Gatherer>,
 }
 
@@ -59,6 +62,7 @@ impl Replay {
             wake: None,
             with_messages: false,
             changes: Vec::new(),
+            warnings: BTreeSet::new(),
             datapoints: None,
         };
         replay.append(start, Entry::Plan(Box::new(plan)))?;
@@ -146,6 +150,7 @@ impl Replay {
             self.next = self.next.next();
             let decisions = self.engine.step(&record)?;
             self.changes.extend(Change::among(&decisions, self.with_messages));
+            self.warnings.extend(warnings(&decisions));
             let entries = Decisions::entries(record.offset, 0, decisions);
             waiting.extend(entries.into_iter().rev().map(Entry::Decisions));
         }
@@ -163,7 +168,12 @@ impl Replay {
         &self.changes
     }
 
-    /// The values that `alarm` saw, if they were gathered and there are some.
+    /// What is worth a word beside the changes, in the order of its letters.
+    pub fn warnings(&self) -> impl Iterator<Item = &str> {
+        self.warnings.iter().map(String::as_str)
+    }
+
+    /// The values that `alarm`, by its title, saw, if they were gathered and there are some.
     pub fn datapoints(&self, alarm: &str) -> Option<&Points> {
         self.datapoints.as_ref()?.of(alarm)
     }

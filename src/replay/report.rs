@@ -9,6 +9,9 @@ use watchbell_model::{Plan, Timestamp};
 use super::timeline::Watched;
 use super::{AlarmStory, Change, Comparison, Difference, Episode, Points, Replay, Replayed, Spent, words};
 
+/// Alarms, or states of alarms, that are drawn.
+const CHARTS_MAX: usize = 200;
+
 /// Rows of the table of messages.
 const MESSAGES_MAX: usize = 500;
 
@@ -50,9 +53,10 @@ impl Report<'_> {
         put(&mut page, &format!("<style>\n{}</style>\n", include_str!("report.css")));
         self.head(&mut page);
         self.sums(&mut page);
-        for story in self.stories {
+        for story in self.stories.iter().take(CHARTS_MAX) {
             self.alarm(&mut page, story);
         }
+        left_out(&mut page, self.stories.len(), CHARTS_MAX);
         self.differences(&mut page);
         self.messages(&mut page);
         page += "</html>\n";
@@ -113,7 +117,7 @@ impl Report<'_> {
 
     fn alarm(&self, page: &mut String, story: &AlarmStory) {
         put(page, &format!("<h2>{}</h2>\n", text(&story.alarm)));
-        let watched = Watched::of(self.plan, &story.alarm);
+        let watched = Watched::of(self.plan, &story.rule);
         let rule = watched.as_ref().map(|watched| watched.rule.clone()).unwrap_or_default();
         put(page, &format!("<p class=\"soft\">{}</p>\n", text(&rule)));
         let points = self.replay.datapoints(&story.alarm);

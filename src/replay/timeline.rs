@@ -4,7 +4,8 @@
 
 use serde::Serialize;
 use watchbell_model::{
-    AlarmState, Decision, DecisionId, GroupName, InstallationId, MatchedLine, Plan, Timestamp, Transition,
+    AlarmState, Decision, DecisionId, Dimensions, GroupName, InstallationId, MatchedLine, Plan, Timestamp,
+    Transition,
 };
 use watchbell_notify::{Message, TEXT_WIDTH};
 
@@ -18,12 +19,19 @@ pub struct Change {
     pub at: Timestamp,
     /// The alarm.
     pub alarm: String,
+    /// Which of its states, for an alarm that has one for each value of some dimensions.
+    #[serde(skip_serializing_if = "Dimensions::is_empty")]
+    pub dimensions: Dimensions,
     /// The state before.
     pub from: AlarmState,
     /// The state from then on.
     pub to: AlarmState,
     /// Before its slot was complete, because nothing could change the outcome any more.
     pub early: bool,
+    /// Events that came after their slot had been decided made the difference.
+    pub late: bool,
+    /// The change took place before; what happens now is that it is told, for the mute rule's time is over.
+    pub released: bool,
     /// Why, in CloudWatch's words.
     pub reason: String,
     /// The first line of the message about it.
@@ -33,6 +41,9 @@ pub struct Change {
     pub first_line: Option<FirstLine>,
     /// Who is told: `topic/subscription`.
     pub told: Vec<String>,
+    /// The mute rule that keeps them from being told now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub muted: Option<String>,
     /// The whole message as a console shows it, without its id, which only a real one has. Kept only if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -55,32 +66,69 @@ pub struct FirstLine {
 impl Change {
     /// The changes that are among `decisions`.
     pub(super) fn among(decisions: &[Decision], with_message: bool) -> impl Iterator<Item = Change> {
-        decisions.iter().filter_map(Decision::transition).map(move |it| Change::of(it, with_message))
+        decisions.iter().filter_map(move |decision| match decision {
+            Decision::Transition(transition) => Some(Change::of(transition, with_message)),
+            Decision::Released { at, transition } => {
+                let change = Change::of(transition, with_message);
+                let told = recipients(transition);
+                Some(Change { at: *at, released: true, told, muted: None, ..change })
+            }
+            Decision::Correction(_) | Decision::SeriesLimit(_) => None,
+        })
     }
 
     fn of(transition: &Transition, with_message: bool) -> Change {
         // No real installation has this id, and it is in nothing that is kept here.
         let id = DecisionId { offset: transition.plan, index: 0 };
         let message = Message::new(InstallationId([0; 8]), id, transition);
-        let told = transition.notify.iter().map(|it| format!("{}/{}", it.topic, it.subscription));
         Change {
             at: transition.at,
             alarm: transition.alarm.clone(),
+            dimensions: transition.dimensions.clone(),
             from: transition.from,
             to: transition.to,
             early: transition.early,
+            late: transition.late,
+            released: false,
             reason: transition.reason.clone(),
             summary: message.summary(),
             first_line: transition.first_lines.first().map(FirstLine::of),
-            told: told.collect(),
+            told: if transition.muted.is_some() { Vec::new() } else { recipients(transition) },
+            muted: transition.muted.clone(),
             message: with_message.then(|| without_id(&message.text(TEXT_WIDTH, false))),
         }
     }
 
     /// Whether an episode of ALARM begins or ends with it.
     pub fn is_about_alarm(&self) -> bool {
-        self.from == AlarmState::Alarm || self.to == AlarmState::Alarm
+        !self.released && (self.from == AlarmState::Alarm || self.to == AlarmState::Alarm)
     }
+
+    /// The alarm, and which of its states: `brute-force [ip 10.0.0.7]`.
+    pub fn title(&self) -> String {
+        title(&self.alarm, &self.dimensions)
+    }
+}
+
+/// An alarm, and which of its states, as messages call it: `brute-force [ip 10.0.0.7]`.
+pub(super) fn title(alarm: &str, dimensions: &Dimensions) -> String {
+    let pairs: Vec<String> = dimensions.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    if pairs.is_empty() { alarm.to_owned() } else { format!("{alarm} [{}]", pairs.join(", ")) }
+}
+
+/// What is worth a word beside the timeline: metrics with more series than they may have.
+pub(super) fn warnings(decisions: &[Decision]) -> impl Iterator<Item = String> {
+    decisions.iter().filter_map(|decision| match decision {
+        Decision::SeriesLimit(limit) => Some(format!(
+            "metric {} {} has more than {} combinations of dimension values; the rest count as one",
+            limit.metric.namespace, limit.metric.name, limit.series_max
+        )),
+        _ => None,
+    })
+}
+
+fn recipients(transition: &Transition) -> Vec<String> {
+    transition.notify.iter().map(|it| format!("{}/{}", it.topic, it.subscription)).collect()
 }
 
 impl FirstLine {

@@ -1,12 +1,12 @@
 //! A trial: one test of the rules, run in virtual time and held against what it expects.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use similar::{ChangeTag, TextDiff};
 use watchbell_config::{TestCase, TestLine, spell_ms};
 use watchbell_engine::EngineError;
-use watchbell_model::{AlarmState, EventFlags, GroupName, Plan, Timestamp};
+use watchbell_model::{AlarmState, Dimensions, EventFlags, GroupName, Plan, Timestamp};
 
 use super::fold::decided_at;
 use super::{Change, Line, Replay, StreamName};
@@ -81,6 +81,9 @@ pub fn try_out(plan: &Plan, test: &TestCase) -> Result<Verdict, EngineError> {
         |alarm: &str| named.contains(alarm) || quiet.contains(alarm) || quiet.contains(ALL_OTHERS);
     let about: Vec<&Change> =
         changes.iter().filter(|it| it.is_about_alarm() && speaks_of(&it.alarm)).collect();
+    // Also those that a mute rule held back until its time was over.
+    let told = changes.iter().filter(|it| !it.told.is_empty() && speaks_of(&it.alarm));
+    let messages: Vec<&str> = told.filter_map(|change| change.message.as_deref()).collect();
     let unmentioned: BTreeSet<&str> = changes
         .iter()
         .filter(|it| it.to == AlarmState::Alarm && it.first_line.is_some() && !speaks_of(&it.alarm))
@@ -88,7 +91,7 @@ pub fn try_out(plan: &Plan, test: &TestCase) -> Result<Verdict, EngineError> {
         .collect();
     Ok(Verdict {
         changes: steps(test, &about),
-        messages: message_faults(test, &about),
+        messages: message_faults(test, &messages),
         unmentioned: unmentioned.into_iter().map(str::to_owned).collect(),
     })
 }
@@ -128,8 +131,13 @@ fn happened(plan: &Plan, test: &TestCase) -> Result<Vec<Change>, EngineError> {
     Ok(replay.changes().to_vec())
 }
 
+/// Whether some state of `alarm` is.
 fn is_in_alarm(changes: &[Change], alarm: &str) -> bool {
-    changes.iter().rev().find(|it| it.alarm == alarm).is_some_and(|it| it.to == AlarmState::Alarm)
+    let mut last: BTreeMap<&Dimensions, AlarmState> = BTreeMap::new();
+    for change in changes.iter().filter(|change| change.alarm == alarm && !change.released) {
+        last.insert(&change.dimensions, change.to);
+    }
+    last.values().any(|state| *state == AlarmState::Alarm)
 }
 
 /// One line that arrives.
@@ -194,12 +202,10 @@ fn steps(test: &TestCase, about: &[&Change]) -> Vec<Step> {
 
 /// As a test writes it.
 fn written(change: &Change, midnight: Timestamp) -> String {
-    format!("{} {} {}", spell_ms(change.at.ms_since(midnight)), change.to, change.alarm)
+    format!("{} {} {}", spell_ms(change.at.ms_since(midnight)), change.to, change.title())
 }
 
-fn message_faults(test: &TestCase, about: &[&Change]) -> Vec<MessageFault> {
-    let sent = about.iter().filter(|change| !change.told.is_empty());
-    let messages: Vec<&str> = sent.filter_map(|change| change.message.as_deref()).collect();
+fn message_faults(test: &TestCase, messages: &[&str]) -> Vec<MessageFault> {
     let mut faults = Vec::new();
     for wanted in &test.message_contains {
         if !messages.iter().any(|message| message.contains(wanted.as_str())) {

@@ -108,7 +108,7 @@ fn lived(plan: &Plan, lines: &[(i64, i64, bool, bool)]) -> Vec<(Timestamp, Strin
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// What `replay` and `backtest` say is what `up` would have done: the same changes of each alarm in the same order,
     /// at the same instants; only an early ALARM may be told up to a second too late.

@@ -217,3 +217,72 @@ fn a_wrong_test_is_refused_with_its_place() {
     }
     assert_eq!(folder.run(&["test", "missing.test.toml"]).code, Some(78));
 }
+
+#[test]
+fn states_of_an_alarm_per_address_composite_alarms_and_mute_rules() {
+    let folder = Folder::new(
+        r#"
+[log_groups."gate/auth"]
+[metric_filters.failed]
+log_group = "gate/auth"
+pattern = '[what=FAILED, ip]'
+metric = { namespace = "Gate", name = "Failed", dimensions = { ip = "$ip" } }
+[alarms.guessing]
+metric = { namespace = "Gate", name = "Failed" }
+each = ["ip"]
+period = "60s"
+condition = ">= 3"
+missing_data = "not_breaching"
+notify = ["ops"]
+[composite_alarms.somebody]
+rule = 'ALARM("guessing")'
+notify = ["ops"]
+[mute_rules.noon]
+alarms = "guessing"
+schedule = "cron(0 12 * * *)"
+duration = "10m"
+[topics.ops]
+console = {}
+[[test]]
+name = "each address by itself"
+log_group = "gate/auth"
+lines = [
+    { at = "13:00:00", line = "FAILED 10.0.0.7", repeat = 3, every = "1s" },
+    { at = "13:00:10", line = "FAILED 10.0.0.8", repeat = 2, every = "1s" },
+]
+expect = [
+    "13:00:02 ALARM guessing [ip 10.0.0.7] early",
+    "13:00:02 ALARM somebody",
+    "13:04:10 OK guessing [ip 10.0.0.7]",
+    "13:04:10 OK somebody",
+]
+no_alarms = "*"
+message_contains = "guessing [ip 10.0.0.7]"
+[[test]]
+name = "a mute rule keeps back the message, not the change"
+log_group = "gate/auth"
+lines = { at = "12:01:00", line = "FAILED 10.0.0.7", repeat = 3, every = "1s" }
+expect = ["12:01:02 ALARM guessing [ip 10.0.0.7]", "12:05:10 OK guessing [ip 10.0.0.7]"]
+message_contains = "guessing"
+[[test]]
+name = "what is still true afterwards is told then"
+log_group = "gate/auth"
+lines = { at = "12:01:00", line = "FAILED 10.0.0.7", repeat = 600, every = "1s" }
+expect = ["12:01:02 ALARM guessing [ip 10.0.0.7]", "12:14:10 OK guessing [ip 10.0.0.7]"]
+message_contains = "guessing"
+"#,
+    );
+    let said = folder.run(&["test"]);
+    let expected = "\
+ok    each address by itself  (watchbell.toml:24)
+FAIL  a mute rule keeps back the message, not the change  (watchbell.toml:39)
+        12:01:02 ALARM guessing [ip 10.0.0.7]
+        12:05:10 OK guessing [ip 10.0.0.7]
+      no message contains \"guessing\"
+      also rang, and the test does not say whether they should: somebody
+ok    what is still true afterwards is told then  (watchbell.toml:45)
+      also rang, and the test does not say whether they should: somebody
+2 passed, 1 failed
+";
+    assert_eq!((said.stdout.as_str(), said.stderr.as_str(), said.code), (expected, "", Some(1)));
+}

@@ -63,6 +63,8 @@ pub struct Expected {
     pub state: AlarmState,
     /// The alarm.
     pub alarm: String,
+    /// Which of its states, as messages write it: `ip 10.0.0.7`; for an alarm with one, nothing.
+    pub which: Option<String>,
     /// It must be early. Without this word it may be.
     pub early: bool,
 }
@@ -113,9 +115,12 @@ impl<'a> Known<'a> {
     pub(crate) fn of(document: &'a DeTable<'a>) -> Known<'a> {
         let names = |table: &str| {
             let entries = document.get(table).and_then(|value| value.get_ref().as_table());
-            entries.into_iter().flatten().map(|(name, _)| &**name.get_ref()).collect()
+            entries.into_iter().flatten().map(|(name, _)| &**name.get_ref())
         };
-        Known { alarms: names("alarms"), log_groups: names("log_groups") }
+        Known {
+            alarms: names("alarms").chain(names("composite_alarms")).collect(),
+            log_groups: names("log_groups").collect(),
+        }
     }
 
     fn alarm(&self, context: &Context<'_>, name: &str, span: Range<usize>) -> bool {
@@ -332,7 +337,7 @@ fn repeat(field: &Field<'_>) -> Option<u32> {
     count
 }
 
-/// `HH:MM:SS STATE alarm`, and perhaps ` early`.
+/// `HH:MM:SS STATE alarm`, and perhaps ` [ip 10.0.0.7]` and ` early`.
 fn expected(field: &Field<'_>, known: &Known<'_>) -> Option<Vec<Expected>> {
     let texts = field.texts();
     let expected: Vec<Expected> = texts.iter().filter_map(|text| one_expected(field, text, known)).collect();
@@ -368,9 +373,14 @@ fn one_expected(field: &Field<'_>, text: &Text<'_>, known: &Known<'_>) -> Option
         Some(alarm) if !known.alarms.contains(rest) => (alarm, true),
         _ => (rest, false),
     };
+    let (alarm, which) = match alarm.strip_suffix(']').and_then(|alarm| alarm.split_once(" [")) {
+        Some((name, which)) if !known.alarms.contains(alarm) => (name, Some(which.to_owned())),
+        _ => (alarm, None),
+    };
     let start = text.value.len() - rest.len();
     let span = text.part(field.context.source.text, &(start..start + alarm.len()));
-    known.alarm(field.context, alarm, span).then(|| Expected { at_ms, state, alarm: alarm.to_owned(), early })
+    let alarm = known.alarm(field.context, alarm, span).then(|| alarm.to_owned())?;
+    Some(Expected { at_ms, state, alarm, which, early })
 }
 
 fn no_alarms(field: &Field<'_>, known: &Known<'_>) -> Option<Vec<String>> {
@@ -385,6 +395,7 @@ fn no_alarms(field: &Field<'_>, known: &Known<'_>) -> Option<Vec<String>> {
 impl std::fmt::Display for Expected {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let early = if self.early { " early" } else { "" };
-        write!(f, "{} {} {}{early}", clock::spell_ms(self.at_ms), self.state, self.alarm)
+        let which = self.which.as_ref().map(|which| format!(" [{which}]")).unwrap_or_default();
+        write!(f, "{} {} {}{which}{early}", clock::spell_ms(self.at_ms), self.state, self.alarm)
     }
 }
