@@ -14,6 +14,7 @@ use super::backlog::Backlog;
 use super::checkpoint::{Checkpoint, Checkpoints, FileId};
 use super::clock::Clock;
 use super::outbox::{Outbox, OutboxSnapshot, Outgoing};
+use super::own::{self, Rhythm, SourceLag};
 use super::snapshot::SnapshotWriter;
 use super::writer::{Told, Writer};
 
@@ -164,6 +165,8 @@ pub struct FoldThread {
     pub outgoing: UnboundedSender<Outgoing>,
     /// Says when a tick is due.
     pub clock: Arc<dyn Clock>,
+    /// What the collector has not read yet.
+    pub lag: SourceLag,
     /// Keeps snapshots.
     pub snapshots: SnapshotWriter,
 }
@@ -175,14 +178,21 @@ impl FoldThread {
     /// [`EngineError`] if a plan cannot run: it was checked before it was journaled, so this is a defect.
     pub fn run(self) -> Result<(), EngineError> {
         let mut asked_for = None;
+        let mut rhythm = Rhythm::new(self.clock.now());
         loop {
+            if rhythm.is_time(self.clock.now()) {
+                let measured = own::measure(&self.fold.look(), &self.lag);
+                if let Some(samples) = measured {
+                    self.writer.append(Entry::Samples(samples));
+                }
+            }
             let wake = self.fold.look().engine.next_wake();
             let due = wake.is_some_and(|at| self.clock.now() > at);
             if due && wake != asked_for {
                 asked_for = wake;
                 self.writer.append(Entry::Tick);
             }
-            match self.told.recv_timeout(self.sleep(wake.filter(|_| !due))) {
+            match self.told.recv_timeout(self.sleep(wake.filter(|_| !due), rhythm)) {
                 Ok(Told::Records(records)) => {
                     if records.iter().any(|record| record.entry == Entry::Tick) {
                         // If the clock stepped back before it was written, it came too early: ask again.
@@ -202,8 +212,9 @@ impl FoldThread {
     }
 
     /// An instant has passed only when the clock is beyond it.
-    fn sleep(&self, wake: Option<Timestamp>) -> Duration {
-        wake.map_or(SLEEP_MAX, |at| self.clock.sleep_until(at.plus_ms(1))).min(SLEEP_MAX)
+    fn sleep(&self, wake: Option<Timestamp>, rhythm: Rhythm) -> Duration {
+        let instant = wake.map_or(SLEEP_MAX, |at| self.clock.sleep_until(at.plus_ms(1)));
+        instant.min(self.clock.sleep_until(rhythm.next())).min(SLEEP_MAX)
     }
 
     fn fold(&self, record: &Record) -> Result<(), EngineError> {

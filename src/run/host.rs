@@ -13,6 +13,7 @@ use watchbell_server::{
 use super::clock::Clock;
 use super::fold::SharedFold;
 use super::metrics::{self, Figures};
+use super::own::SourceLag;
 use super::trail::TrailDraft;
 use super::writer::{AppendError, Writer};
 
@@ -61,6 +62,8 @@ pub struct Process {
     pub writer: Writer,
     /// Knows what metrics tell.
     pub fold: SharedFold,
+    /// Knows what has not been read.
+    pub lag: SourceLag,
     /// Tells the second of a denied call.
     pub clock: Arc<dyn Clock>,
     /// Keeps denied calls from filling the journal.
@@ -132,7 +135,7 @@ impl Host for Process {
     }
 
     fn metrics(&self) -> String {
-        let figures = Figures::of(&self.fold.look());
+        let figures = Figures::of(&self.fold.look(), &self.lag);
         metrics::text(&figures)
     }
 }

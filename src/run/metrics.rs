@@ -1,5 +1,6 @@
 //! `/metrics`: what the fold knows, as OpenMetrics text.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -9,9 +10,10 @@ use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use watchbell_engine::{Counters, FilterCounters, GroupCounters};
-use watchbell_model::AlarmState;
+use watchbell_model::{AlarmState, GroupName};
 
 use super::fold::Fold;
+use super::own::SourceLag;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Group {
@@ -46,6 +48,7 @@ pub struct Figures {
     alarms: Vec<(String, AlarmState)>,
     filters: Vec<String>,
     series: usize,
+    source_lag_bytes: BTreeMap<GroupName, u64>,
     messages_waiting: usize,
     archive_waiting_bytes: u64,
     archived_events: u64,
@@ -53,15 +56,16 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// The figures of `fold` as it is now.
+    /// The figures of `fold` and `lag` as they are now.
     ///
-    /// Everything is counted from the journal, so counters go on after a restart.
-    pub fn of(fold: &Fold) -> Figures {
+    /// Whatever is counted is counted from the journal, so counters go on after a restart.
+    pub fn of(fold: &Fold, lag: &SourceLag) -> Figures {
         let plan = fold.engine.plan().map(|(_, plan)| plan);
         Figures {
             counters: fold.engine.counters().clone(),
             alarms: fold.engine.states(),
             series: fold.engine.series_count(),
+            source_lag_bytes: lag.look(),
             filters: plan.into_iter().flat_map(|plan| plan.metric_filters.keys().cloned()).collect(),
             messages_waiting: fold.outbox.len(),
             archive_waiting_bytes: fold.backlog.bytes(),
@@ -111,6 +115,16 @@ pub fn text(figures: &Figures) -> String {
     }
     alarms(&mut registry, figures);
     gauge(&mut registry, "metric_series", "Series of metrics that some alarm watches", figures.series);
+    let lag = Family::<Group, Gauge>::default();
+    registry.register(
+        "source_lag_bytes",
+        "Bytes in the log group's files that have not been read",
+        lag.clone(),
+    );
+    for (group, bytes) in &figures.source_lag_bytes {
+        let labels = Group { log_group: group.to_string() };
+        lag.get_or_create(&labels).set(i64::try_from(*bytes).unwrap_or(i64::MAX));
+    }
     gauge(
         &mut registry,
         "messages_waiting",
@@ -183,4 +197,62 @@ fn gauge(registry: &mut Registry, name: &str, help: &str, value: impl TryInto<i6
     let gauge = Gauge::<i64>::default();
     gauge.set(value.try_into().unwrap_or(i64::MAX));
     registry.register(name, help, gauge);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use watchbell_model::{LossReason, OwnMetric};
+
+    use super::*;
+
+    const PAGE: &str = include_str!("../../docs/reference/metrics.md");
+
+    /// One of everything.
+    fn figures() -> Figures {
+        let group = GroupName::new("shop/app").unwrap();
+        let counters = Counters {
+            groups: [(group.clone(), GroupCounters::default())].into(),
+            filters: BTreeMap::new(),
+            losses: [((group.clone(), LossReason::Truncated), (1, 0))].into(),
+        };
+        Figures {
+            counters,
+            alarms: vec![("errors".into(), AlarmState::Ok)],
+            filters: vec!["errors".into()],
+            series: 1,
+            source_lag_bytes: [(group, 5)].into(),
+            messages_waiting: 2,
+            archive_waiting_bytes: 3,
+            archived_events: 4,
+            journal_next_offset: 5,
+        }
+    }
+
+    #[test]
+    fn the_page_lists_each_metric_with_its_type_and_no_other() {
+        let text = text(&figures());
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+        let told: BTreeSet<String> = types
+            .map(|(name, kind)| {
+                let total = if kind == "counter" { "_total" } else { "" };
+                format!("| `{name}{total}` | {kind} ")
+            })
+            .collect();
+        let rows = PAGE.lines().filter(|line| line.starts_with("| `watchbell_"));
+        let listed: BTreeSet<String> =
+            rows.map(|row| row.splitn(4, '|').take(3).collect::<Vec<_>>().join("|")).collect();
+        assert_eq!(listed, told);
+    }
+
+    #[test]
+    fn the_page_lists_watchbells_own_metrics() {
+        let row = |own: OwnMetric| {
+            let quoted: Vec<String> = own.dimensions.iter().map(|name| format!("`{name}`")).collect();
+            format!("| `{}` | {} | {} | {} |\n", own.name, quoted.join(", "), own.unit, own.doc)
+        };
+        let table: String = OwnMetric::ALL.into_iter().map(row).collect();
+        assert!(PAGE.contains(&table), "docs/reference/metrics.md lacks this table:\n{table}");
+    }
 }

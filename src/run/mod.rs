@@ -19,6 +19,7 @@ pub mod fold;
 pub mod host;
 pub mod metrics;
 pub mod outbox;
+pub mod own;
 mod queue;
 mod reload;
 pub mod secrets;

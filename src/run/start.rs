@@ -24,6 +24,7 @@ use super::dispatcher::{Dispatcher, Notifiers};
 use super::fold::{FoldThread, SharedFold};
 use super::host::{Denials, InForce, Process, groups_in_force};
 use super::outbox::Outgoing;
+use super::own::SourceLag;
 use super::secrets::{Locked, SecretError, Unlocked, unlock};
 use super::snapshot::SnapshotWriter;
 use super::trail::TrailDraft;
@@ -55,10 +56,16 @@ impl Running {
 
         let (failed, failures) = mpsc::unbounded_channel();
         let snapshots = SnapshotWriter::new(disk, folder.snapshots.clone(), folder.installation);
-        let core = Core::start(folder, &kept, snapshots, failed.clone());
-        let groups = plan.log_groups.clone();
-        let (mut collector_thread, collector) =
-            Collector::new(groups, known_groups, checkpoints, core.writer.clone(), Arc::clone(&kept.clock));
+        let lag = SourceLag::default();
+        let core = Core::start(folder, &kept, lag.clone(), snapshots, failed.clone());
+        let (mut collector_thread, collector) = Collector::new(
+            plan.log_groups.clone(),
+            known_groups,
+            checkpoints,
+            lag.clone(),
+            core.writer.clone(),
+            Arc::clone(&kept.clock),
+        );
         // Before the plan is journaled: with it these groups are known, and what is in their files would be new.
         collector_thread.mark_old_lines();
         first.append(&core.writer, &plan, &unlocked);
@@ -102,6 +109,7 @@ impl Running {
             installation: core.installation,
             writer: core.writer.clone(),
             fold: core.fold.clone(),
+            lag,
             clock: Arc::clone(&kept.clock),
             denials: Denials::default(),
             stopping: is_stopping.clone(),
@@ -158,6 +166,7 @@ impl Core {
     fn start(
         folder: DataFolder,
         kept: &Kept,
+        lag: SourceLag,
         snapshots: SnapshotWriter,
         failed: mpsc::UnboundedSender<Failure>,
     ) -> Core {
@@ -176,6 +185,7 @@ impl Core {
             writer: writer.clone(),
             outgoing: send,
             clock: Arc::clone(&kept.clock),
+            lag,
             snapshots,
         };
         let broken = |error: &dyn Display| Failure::new(ExitStatus::InputOutput, error);

@@ -1,6 +1,6 @@
 //! What an engine shows of its metrics to those who draw or explain them.
 
-use watchbell_model::{Datapoint, Dimensions};
+use watchbell_model::{Datapoint, Dimensions, MetricName};
 
 use crate::Engine;
 
@@ -12,5 +12,14 @@ impl Engine {
         let ready = self.in_force.as_ref().and_then(|in_force| in_force.compiled.alarms.get(alarm));
         let (Some(alarm), Some(run)) = (ready, run) else { return Vec::new() };
         alarm.inputs(&self.store, dimensions).range(run.next_end.plus_ms(-alarm.step_ms))
+    }
+
+    /// Whether some alarm of the plan in force looks at the series of `metric` with exactly these dimensions.
+    pub fn watches(&self, metric: &MetricName, dimensions: &Dimensions) -> bool {
+        let Some(in_force) = &self.in_force else { return false };
+        let plan = &in_force.compiled;
+        let names = plan.watched.get(metric).into_iter().flat_map(|watched| &watched.alarms);
+        let mut alarms = names.filter_map(|name| plan.alarms.get(name));
+        alarms.any(|alarm| alarm.contributor(metric, dimensions).is_some())
     }
 }

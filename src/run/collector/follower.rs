@@ -53,6 +53,8 @@ pub(crate) struct Follower {
     file: File,
     timestamps: Timestamps,
     fingerprint: Fingerprint,
+    /// The length when it was last looked at, or opened.
+    length: u64,
     position: u64,
     continued: bool,
     backfill_until: u64,
@@ -83,6 +85,7 @@ impl Follower {
             file,
             timestamps: timestamps(group),
             fingerprint: NOTHING_SEEN,
+            length: metadata.len(),
             position: 0,
             continued: false,
             backfill_until: 0,
@@ -138,6 +141,11 @@ impl Follower {
         self.timestamps = timestamps(group);
     }
 
+    /// Bytes that have not been handed over, as of the last look: not read yet, or waiting for their line end.
+    pub(crate) fn unread_bytes(&self) -> u64 {
+        if self.not_text { 0 } else { self.length.saturating_sub(self.position) }
+    }
+
     /// Whether everything has been read and nothing more can be expected.
     pub(crate) fn is_finished(&self, now: Timestamp) -> bool {
         let quiet_ms = now.ms_since(self.seen.1);
@@ -149,6 +157,7 @@ impl Follower {
     pub(crate) fn look(&mut self, now: Timestamp, all: bool) -> io::Result<Look> {
         let mut look = Look::default();
         let length = self.file.metadata()?.len();
+        self.length = length;
         let shrunk = length < self.seen.0;
         if length != self.seen.0 {
             self.seen = (length, now);

@@ -21,6 +21,7 @@ use self::follower::Follower;
 use self::watch::Watch;
 use super::checkpoint::{Checkpoints, FileId};
 use super::clock::Clock;
+use super::own::SourceLag;
 use super::writer::{Appended, Writer};
 
 /// How often files are looked for and looked at when no notification comes, in milliseconds.
@@ -77,6 +78,8 @@ pub struct Collector {
     /// Paths that could not be opened.
     refused: BTreeMap<(GroupName, PathBuf), Refusal>,
     empty_globs: BTreeSet<String>,
+    /// Tells others how much is unread.
+    lag: SourceLag,
     writer: Writer,
     clock: Arc<dyn Clock>,
     wakes: Receiver<Wake>,
@@ -100,6 +103,7 @@ impl Collector {
         groups: BTreeMap<GroupName, LogGroup>,
         known_groups: BTreeSet<GroupName>,
         checkpoints: Checkpoints,
+        lag: SourceLag,
         writer: Writer,
         clock: Arc<dyn Clock>,
     ) -> (Collector, CollectorHandle) {
@@ -113,6 +117,7 @@ impl Collector {
             looked_for_moved: false,
             refused: BTreeMap::new(),
             empty_globs: BTreeSet::new(),
+            lag,
             writer,
             clock,
             wakes,
@@ -218,6 +223,18 @@ impl Collector {
             }
             !finished
         });
+        self.tell_lag();
+    }
+
+    /// Tells how much is unread as of now, before anything is waited for.
+    fn tell_lag(&self) {
+        let mut unread: BTreeMap<GroupName, u64> = self.groups.keys().map(|name| (name.clone(), 0)).collect();
+        for ((name, _), follower) in &self.followers {
+            if let Some(bytes) = unread.get_mut(name) {
+                *bytes += follower.unread_bytes();
+            }
+        }
+        self.lag.replace(unread);
     }
 
     /// Paths that match the group's globs, and their folders watched.
@@ -359,6 +376,7 @@ impl Collector {
                     again.push(key);
                 }
             }
+            self.tell_lag();
             told.into_iter().try_for_each(wait)?;
             keys = again;
         }
