@@ -13,6 +13,7 @@ use watchbell_model::{Decisions, Entry, GroupName, InstallationId, Offset, Recor
 use super::backlog::Backlog;
 use super::checkpoint::{Checkpoint, Checkpoints, FileId};
 use super::clock::Clock;
+use super::notice;
 use super::outbox::{Outbox, OutboxSnapshot, Outgoing};
 use super::own::{self, Rhythm, SourceLag};
 use super::snapshot::SnapshotWriter;
@@ -219,6 +220,9 @@ impl FoldThread {
 
     fn fold(&self, record: &Record) -> Result<(), EngineError> {
         let effects = self.fold.apply(record)?;
+        if let Entry::Decisions(decisions) = &record.entry {
+            decisions.items.iter().for_each(notice::say);
+        }
         for decisions in effects.decisions {
             self.writer.append(Entry::Decisions(decisions));
         }

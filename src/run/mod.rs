@@ -18,6 +18,7 @@ mod drain;
 pub mod fold;
 pub mod host;
 pub mod metrics;
+pub mod notice;
 pub mod outbox;
 pub mod own;
 mod queue;
