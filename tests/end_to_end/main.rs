@@ -16,6 +16,7 @@ mod following;
 mod ingest;
 mod init;
 mod other_tools;
+mod own_metrics;
 mod reload;
 mod ringing;
 mod start_errors;
