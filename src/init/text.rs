@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use watchbell_config::spell_ms;
 use watchbell_model::{ParseKind, TimestampFrom};
+use watchbell_pattern::{Pattern, Selector};
 
 use super::Findings;
 use super::group::Group;
@@ -152,8 +153,17 @@ fn test(out: &mut String, group: &Group, rule: &Rule) -> fmt::Result {
     burst(quiet_ms, at_least - 1)?;
     burst(ringing_ms, at_least)?;
     let ring = spell_ms(ringing_ms + (at_least - 1) * every_ms);
-    writeln!(out, "]\nexpect = [\"{ring} ALARM {name} early\"]")?;
+    writeln!(out, "]\nexpect = [{}]", string(&format!("{ring} ALARM {name}{} early", which(rule))))?;
     writeln!(out, "until = \"{}\"", spell_ms(ringing_ms + MINUTE_MS))
+}
+
+/// Which of the alarm's many states the example is for: ` [ip 10.0.0.1]`.
+fn which(rule: &Rule) -> String {
+    let Some(Each { dimension, .. }) = rule.each else { return String::new() };
+    let pattern = Pattern::parse(&rule.pattern).expect("it was counted with");
+    let selector = Selector::parse(&format!("${dimension}"), &pattern).expect("it was counted with");
+    let value = selector.value(&rule.example);
+    value.map_or_else(String::new, |value| format!(" [{dimension} {value}]"))
 }
 
 /// A line, and then none: the alarm looks at three periods, and rings a minute after the line has left them. Before the
