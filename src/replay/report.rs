@@ -53,7 +53,10 @@ impl Report<'_> {
         put(&mut page, &format!("<style>\n{}</style>\n", include_str!("report.css")));
         self.head(&mut page);
         self.sums(&mut page);
-        for story in self.stories.iter().take(CHARTS_MAX) {
+        // Those that rang first.
+        let (rang, quiet): (Vec<_>, Vec<_>) =
+            self.stories.iter().partition(|story| !story.episodes.is_empty());
+        for story in rang.into_iter().chain(quiet).take(CHARTS_MAX) {
             self.alarm(&mut page, story);
         }
         left_out(&mut page, self.stories.len(), CHARTS_MAX);

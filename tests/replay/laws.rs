@@ -1,13 +1,14 @@
 //! Laws of the virtual journal.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use watchbell::replay::{Change, GRAIN_MS, Line, Replay, StreamName};
 use watchbell_engine::Engine;
 use watchbell_model::{
-    AlarmState, BatchBuilder, Decisions, Entry, EventFlags, GroupName, InstallationId, Offset, Plan, Record,
-    Source, Timestamp,
+    AlarmState, BatchBuilder, Decisions, Dimensions, Entry, EventFlags, GroupName, InstallationId, Offset,
+    Plan, Record, Source, Timestamp,
 };
 
 use crate::support::folder::Folder;
@@ -30,6 +31,18 @@ missing_data = "not_breaching"
 metric_filter = "errors"
 period = "10s"
 condition = "> 1"
+[metric_filters.by-who]
+log_group = "a"
+pattern = "[what=ERROR, who]"
+metric = { namespace = "N", name = "ByWho", dimensions = { who = "$who" } }
+[alarms.each]
+metric = { namespace = "N", name = "ByWho" }
+each = ["who"]
+period = "10s"
+condition = ">= 2"
+missing_data = "not_breaching"
+[composite_alarms.both]
+rule = 'ALARM("minute") AND ALARM("each")'
 [alarms.few]
 metric_filter = "errors"
 statistic = "Average"
@@ -43,6 +56,14 @@ fn lines() -> impl Strategy<Value = Vec<(i64, i64, bool, bool)>> {
     let gap_ms = prop_oneof![0..3_i64, 0..900_i64, 0..20_000_i64, 60_000..400_000_i64];
     let late_ms = prop_oneof![5 => Just(0_i64), 1 => 0..90_000_i64];
     prop::collection::vec((gap_ms, late_ms, any::<bool>(), prop::bool::weighted(0.6)), 1..60)
+}
+
+fn text(second: bool, error: bool) -> &'static str {
+    match (second, error) {
+        (false, true) => "ERROR dana",
+        (true, true) => "ERROR kim",
+        (_, false) => "fine",
+    }
 }
 
 fn replayed(plan: &Plan, lines: &[(i64, i64, bool, bool)], grain_ms: i64) -> Vec<Change> {
@@ -59,7 +80,7 @@ fn replayed(plan: &Plan, lines: &[(i64, i64, bool, bool)], grain_ms: i64) -> Vec
                 arrival,
                 timestamp: arrival.plus_ms(-late_ms),
                 flags: EventFlags::default(),
-                text: if *error { "ERROR" } else { "fine" },
+                text: text(*second, *error),
             })
             .unwrap();
     }
@@ -67,8 +88,11 @@ fn replayed(plan: &Plan, lines: &[(i64, i64, bool, bool)], grain_ms: i64) -> Vec
     replay.changes().to_vec()
 }
 
+/// When which alarm, in which of its states, changed to what.
+type Lived = (Timestamp, (String, Dimensions), AlarmState);
+
 /// The same lines as `watchbell up` would journal them: each a record of its own, a tick after every instant.
-fn lived(plan: &Plan, lines: &[(i64, i64, bool, bool)]) -> Vec<(Timestamp, String, AlarmState)> {
+fn lived(plan: &Plan, lines: &[(i64, i64, bool, bool)]) -> Vec<Lived> {
     let mut engine = Engine::new(InstallationId([0; 8]));
     let mut found = Vec::new();
     let mut offset = Offset(0);
@@ -78,7 +102,7 @@ fn lived(plan: &Plan, lines: &[(i64, i64, bool, bool)]) -> Vec<(Timestamp, Strin
             let decisions = engine.step(&Record { offset, time, entry }).unwrap();
             for decision in &decisions {
                 let Some(it) = decision.transition() else { continue };
-                found.push((it.at, it.alarm.clone(), it.to));
+                found.push((it.at, (it.alarm.clone(), it.dimensions.clone()), it.to));
             }
             waiting.extend(Decisions::entries(offset, 0, decisions).into_iter().map(Entry::Decisions));
             offset = offset.next();
@@ -96,8 +120,7 @@ fn lived(plan: &Plan, lines: &[(i64, i64, bool, bool)]) -> Vec<(Timestamp, Strin
         arrival = arrival.plus_ms(*gap_ms);
         ticks(&mut engine, arrival, &mut journal);
         let mut batch = BatchBuilder::default();
-        let text = if *error { "ERROR" } else { "fine" };
-        batch.push(text, Some(arrival.plus_ms(-late_ms)), EventFlags::default());
+        batch.push(text(*second, *error), Some(arrival.plus_ms(-late_ms)), EventFlags::default());
         let source = Source::Http { principal: "loopback".into(), batch_id: None };
         let stream = if *second { "t" } else { "s" };
         let batch = batch.build(GroupName::new("a").unwrap(), stream.into(), source, false);
@@ -118,14 +141,19 @@ proptest! {
         let lived = lived(&plan, &lines);
         for grain_ms in [1, GRAIN_MS] {
             let replayed = replayed(&plan, &lines, grain_ms);
-            for alarm in plan.alarms.keys() {
-                let of_replay: Vec<_> = replayed.iter().filter(|it| it.alarm == *alarm).collect();
+            let alarms: BTreeSet<_> = lived.iter().map(|(_, alarm, _)| alarm).collect();
+            prop_assert!(replayed.iter().all(|it| alarms.contains(&(it.alarm.clone(), it.dimensions.clone()))));
+            for alarm in alarms {
+                let is_it = |it: &&Change| (&it.alarm, &it.dimensions) == (&alarm.0, &alarm.1);
+                let of_replay: Vec<_> = replayed.iter().filter(is_it).collect();
                 let of_life: Vec<_> = lived.iter().filter(|(_, name, _)| name == alarm).collect();
                 let states: Vec<_> = of_replay.iter().map(|it| it.to).collect();
                 let lived_states: Vec<_> = of_life.iter().map(|(_, _, to)| *to).collect();
-                prop_assert_eq!(states, lived_states, "{}, grain {} ms", alarm, grain_ms);
+                prop_assert_eq!(states, lived_states, "{:?}, grain {} ms", alarm, grain_ms);
                 for (change, (at, _, _)) in of_replay.into_iter().zip(of_life) {
-                    let slack_ms = if change.early { grain_ms - 1 } else { 0 };
+                    // A composite alarm follows its children, early or not.
+                    let may_be_late = change.early || change.alarm == "both";
+                    let slack_ms = if may_be_late { grain_ms - 1 } else { 0 };
                     let late_ms = change.at.ms_since(*at);
                     prop_assert!((0..=slack_ms).contains(&late_ms), "{:?} is {} ms late", change, late_ms);
                 }

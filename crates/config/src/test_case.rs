@@ -63,7 +63,7 @@ pub struct Expected {
     pub state: AlarmState,
     /// The alarm.
     pub alarm: String,
-    /// Which of its states, as messages write it: `ip 10.0.0.7`; for an alarm with one, nothing.
+    /// Which of its states, as messages write it: `ip 10.0.0.7`. Without it, it may be any.
     pub which: Option<String>,
     /// It must be early. Without this word it may be.
     pub early: bool,
