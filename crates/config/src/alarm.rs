@@ -116,6 +116,7 @@ fn metric_alarm(table: &mut Table<'_>, subject: Option<&Subject>) -> Option<Metr
         evaluation_periods,
         treat_missing_data: treat_missing_data?,
         low_samples: low_samples?,
+        warms_up: defaults.is_some_and(|defaults| defaults.is_fixed),
     })
 }
 

@@ -141,8 +141,22 @@ impl CompiledAlarm {
         if let Some(oldest) = range.first().filter(|_| !run.corrected.is_empty()) {
             run.corrected = run.corrected.split_off(&oldest.start);
         }
+        if self.is_warming_up(run, &range) {
+            return None;
+        }
         let to = self.verdict(&range, run.state);
         (to != run.state).then_some(Change { to, range })
+    }
+
+    /// Whether the alarm is younger than the slots that it would look at, and these are empty.
+    pub(crate) fn is_warming_up(&self, run: &AlarmRun, range: &[Datapoint]) -> bool {
+        // An alarm that was never moved is in its first state since its making.
+        let is_new = run.reason == crate::reason::UNCHECKED;
+        let is_empty = range.iter().all(|point| point.samples == 0);
+        self.metric.warms_up
+            && is_new
+            && is_empty
+            && range.first().is_some_and(|oldest| oldest.start < run.since)
     }
 
     /// The state that `range` gives an alarm that is in `current`.
@@ -173,9 +187,11 @@ impl CompiledAlarm {
         let nothing_left =
             inputs.series.iter().flatten().all(|series| series.buckets.range(oldest..).next().is_none());
         // Metric math may make datapoints out of nothing: FILL.
+        let range = || inputs.range(run.next_end);
         nothing_left
             && run.early_until.is_none()
-            && self.verdict(&inputs.range(run.next_end), run.state) == run.state
+            && !self.is_warming_up(run, &range())
+            && self.verdict(&range(), run.state) == run.state
     }
 
     /// The state of a contributor that has no samples, if it has one that does not depend on what was before.

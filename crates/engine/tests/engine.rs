@@ -41,6 +41,7 @@ fn alarm() -> MetricAlarm {
         evaluation_periods: 1,
         treat_missing_data: TreatMissingData::NotBreaching,
         low_samples: LowSamples::Evaluate,
+        warms_up: false,
     }
 }
 

@@ -79,6 +79,7 @@ fn timelines() -> impl Strategy<Value = Timeline> {
                 evaluation_periods: m + more,
                 treat_missing_data,
                 low_samples: LowSamples::Evaluate,
+                warms_up: false,
             };
             Timeline { alarm, lateness_ms, default, steps }
         },
