@@ -90,8 +90,6 @@ pub(crate) struct Each {
     pub(crate) dimension: &'static str,
     /// The metric's name.
     pub(crate) metric: &'static str,
-    /// Its value in the rule's example.
-    pub(crate) example: &'static str,
 }
 
 /// What a rule waits for.

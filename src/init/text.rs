@@ -92,7 +92,7 @@ fn alarm(out: &mut String, group: &Group, rule: &Rule) -> fmt::Result {
     let (name, log_group, pattern) =
         (rule_name(group, rule), string(group.name.as_str()), string(&rule.pattern));
     writeln!(out, "\n# {} of {} match{}.", rule.matching, lines(group.line_count()), seen(rule))?;
-    if let Some(Each { dimension, metric, .. }) = rule.each {
+    if let Some(Each { dimension, metric }) = rule.each {
         writeln!(out, "[metric_filters.{name}]\nlog_group = {log_group}\npattern = {pattern}")?;
         write!(out, "metric = {{ namespace = {log_group}, name = \"{metric}\", ")?;
         writeln!(out, "dimensions = {{ {dimension} = \"${dimension}\" }} }}\n")?;
