@@ -50,6 +50,6 @@ pub use line::Line;
 pub use number::number;
 pub use path::{WILDCARDS_PER_PATTERN_MAX, WILDCARDS_PER_SELECTOR_MAX};
 pub use pattern::{PATTERN_CHARS_MAX, Pattern, PatternKind};
-pub use regex::{REGEX_COMPILED_BYTES_MAX, REGEXES_PER_PATTERN_MAX};
+pub use regex::{REGEX_COMPILED_BYTES_MAX, REGEX_REPETITIONS_MAX, REGEXES_PER_PATTERN_MAX};
 pub use selector::Selector;
 pub use set::{PatternSet, Scratch, Unindexed};

@@ -15,11 +15,13 @@ use crate::error::PatternError;
 
 /// How many regexes one pattern may have.
 pub const REGEXES_PER_PATTERN_MAX: usize = 2;
-/// How large one compiled regex may become, in bytes.
-///
-/// Ours: it bounds what counted repetitions can cost. The largest that fit are near `.{1000}` and `[ab]{10000}`;
-/// a search is linear in the event for all of them, and fast unless pattern and event were made to be slow together.
+/// How large one compiled regex may become, in bytes. Ours: it bounds what many large classes can take.
 pub const REGEX_COMPILED_BYTES_MAX: usize = 1 << 20;
+/// How many times the counted repetitions of one regex may repeat together: the larger bounds of all `{m,n}` added up.
+///
+/// Ours: a search keeps up to one place for each of them at every character if the event was made for that. Measured on
+/// such an event of 1 MiB, `%a[ab]{50}c%` takes half a second of processor time, `{200}` one and a half, `{1000}` seven.
+pub const REGEX_REPETITIONS_MAX: u32 = 256;
 
 const SYMBOLS: &str = ":_#=@/;,-";
 const OPERATORS: &str = "^$?[]{}|\\*+.";
@@ -84,11 +86,14 @@ struct Translation<'p> {
     offset: usize,
     rest: Peekable<CharIndices<'p>>,
     out: String,
+    /// The larger bounds of all counted repetitions so far, added up.
+    repetitions: u32,
 }
 
 impl<'p> Translation<'p> {
     fn of(body: &'p str, offset: usize) -> Result<String, PatternError> {
-        let mut translation = Self { body, offset, rest: body.char_indices().peekable(), out: String::new() };
+        let mut translation =
+            Self { body, offset, rest: body.char_indices().peekable(), out: String::new(), repetitions: 0 };
         translation.all()?;
         Ok(translation.out)
     }
@@ -171,6 +176,16 @@ impl<'p> Translation<'p> {
             return Err(self
                 .error(opening, length + 2, "the bounds are the wrong way round")
                 .help("write the smaller number first"));
+        }
+        self.repetitions = self.repetitions.saturating_add(high.unwrap_or(low));
+        if self.repetitions > REGEX_REPETITIONS_MAX {
+            return Err(self
+                .error(
+                    opening,
+                    length + 2,
+                    format!("the numbers in {{m,n}} of one regex may add up to {REGEX_REPETITIONS_MAX} only"),
+                )
+                .help("use smaller numbers, or * and + in their stead"));
         }
         let high = high.map(|high| high.to_string()).unwrap_or_default();
         self.out.extend(["{", low.to_string().as_str(), ",", high.as_str(), "}"]);

@@ -71,7 +71,7 @@ fn message() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(4000), ..ProptestConfig::default() })]
 
     #[test]
     fn any_text_is_read_or_refused_with_a_place_in_it(text in pattern_text()) {
@@ -125,6 +125,21 @@ proptest! {
                 Err(error) => prop_assert!(text.get(error.span).is_some()),
             }
         }
+    }
+}
+
+#[test]
+fn counted_repetitions_are_bounded_because_a_search_may_hold_them_all_at_once() {
+    let total = watchbell_pattern::REGEX_REPETITIONS_MAX;
+    for (body, fits) in [
+        (format!("[ab]{{{total}}}"), true),
+        (format!("a{{,{}}}b{{1}}", total - 1), true),
+        (format!("a{{{total}}}b{{1}}"), false),
+        (format!("a{{2,{}}}", total + 1), false),
+        (format!("a{{{},}}", total + 1), false),
+        ("a{4294967295}b{4294967295}".to_owned(), false),
+    ] {
+        assert_eq!(Pattern::parse(&format!("%{body}%")).is_ok(), fits, "{body}");
     }
 }
 

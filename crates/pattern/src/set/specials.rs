@@ -88,7 +88,10 @@ impl Marks<'_> {
 
 #[inline]
 fn mask(chunk: &[u8; WIDTH]) -> u64 {
-    let marks = chunk.map(|byte| u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20));
+    let mut marks = [0; WIDTH];
+    for (mark, byte) in marks.iter_mut().zip(chunk) {
+        *mark = u8::from(*byte == b'"') | u8::from(*byte == b'\\') | u8::from(*byte < 0x20);
+    }
     let (eights, _) = marks.as_chunks::<8>();
     // A product gathers eight bytes of 0 or 1 into the highest byte.
     let gathered =
