@@ -97,13 +97,11 @@ fn nothing_is_measured_into_the_journal_if_no_alarm_watches_it() {
          log_group = \"shop/app\"\nperiod = \"10s\"\n",
     );
     let running = InProcess::start(&site, START);
-    running.clock.wind_ms(60_001);
-    running.wait_for_state("errors", "OK");
-    running.clock.wind_ms(60_000);
-    // Ticks come from the loop that would have measured before them.
+    // Ticks come from the loop that would have measured before them. Not every instant needs one: other entries let time
+    // pass as well.
     eventually("a tick is journaled", || {
-        let ticks = records(&site.data()).into_iter().filter(|record| record.entry == Entry::Tick);
-        ticks.filter(|tick| tick.time > START.plus_ms(60_001)).count() > 0
+        running.clock.wind_ms(60_000);
+        records(&site.data()).iter().any(|record| record.entry == Entry::Tick)
     });
     running.drain();
     assert_eq!(measured(&site), []);
