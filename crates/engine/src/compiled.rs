@@ -310,6 +310,14 @@ impl CompiledPlan {
         metric.or_else(|| composite().map(|composite| &composite.announcement))
     }
 
+    /// The alarms that take the samples of a series.
+    pub(crate) fn alarms_on(&self, key: &SeriesKey) -> impl Iterator<Item = (&String, &CompiledAlarm)> {
+        let names = self.watched.get(&key.metric).into_iter().flat_map(|watched| &watched.alarms);
+        let (metric, dimensions) = (key.metric.clone(), key.dimensions.clone());
+        let alarms = names.filter_map(|name| self.alarms.get_key_value(name));
+        alarms.filter(move |(_, alarm)| alarm.contributor(&metric, &dimensions).is_some())
+    }
+
     /// Whether an alarm watches `own`.
     pub(crate) fn is_watched(&self, own: OwnMetric) -> bool {
         self.watched.contains_key(&own.metric())

@@ -7,7 +7,7 @@ use watchbell_model::{
     Batch, Decision, Delivery, DeliveryOutcome, Dimensions, EventId, MatchedLine, OTHER, Offset, OwnMetric,
     Record, Samples, SeriesLimit, Timestamp,
 };
-use watchbell_pattern::{Line, Scratch};
+use watchbell_pattern::Scratch;
 
 use crate::age::Ages;
 use crate::alarm::AlarmRun;
@@ -20,6 +20,9 @@ use crate::transition::{Who, bucket};
 
 /// How often it is said that a metric has too many series, in milliseconds.
 const SERIES_LIMIT_AGAIN_MS: i64 = 60 * 60 * 1000;
+
+/// How many series one of Watchbell's own metrics has at most: of log groups, or of their streams.
+pub const OWN_SERIES_MAX: u32 = 10_000;
 
 /// What arrives together.
 pub(crate) struct Intake<'p> {
@@ -103,6 +106,13 @@ impl<'p> Intake<'p> {
 
     /// Adds one of Watchbell's own samples, if some alarm watches its metric.
     fn own(&mut self, engine: &mut Engine, key: SeriesKey, value: f64) {
+        // Whoever sends events chooses the names of streams.
+        let is_new = engine.store.id(&key).is_none();
+        let key = if is_new && self.is_one_too_many(engine, &key, OWN_SERIES_MAX) {
+            self.too_many(engine, key, OwnMetric::NAMESPACE, OWN_SERIES_MAX)
+        } else {
+            key
+        };
         if let Some(id) = self.series(engine, key) {
             engine.store.get_mut(id).add(self.now, value);
             self.touched.insert(id);
@@ -129,14 +139,15 @@ impl<'p> Intake<'p> {
                 return;
             };
             let Some(at) = ages.evaluated(number).filter(|_| filter.is_watched) else { return };
-            let series = plain[index].or_else(|| self.filter_series(engine, filter, line));
-            let Some(series) = series else {
+            let Some(dimensions) = filter.dimensions(line) else {
                 tallies[index].without_dimension += 1;
                 return;
             };
+            let series = plain[index].or_else(|| self.filter_series(engine, filter, dimensions));
             if filter.dimensions.is_empty() {
-                plain[index] = Some(series);
+                plain[index] = series;
             }
+            let Some(series) = series else { return };
             self.before_late(engine, series, at);
             engine.store.get_mut(series).add(at, value);
             published.push(Published { series, bucket: bucket(at), line: number });
@@ -161,24 +172,23 @@ impl<'p> Intake<'p> {
         }
     }
 
-    /// The series that a matching event publishes into; none if it lacks a dimension.
+    /// The series that a matching event publishes into, if some alarm takes it.
     fn filter_series(
         &mut self,
         engine: &mut Engine,
         filter: &CompiledFilter,
-        line: &Line<'_>,
+        dimensions: Dimensions,
     ) -> Option<SeriesId> {
-        if filter.dimensions.is_empty() {
+        if dimensions.is_empty() {
             return self.plain_series(engine, filter);
         }
-        let key = SeriesKey { dimensions: filter.dimensions(line)?, ..filter.series.clone() };
-        let count = || engine.store.count_with_dimensions(&filter.series.metric);
-        if engine.store.id(&key).is_some() || count() < filter.series_max as usize {
-            return self.series(engine, key);
+        let key = SeriesKey { dimensions, ..filter.series.clone() };
+        if engine.store.id(&key).is_none() && self.is_one_too_many(engine, &key, filter.series_max) {
+            engine.counters.filter(&filter.name).over_series_max += 1;
+            let other = self.too_many(engine, key, &filter.name, filter.series_max);
+            return self.series(engine, other);
         }
-        self.too_many(engine, filter, &key.dimensions);
-        let other = key.dimensions.keys().map(|name| (name.clone(), OTHER.to_owned())).collect();
-        self.series(engine, SeriesKey { dimensions: other, ..key })
+        self.series(engine, key)
     }
 
     /// The series of a filter without dimensions.
@@ -186,28 +196,36 @@ impl<'p> Intake<'p> {
         engine.store.id(&filter.series).or_else(|| self.series(engine, filter.series.clone()))
     }
 
-    fn too_many(&mut self, engine: &mut Engine, filter: &CompiledFilter, refused: &Dimensions) {
-        engine.counters.filter(&filter.name).over_series_max += 1;
-        let said = engine.limits_said.get(&filter.series.metric);
-        if said.is_some_and(|said| self.now.ms_since(*said) < SERIES_LIMIT_AGAIN_MS) {
-            return;
-        }
-        engine.limits_said.insert(filter.series.metric.clone(), self.now);
-        let limit = SeriesLimit {
-            metric: filter.series.metric.clone(),
-            filter: filter.name.clone(),
-            series_max: filter.series_max,
-            refused: refused.clone(),
-        };
-        self.decisions.push(Timed::new(self.now, Decision::SeriesLimit(limit)));
+    /// Whether the metric of `key` has as many series with dimensions as it may have.
+    fn is_one_too_many(&self, engine: &Engine, key: &SeriesKey, series_max: u32) -> bool {
+        self.plan.alarms_on(key).next().is_some()
+            && engine.store.count_with_dimensions(&key.metric) >= series_max as usize
     }
 
-    /// The series of `key`, if some alarm watches its metric.
+    /// The series that counts what `key` does not: it has [`OTHER`] where the alarm tells values apart.
+    fn too_many(&mut self, engine: &mut Engine, key: SeriesKey, filter: &str, series_max: u32) -> SeriesKey {
+        let said = engine.limits_said.get(&key.metric);
+        if said.is_none_or(|said| self.now.ms_since(*said) >= SERIES_LIMIT_AGAIN_MS) {
+            engine.limits_said.insert(key.metric.clone(), self.now);
+            let (metric, refused) = (key.metric.clone(), key.dimensions.clone());
+            let limit = SeriesLimit { metric, filter: filter.to_owned(), series_max, refused };
+            self.decisions.push(Timed::new(self.now, Decision::SeriesLimit(limit)));
+        }
+        let mut other = key;
+        let each = self.plan.alarms_on(&other).next().map_or(&[][..], |(_, alarm)| &alarm.metric.each);
+        for name in each {
+            other.dimensions.insert(name.clone(), OTHER.to_owned());
+        }
+        other
+    }
+
+    /// The series of `key`, if some alarm takes it.
     fn series(&mut self, engine: &mut Engine, key: SeriesKey) -> Option<SeriesId> {
         let metric = self.plan.watched.get(&key.metric)?;
         if let Some(id) = engine.store.id(&key) {
             return Some(id);
         }
+        self.plan.alarms_on(&key).next()?;
         engine.contributors(self.plan, &key, self.now);
         Some(engine.store.ensure(key, metric.keeps_values))
     }

@@ -29,6 +29,7 @@ pub use compiled::DIMENSION_VALUE_BYTES_MAX;
 pub use counters::{Counters, FilterCounters, GroupCounters};
 pub use engine::{CONTRIBUTOR_KEPT_MS, Engine, EngineError, alarms_that_fire_early};
 pub use explain::{Basis, Decider, Explanation, Flip, Instead, Looked, MetricBasis, Muted};
+pub use intake::OWN_SERIES_MAX;
 pub use series::{MATCHED_LINE_BYTES_MAX, MATCHED_LINES_KEPT, SERIES_VALUES_MAX};
 pub use snapshot::Snapshot;
 pub use values::{EXACT_VALUES_MAX, PERCENTILE_ERROR};

@@ -1,8 +1,9 @@
 //! What an engine shows of its metrics to those who draw or explain them.
 
-use watchbell_model::{Datapoint, Dimensions, MetricName};
+use watchbell_model::{Datapoint, Dimensions, MetricName, Unit};
 
 use crate::Engine;
+use crate::store::SeriesKey;
 
 impl Engine {
     /// The slots that the last evaluation of `alarm`, or of one of its many states, looked at, as they are now, oldest
@@ -17,9 +18,7 @@ impl Engine {
     /// Whether some alarm of the plan in force looks at the series of `metric` with exactly these dimensions.
     pub fn watches(&self, metric: &MetricName, dimensions: &Dimensions) -> bool {
         let Some(in_force) = &self.in_force else { return false };
-        let plan = &in_force.compiled;
-        let names = plan.watched.get(metric).into_iter().flat_map(|watched| &watched.alarms);
-        let mut alarms = names.filter_map(|name| plan.alarms.get(name));
-        alarms.any(|alarm| alarm.contributor(metric, dimensions).is_some())
+        let key = SeriesKey { metric: metric.clone(), dimensions: dimensions.clone(), unit: Unit::NONE };
+        in_force.compiled.alarms_on(&key).next().is_some()
     }
 }
