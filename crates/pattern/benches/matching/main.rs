@@ -1,19 +1,16 @@
 //! How many bytes of logs a second of one processor's time takes through a set of patterns.
 //!
-//! `cargo bench -p watchbell-pattern` makes its own logs and patterns (seeds in the code) and prints one table for
+//! `cargo bench -p watchbell-pattern` makes its own logs and patterns (`watchbell-corpus`; seeds in the code) and prints one table for
 //! each kind: the set, the plain matcher one pattern after another, and `mtail` where it is installed, on the same
 //! lines and patterns. Times are of the processor, not of the clock on the wall: neighbours on the machine count
 //! little. The slow ones get a slice of the data, whose size is printed.
 //! Arguments: a number is the megabytes of data (300), a word selects tables by their name.
 
-mod corpus;
-mod random;
-mod rules;
 mod table;
 
 use std::io::{self, Write};
 
-use corpus::Corpus;
+use watchbell_corpus::{Corpus, rules};
 
 fn main() -> io::Result<()> {
     // `cargo bench` adds `--bench`.

@@ -5,9 +5,8 @@
 use std::io::{self, Write};
 
 use rustix::time::{ClockId, clock_gettime};
+use watchbell_corpus::{Batch, Corpus};
 use watchbell_pattern::{Pattern, PatternSet, Scratch};
-
-use crate::corpus::{Batch, Corpus};
 
 const COUNTS: [usize; 5] = [3, 10, 100, 1000, 10_000];
 /// Of this many runs the quickest counts.

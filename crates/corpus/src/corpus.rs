@@ -13,29 +13,40 @@ use crate::random::Random;
 /// How large a batch is: what a busy collector hands on.
 const BATCH_BYTES: usize = 256 << 10;
 
-pub(crate) struct Batch {
-    pub(crate) text: String,
-    pub(crate) ends: Vec<u32>,
+/// Lines that are handed on together.
+#[derive(Debug)]
+pub struct Batch {
+    /// The lines, each with its line feed.
+    pub text: String,
+    /// Where the lines end in it: at their line feeds.
+    pub ends: Vec<u32>,
 }
 
-pub(crate) struct Corpus {
-    pub(crate) name: &'static str,
-    pub(crate) batches: Vec<Batch>,
+/// Logs in batches.
+#[derive(Debug)]
+pub struct Corpus {
+    /// What they are like, for people.
+    pub name: &'static str,
+    /// In order; about 256 KiB each.
+    pub batches: Vec<Batch>,
 }
 
 impl Corpus {
-    pub(crate) fn mixed(bytes: usize, seed: u64) -> Self {
+    /// Text of eight kinds and access lines, at least so many bytes.
+    pub fn mixed(bytes: usize, seed: u64) -> Self {
         Self::of("mixed text", bytes, seed, |random, line, number| match number / 200 % 10 {
             4 | 9 => access(random, line),
             burst => text(random, line, burst),
         })
     }
 
-    pub(crate) fn access(bytes: usize, seed: u64) -> Self {
+    /// Combined access lines, at least so many bytes.
+    pub fn access(bytes: usize, seed: u64) -> Self {
         Self::of("access lines", bytes, seed, |random, line, _| access(random, line))
     }
 
-    pub(crate) fn json(bytes: usize, seed: u64) -> Self {
+    /// JSON records, at least so many bytes.
+    pub fn json(bytes: usize, seed: u64) -> Self {
         Self::of("JSON", bytes, seed, json)
     }
 
@@ -63,11 +74,13 @@ impl Corpus {
         Self { name, batches }
     }
 
-    pub(crate) fn bytes(&self) -> usize {
+    /// Bytes of text, line feeds included.
+    pub fn bytes(&self) -> usize {
         self.batches.iter().map(|batch| batch.text.len()).sum()
     }
 
-    pub(crate) fn lines(&self) -> usize {
+    /// Lines in it.
+    pub fn lines(&self) -> usize {
         self.batches.iter().map(|batch| batch.ends.len()).sum()
     }
 }

@@ -20,7 +20,8 @@ const USUAL: [&str; 10] = [
     "connection reset",
 ];
 
-pub(crate) fn text(count: usize, corpus: &Corpus) -> Vec<String> {
+/// Patterns for text: terms and regexes. A few stand in `corpus`.
+pub fn text(count: usize, corpus: &Corpus) -> Vec<String> {
     let mut random = Random::new(11);
     let mut term = {
         let mut random = Random::new(12);
@@ -67,7 +68,8 @@ fn regex_text(word: &str) -> String {
     word.chars().map(escaped).collect()
 }
 
-pub(crate) fn json(count: usize) -> Vec<String> {
+/// Patterns for the JSON records.
+pub fn json(count: usize) -> Vec<String> {
     let mut random = Random::new(21);
     let mut pattern = |i: usize| {
         let service = if random.chance(20) { random.of(&SERVICES).to_owned() } else { random.identifier(8) };
@@ -95,7 +97,8 @@ pub(crate) fn json(count: usize) -> Vec<String> {
     (0..count).map(&mut pattern).collect()
 }
 
-pub(crate) fn delimited(count: usize) -> Vec<String> {
+/// Patterns for access lines, field by field.
+pub fn delimited(count: usize) -> Vec<String> {
     let mut random = Random::new(31);
     let mut pattern = |i: usize| {
         let name = random.identifier(8);
