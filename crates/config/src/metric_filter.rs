@@ -8,12 +8,12 @@ use watchbell_model::{
     FILTER_DIMENSIONS_MAX, GroupName, MetricFilter, MetricName, MetricTransformation, SAMPLE_MAX,
     SERIES_MAX_DEFAULT, Unit,
 };
-use watchbell_pattern::{Pattern, PatternError, Selector};
+use watchbell_pattern::{Pattern, PatternError, PatternSet, Selector};
 
 use crate::name;
 use crate::names::Names;
 use crate::problem::{Problem, quote};
-use crate::reader::{Field, Table, Text};
+use crate::reader::{Context, Field, Table, Text};
 
 /// Used if a metric's `value` is absent.
 const VALUE_DEFAULT: &str = "1";
@@ -21,6 +21,8 @@ const VALUE_DEFAULT: &str = "1";
 const VALUE_CHARS_MAX: usize = 100;
 /// Most that `series_max` may be.
 const SERIES_MAX_MAX: u32 = 100_000;
+/// What a filter costs that no index serves, roughly, in nanoseconds for each line: see docs/performance.md.
+const UNINDEXED_NS_PER_LINE: usize = 100;
 /// More filters of one log group than CloudWatch's quota are a warning.
 const FILTERS_PER_GROUP_MAX: usize = 100;
 /// Most filters of one log group with a regex. Source: CloudWatch Logs, filter pattern syntax, regular expressions.
@@ -97,6 +99,8 @@ fn read_one<'a>(mut table: Table<'a>, groups: &Names<'a>, quotas: &mut Quotas<'a
 /// What CloudWatch allows a log group, counted over the file.
 #[derive(Default)]
 pub(crate) struct Quotas<'a> {
+    /// The filters of each log group that every line is held against: as messages name them, where, and why.
+    unindexed: BTreeMap<&'a str, Vec<(String, Range<usize>, String)>>,
     /// How many filters each log group has, and how many of them with a regex.
     groups: BTreeMap<&'a str, (usize, usize)>,
 }
@@ -113,6 +117,11 @@ impl<'a> Quotas<'a> {
             let help = "that works here; CloudWatch's quota is lower";
             table.context.report(Problem::warning(table.place.clone(), message).help(help));
         }
+        let alone = pattern.map(|pattern| PatternSet::new([pattern.clone()]));
+        if let Some((_, reason)) = alone.as_ref().and_then(|alone| alone.unindexed().next()) {
+            let filter = (table.title.clone(), table.place.clone(), reason.to_string());
+            self.unindexed.entry(log_group).or_default().push(filter);
+        }
         if pattern.is_some_and(Pattern::has_regex) {
             *with_regex += 1;
             if *with_regex > REGEX_FILTERS_PER_GROUP_MAX {
@@ -123,6 +132,30 @@ impl<'a> Quotas<'a> {
                 let help = "write terms instead of %…%, or use another log group";
                 table.context.report(Problem::error(table.place.clone(), message).help(help));
             }
+        }
+    }
+}
+
+impl Quotas<'_> {
+    /// Warns of filters whose cost grows with every line, once for each log group.
+    pub(crate) fn finish(self, context: &Context<'_>) {
+        for (log_group, filters) in self.unindexed {
+            let Some((first, place, reason)) = filters.first() else { continue };
+            let message = match filters.len() {
+                1 => {
+                    format!("{first} is held against every line of log group {}: {reason}", quote(log_group))
+                }
+                count => format!(
+                    "{first} and {} more are held against every line of log group {}: {reason}",
+                    count - 1,
+                    quote(log_group)
+                ),
+            };
+            let cost_ns = UNINDEXED_NS_PER_LINE * filters.len();
+            let help = format!(
+                "that costs about {cost_ns} ns a line; with a word that a matching line must have it costs next to nothing"
+            );
+            context.report(Problem::warning(place.clone(), message).help(help));
         }
     }
 }

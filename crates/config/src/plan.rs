@@ -47,6 +47,7 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
         topic_names: &topic_names,
     };
     let mut alarms = alarm::read(&mut root, &mentions, &mut quotas);
+    quotas.finish(context);
     let mentions =
         composite::Mentions { alarms: &alarm_names, composites: &composite_names, topics: &topic_names };
     composite::read(&mut root, &mentions, &mut alarms);
