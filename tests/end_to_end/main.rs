@@ -12,6 +12,7 @@ mod data_model;
 mod delivery;
 mod determinism;
 mod drain;
+mod explain;
 mod following;
 mod ingest;
 mod init;
