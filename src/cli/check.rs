@@ -44,8 +44,10 @@ fn summary(name: &str, plan: &Plan) -> Result<String, Failure> {
         count(plan.topics.len(), "topic"),
     );
     let width = plan.alarms.keys().map(|name| name.chars().count()).max().unwrap_or(0);
-    for name in plan.alarms.keys() {
-        let when = if early.contains(name) {
+    for (name, alarm) in &plan.alarms {
+        let when = if alarm.composite().is_some() {
+            "follows the alarms in its rule"
+        } else if early.contains(name) {
             "fires with the line that makes it certain"
         } else {
             "is decided at the end of each period"

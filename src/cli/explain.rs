@@ -305,7 +305,8 @@ fn metric(text: &mut String, basis: &MetricBasis) {
         let value = point.value.map_or_else(|| "no data".to_owned(), number);
         let marks = [
             (point.breaching, "  breaching"),
-            (point.value.is_some() && !looked.counts, "  pushed out by newer ones"),
+            (point.value.is_some() && !looked.counts && !looked.open, "  pushed out by newer ones"),
+            (looked.open, "  not decided yet"),
             (looked.corrected, "  corrected by late events"),
             (point.estimated, "  within 1 %"),
         ];
@@ -320,7 +321,8 @@ fn metric(text: &mut String, basis: &MetricBasis) {
     let events = if basis.matched == 1 { "event" } else { "events" };
     fact(text, "matched", &[format!("{} {events} in the datapoints that decided", basis.matched)]);
     for filter in &basis.filters {
-        fact(text, "filter", &[format!("{} on {}", filter.name, filter.log_group), filter.pattern.clone()]);
+        let pattern = if filter.pattern.trim().is_empty() { "every event" } else { &filter.pattern };
+        fact(text, "filter", &[format!("{} on {}", filter.name, filter.log_group), pattern.to_owned()]);
     }
     fact(text, "first", &lines(&basis.first_lines));
     fact(text, "last", &lines(&basis.last_lines));

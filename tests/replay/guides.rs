@@ -132,6 +132,11 @@ fn start_with_your_logs_shows_what_the_program_prints() {
 }
 
 #[test]
+fn alarms_that_say_who_shows_what_the_program_prints() {
+    follow("alarms-that-say-who.md");
+}
+
+#[test]
 fn every_guide_is_followed() {
     let mut names: Vec<String> = fs::read_dir(GUIDES)
         .unwrap()
@@ -141,7 +146,7 @@ fn every_guide_is_followed() {
     names.sort();
     assert_eq!(
         names,
-        ["backtest.md", "start-with-your-logs.md", "test-your-rules.md"],
+        ["alarms-that-say-who.md", "backtest.md", "start-with-your-logs.md", "test-your-rules.md"],
         "name the new one here, and follow it"
     );
 }

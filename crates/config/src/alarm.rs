@@ -39,6 +39,8 @@ pub(crate) struct Mentions<'n, 'a> {
     pub(crate) filter_names: &'n Names<'a>,
     pub(crate) group_names: &'n Names<'a>,
     pub(crate) topic_names: &'n Names<'a>,
+    /// Alarms that the rules of composite alarms name: they need not tell anybody themselves.
+    pub(crate) in_rules: &'n BTreeSet<String>,
 }
 
 pub(crate) fn read<'a>(root: &mut Table<'a>, mentions: &Mentions<'_, 'a>, quotas: &mut Quotas<'a>) -> Alarms {
@@ -48,7 +50,10 @@ pub(crate) fn read<'a>(root: &mut Table<'a>, mentions: &Mentions<'_, 'a>, quotas
         let Some(mut table) = entry.entry(&name) else { continue };
         let subject = watched::read(&mut table, name.value, mentions, quotas);
         let kind = metric_alarm(&mut table, subject.as_ref());
-        let announcement = Announcement::read(&mut table, mentions.topic_names, &mut alarms.told);
+        let announcement = {
+            let is_in_rule = mentions.in_rules.contains(name.value);
+            Announcement::read(&mut table, mentions.topic_names, &mut alarms.told, is_in_rule)
+        };
         table.finish();
         let alarm = kind.and_then(|alarm| announcement.of(AlarmKind::Metric(alarm)));
         alarms.plan.extend(alarm.map(|alarm| (name.value.to_owned(), alarm)));
@@ -133,12 +138,13 @@ impl Announcement {
         table: &mut Table<'_>,
         topics: &Names<'_>,
         told: &mut BTreeSet<String>,
+        may_be_silent: bool,
     ) -> Announcement {
         let severity = match table.field("severity") {
             Some(field) => field.one_of(&[]),
             None => Some(AlarmSeverity::Error),
         };
-        let notify = notify(table, topics);
+        let notify = notify(table, topics, may_be_silent);
         told.extend(notify.iter().cloned());
         Announcement { severity, notify, description: description(table), runbook: runbook(table) }
     }
@@ -221,9 +227,11 @@ fn is_in_range(field: &Field<'_>, evaluation_periods: u32, period: Period) -> bo
 }
 
 /// The topics that exist among those told; the others are noted.
-fn notify(table: &mut Table<'_>, topics: &Names<'_>) -> Vec<String> {
+fn notify(table: &mut Table<'_>, topics: &Names<'_>, may_be_silent: bool) -> Vec<String> {
     let Some(field) = table.field("notify") else {
-        warn_nobody_told(table.context, table);
+        if !may_be_silent {
+            warn_nobody_told(table.context, table);
+        }
         return Vec::new();
     };
     let texts = field.texts();

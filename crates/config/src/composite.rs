@@ -1,7 +1,8 @@
 //! `[composite_alarms.NAME]`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use toml::de::DeTable;
 use watchbell_expression::{AlarmRule, evaluation_order};
 use watchbell_model::{Alarm, AlarmKind, CompositeAlarm};
 
@@ -18,6 +19,16 @@ pub(crate) struct Mentions<'n, 'a> {
     pub(crate) topics: &'n Names<'a>,
 }
 
+/// The alarms that some rule in the file names, as far as rules can be read.
+pub(crate) fn mentioned(document: &DeTable<'_>) -> BTreeSet<String> {
+    let entries = document.get("composite_alarms").and_then(|value| value.get_ref().as_table());
+    let rules = entries.into_iter().flatten().filter_map(|(_, entry)| {
+        let rule = entry.get_ref().as_table()?.get("rule")?.get_ref().as_str()?;
+        AlarmRule::parse(rule).ok()
+    });
+    rules.flat_map(|rule| rule.names().iter().map(|it| it.name.clone()).collect::<Vec<_>>()).collect()
+}
+
 /// Adds the composite alarms of a file to its other alarms.
 pub(crate) fn read<'a>(root: &mut Table<'a>, mentions: &Mentions<'_, 'a>, alarms: &mut Alarms) {
     let mut rules: BTreeMap<String, (AlarmRule, Text<'a>)> = BTreeMap::new();
@@ -30,7 +41,7 @@ pub(crate) fn read<'a>(root: &mut Table<'a>, mentions: &Mentions<'_, 'a>, alarms
         }
         let Some(mut table) = entry.entry(&name) else { continue };
         let rule = table.need("rule").and_then(|field| rule(&field, mentions));
-        let announcement = Announcement::read(&mut table, mentions.topics, &mut alarms.told);
+        let announcement = Announcement::read(&mut table, mentions.topics, &mut alarms.told, false);
         table.finish();
         let Some(rule) = rule else { continue };
         let kind = AlarmKind::Composite(CompositeAlarm { rule: rule.to_string() });

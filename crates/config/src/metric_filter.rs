@@ -99,8 +99,8 @@ fn read_one<'a>(mut table: Table<'a>, groups: &Names<'a>, quotas: &mut Quotas<'a
 /// What CloudWatch allows a log group, counted over the file.
 #[derive(Default)]
 pub(crate) struct Quotas<'a> {
-    /// The filters of each log group that every line is held against: as messages name them, where, and why.
-    unindexed: BTreeMap<&'a str, Vec<(String, Range<usize>, String)>>,
+    /// The filters of each log group that every line is held against.
+    unindexed: BTreeMap<&'a str, Vec<Unindexed>>,
     /// How many filters each log group has, and how many of them with a regex.
     groups: BTreeMap<&'a str, (usize, usize)>,
 }
@@ -119,8 +119,9 @@ impl<'a> Quotas<'a> {
         }
         let alone = pattern.map(|pattern| PatternSet::new([pattern.clone()]));
         if let Some((_, reason)) = alone.as_ref().and_then(|alone| alone.unindexed().next()) {
-            let filter = (table.title.clone(), table.place.clone(), reason.to_string());
-            self.unindexed.entry(log_group).or_default().push(filter);
+            let filter = table.title.clone();
+            let unindexed = Unindexed { filter, place: table.place.clone(), reason: reason.to_string() };
+            self.unindexed.entry(log_group).or_default().push(unindexed);
         }
         if pattern.is_some_and(Pattern::has_regex) {
             *with_regex += 1;
@@ -136,11 +137,19 @@ impl<'a> Quotas<'a> {
     }
 }
 
+/// A filter that every line is held against.
+struct Unindexed {
+    /// As messages name it.
+    filter: String,
+    place: Range<usize>,
+    reason: String,
+}
+
 impl Quotas<'_> {
     /// Warns of filters whose cost grows with every line, once for each log group.
     pub(crate) fn finish(self, context: &Context<'_>) {
         for (log_group, filters) in self.unindexed {
-            let Some((first, place, reason)) = filters.first() else { continue };
+            let Some(Unindexed { filter: first, place, reason }) = filters.first() else { continue };
             let message = match filters.len() {
                 1 => {
                     format!("{first} is held against every line of log group {}: {reason}", quote(log_group))

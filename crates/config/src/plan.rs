@@ -45,6 +45,7 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
         filter_names: &filter_names,
         group_names: &log_group_names,
         topic_names: &topic_names,
+        in_rules: &composite::mentioned(document),
     };
     let mut alarms = alarm::read(&mut root, &mentions, &mut quotas);
     quotas.finish(context);

@@ -86,7 +86,7 @@ pub struct MetricBasis {
     pub comparison: Comparison,
     /// With what.
     pub threshold: f64,
-    /// The slots that were looked at, oldest first, with the events that have come since. Of an ALARM that is certain
+    /// The slots that were looked at, oldest first, with the events that have come since, and last the present one. Of an ALARM that is certain
     /// already: the slots of the evaluation that it anticipates.
     pub datapoints: Vec<Looked>,
     /// Breaching ones among the N newest that exist.
@@ -124,6 +124,8 @@ pub struct Looked {
     pub counts: bool,
     /// Late events have changed it after it was decided.
     pub corrected: bool,
+    /// It was not decided yet: no evaluation has looked at it, and events may still come.
+    pub open: bool,
 }
 
 /// Which rule decided a state.
@@ -183,7 +185,7 @@ impl Engine {
         let basis = match plan.alarms.get(alarm) {
             Some(metric) => {
                 let inputs = metric.inputs(&self.store, dimensions);
-                Basis::Metric(Box::new(metric_basis(metric, run, &inputs)))
+                Basis::Metric(Box::new(metric_basis(metric, run, &inputs, now)))
             }
             None => self.composite_basis(plan.composites.iter().find(|composite| composite.name == alarm)?),
         };
@@ -252,7 +254,7 @@ fn smallest_change(composite: &CompiledComposite, children: &[Child]) -> Vec<Chi
     Vec::new()
 }
 
-fn metric_basis(alarm: &CompiledAlarm, run: &AlarmRun, inputs: &Inputs<'_>) -> MetricBasis {
+fn metric_basis(alarm: &CompiledAlarm, run: &AlarmRun, inputs: &Inputs<'_>, now: Timestamp) -> MetricBasis {
     let end = run.next_end.plus_ms(-alarm.step_ms);
     // An early ALARM anticipates an evaluation: that one's slots are what it rests on.
     let range = match run.early_until {
@@ -267,7 +269,14 @@ fn metric_basis(alarm: &CompiledAlarm, run: &AlarmRun, inputs: &Inputs<'_>) -> M
         datapoint: *point,
         counts: counted.contains(&point.start),
         corrected: run.corrected.range(point.start..point.start.plus_ms(period_ms)).next().is_some(),
+        open: false,
     };
+    let mut datapoints: Vec<Looked> = range.iter().map(looked).collect();
+    if run.early_until.is_none() {
+        let grid_ms = alarm.grid_ms();
+        let present = inputs.range(now.floor_to(grid_ms).plus_ms(grid_ms)).pop();
+        datapoints.extend(present.map(|point| Looked { counts: false, open: true, ..looked(&point) }));
+    }
     let tally = tally(alarm.rule, &range);
     let change = crate::alarm::Change { to: run.state, range: range.clone() };
     let (matched, first_lines, last_lines) = inputs.matched(&alarm.decisive_starts(&change));
@@ -278,7 +287,7 @@ fn metric_basis(alarm: &CompiledAlarm, run: &AlarmRun, inputs: &Inputs<'_>) -> M
         evaluation_periods: alarm.rule.evaluation_periods,
         comparison: alarm.metric.comparison,
         threshold: alarm.metric.threshold,
-        datapoints: range.iter().map(looked).collect(),
+        datapoints,
         breaching: tally.bad,
         good: tally.good,
         missing: tally.missing,

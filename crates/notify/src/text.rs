@@ -1,6 +1,6 @@
 //! The text form of a message, for a console.
 
-use watchbell_model::{AlarmState, MatchedLine, Transition};
+use watchbell_model::{AlarmState, MatchedLine, Transition, TransitionFilter};
 
 use crate::Message;
 use crate::command::look_further;
@@ -30,7 +30,7 @@ impl Message {
             push_fact(
                 &mut out,
                 "filter",
-                &[format!("{} on {}", filter.name, filter.log_group), filter.pattern.clone()],
+                &[format!("{} on {}", filter.name, filter.log_group), pattern(filter)],
             );
         }
         push_lines(&mut out, transition, width);
@@ -42,6 +42,11 @@ impl Message {
         out.push('\n');
         out
     }
+}
+
+/// A filter's pattern; the empty one in words.
+fn pattern(filter: &TransitionFilter) -> String {
+    if filter.pattern.trim().is_empty() { "every event".to_owned() } else { filter.pattern.clone() }
 }
 
 fn coloured_summary(summary: &str, state: AlarmState, colour: bool) -> String {
