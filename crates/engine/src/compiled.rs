@@ -1,6 +1,7 @@
 //! A plan made ready to run: patterns parsed, names resolved.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use watchbell_expression::{AlarmRule, MetricMath};
 use watchbell_model::{
@@ -95,8 +96,8 @@ fn refused(filter: &str, error: watchbell_pattern::PatternError) -> EngineError 
 
 /// The metric filters of one log group.
 pub(crate) struct CompiledGroup {
-    /// One matcher for all of them; pattern `i` is that of filter `i`.
-    pub(crate) patterns: PatternSet,
+    /// One matcher for all of them; pattern `i` is that of filter `i`. Groups with the same patterns share it.
+    pub(crate) patterns: Arc<PatternSet>,
     pub(crate) filters: Vec<CompiledFilter>,
     /// How long samples of some of their metrics are kept, if some alarm watches one.
     pub(crate) horizon_ms: Option<i64>,
@@ -332,8 +333,11 @@ fn groups(plan: &Plan) -> Result<BTreeMap<GroupName, CompiledGroup>, EngineError
         compiled.push(CompiledFilter::new(name, filter, &pattern)?);
         patterns.push(pattern);
     }
-    let group = |(name, (patterns, filters))| {
-        (name, CompiledGroup { patterns: PatternSet::new(patterns), filters, horizon_ms: None })
+    let mut sets: BTreeMap<Vec<String>, Arc<PatternSet>> = BTreeMap::new();
+    let group = |(name, (patterns, filters)): (GroupName, (Vec<Pattern>, Vec<CompiledFilter>))| {
+        let texts = patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect();
+        let patterns = Arc::clone(sets.entry(texts).or_insert_with(|| Arc::new(PatternSet::new(patterns))));
+        (name, CompiledGroup { patterns, filters, horizon_ms: None })
     };
     Ok(filters.into_iter().map(group).collect())
 }
