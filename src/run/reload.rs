@@ -20,6 +20,9 @@ pub enum ReloadError {
         /// The key.
         key: &'static str,
     },
+    /// A plan that this version cannot run.
+    #[error(transparent)]
+    CannotRun(#[from] watchbell_engine::EngineError),
     /// Secrets without a value.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Secrets(Vec<SecretError>),
@@ -60,6 +63,8 @@ impl Running {
                 return Err(ReloadError::NeedsRestart { key });
             }
         }
+        // Once it is journaled, every start would meet it again.
+        watchbell_engine::can_run(&plan)?;
         let unlocked = self.kept.unlock(&plan).map_err(|locked| {
             record_secrets(&self.writer, &locked.read);
             ReloadError::Secrets(locked.errors)

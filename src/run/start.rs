@@ -42,6 +42,8 @@ impl Running {
     /// [`Failure`] for a port in use, secrets without a value, and a data folder or archive that cannot be used.
     pub fn start(setup: Setup, runtime: &Handle) -> Result<Running, Failure> {
         let Setup { plan, clock, disk, console, colour } = setup;
+        // Once it is journaled, every start would meet it again.
+        watchbell_engine::can_run(&plan).map_err(|error| Failure::new(ExitStatus::Configuration, error))?;
         let listener = listen(plan.http.listen)?;
         let address = listener.local_addr().map_err(|error| Failure::io("http.listen", &error))?;
         let client = Client::new().map_err(|error| Failure::new(ExitStatus::Unavailable, error))?;

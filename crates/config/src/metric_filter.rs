@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use toml::de::DeValue;
 use watchbell_model::{
-    FILTER_DIMENSIONS_MAX, GroupName, MetricFilter, MetricName, MetricTransformation, SAMPLE_MAX,
+    FILTER_DIMENSIONS_MAX, GroupName, MetricFilter, MetricName, MetricTransformation, OwnMetric, SAMPLE_MAX,
     SERIES_MAX_DEFAULT, Unit,
 };
 use watchbell_pattern::{Pattern, PatternError, PatternSet, Selector};
@@ -19,6 +19,10 @@ use crate::reader::{Context, Field, Table, Text};
 const VALUE_DEFAULT: &str = "1";
 /// Longest `value`, in characters. Source: CloudWatch Logs API Reference, `MetricTransformation`, `metricValue`.
 const VALUE_CHARS_MAX: usize = 100;
+/// The namespace of the metrics of alarms on a pattern.
+pub(crate) const PATTERN_NAMESPACE: &str = "Watchbell/Alarms";
+/// What the names of the metric filters of alarms on a pattern begin with.
+pub(crate) const PATTERN_FILTER: &str = "alarm/";
 /// Most that `series_max` may be.
 const SERIES_MAX_MAX: u32 = 100_000;
 /// What a filter costs that no index serves, roughly, in nanoseconds for each line: see docs/performance.md.
@@ -52,6 +56,13 @@ pub(crate) fn read<'a>(root: &mut Table<'a>, groups: &Names<'a>, quotas: &mut Qu
     let mut filters = Filters::default();
     for (name, entry) in root.named("metric_filters", "metric filter") {
         name::check(entry.context, &name::METRIC_FILTER, name.value, name.span.clone());
+        if name.value.starts_with(PATTERN_FILTER) {
+            let message = format!("{} is the name of an alarm's own metric filter", quote(name.value));
+            let problem = Problem::error(name.span.clone(), message);
+            entry
+                .context
+                .report(problem.help(format!("choose a name that does not begin with {PATTERN_FILTER}")));
+        }
         let Some(table) = entry.entry(&name) else {
             filters.is_metric_unknown = true;
             continue;
@@ -190,7 +201,7 @@ fn read_metric(
     mut table: Table<'_>,
     pattern: Option<&Pattern>,
 ) -> (Option<Named>, Option<MetricTransformation>) {
-    let metric = metric_name(&mut table);
+    let metric = metric_name(&mut table).filter(|metric| is_free(&table, metric));
     let value = match table.field("value") {
         Some(field) => value(&field, pattern),
         None => Some(VALUE_DEFAULT.to_owned()),
@@ -269,6 +280,17 @@ pub(crate) fn metric_name(table: &mut Table<'_>) -> Option<MetricName> {
     };
     let (namespace, name) = (part("namespace", &name::NAMESPACE), part("name", &name::METRIC));
     Some(MetricName { namespace: namespace?, name: name? })
+}
+
+/// Whether the namespace is not one that Watchbell publishes into itself; if it is, that is noted.
+fn is_free(table: &Table<'_>, metric: &MetricName) -> bool {
+    let is_own = metric.namespace == OwnMetric::NAMESPACE || metric.namespace == PATTERN_NAMESPACE;
+    if is_own {
+        let message = format!("the namespace {} is Watchbell's own", quote(&metric.namespace));
+        let problem = Problem::error(table.place.clone(), message);
+        table.context.report(problem.help("write the name of what the metric is about, such as \"Shop\""));
+    }
+    !is_own
 }
 
 /// A number that a metric can hold or a selector, as text.

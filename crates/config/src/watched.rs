@@ -10,15 +10,13 @@ use watchbell_model::{
 
 use crate::alarm::Mentions;
 use crate::keys::{MATH_METRIC, WATCHED, quoted};
-use crate::metric_filter::{self, Published, Quotas};
+use crate::metric_filter::{self, PATTERN_FILTER, PATTERN_NAMESPACE, Published, Quotas};
 use crate::name;
 use crate::problem::{Problem, quote};
-use crate::reader::{Field, Table};
+use crate::reader::{Field, Table, Text};
 
 /// Most metrics of one expression. Source: CloudWatch API Reference, `PutMetricAlarm`, `Metrics`.
 const METRICS_MAX: usize = 10;
-/// The namespace of the metrics of alarms on a pattern.
-const PATTERN_NAMESPACE: &str = "Watchbell/Alarms";
 
 /// What an alarm watches, and what follows from its kind.
 pub(crate) struct Subject {
@@ -128,7 +126,8 @@ fn stat(
     let statistic = statistic(table);
     let stat =
         MetricStat { metric: metric_name?, dimensions: dimensions?, unit: unit?, statistic: statistic? };
-    has_series(table, &stat, each, mentions).then_some(stat)
+    let is_there = is_group(table, &stat, mentions) & has_series(table, &stat, each, mentions);
+    is_there.then_some(stat)
 }
 
 /// The metric that a filter publishes or that is named.
@@ -170,7 +169,7 @@ fn statistic(table: &mut Table<'_>) -> Option<Statistic> {
 fn values(table: &mut Table<'_>) -> Option<Dimensions> {
     let named = table.named("dimensions", "dimension");
     let value = |(name, field): (_, Field<'_>)| {
-        let name: crate::reader::Text<'_> = name;
+        let name: Text<'_> = name;
         Some((name.value.to_owned(), field.text()?.value.to_owned()))
     };
     named.into_iter().map(value).collect()
@@ -208,6 +207,14 @@ fn is_published(field: &Field<'_>, metric: &MetricName, mentions: &Mentions<'_, 
 
 fn spell(metric: &MetricName) -> String {
     format!("{}/{}", metric.namespace, metric.name)
+}
+
+/// Whether the log group that one of Watchbell's own metrics is asked for exists.
+fn is_group(table: &Table<'_>, stat: &MetricStat, mentions: &Mentions<'_, '_>) -> bool {
+    let named = stat.dimensions.get(OwnMetric::LOG_GROUP);
+    let Some(group) = named.filter(|_| stat.metric.namespace == OwnMetric::NAMESPACE) else { return true };
+    let text = Text { value: group, span: table.place.clone() };
+    mentions.group_names.resolve(table.context, &text, &table.title)
 }
 
 /// Whether the metric has series with exactly the dimensions of `stat` and `each`.
@@ -270,6 +277,14 @@ fn math<'a>(
     }
     let ids: Vec<&str> = named.iter().map(|(id, _)| id.value).collect();
     for (id, entry) in &named {
+        let is_id = id.value.starts_with(|c: char| c.is_ascii_lowercase())
+            && id.value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !is_id {
+            let message = format!("{} cannot be used in metric math", quote(id.value));
+            let help = "write a name of letters, digits and _ that begins with a small letter";
+            table.context.report(Problem::error(id.span.clone(), message).help(help));
+            metrics = None;
+        }
         let stat = entry.entry(id).and_then(|mut inner| {
             inner.title = format!("metric {} of {}", quote(id.value), table.title);
             let (filter, metric) = (inner.field("metric_filter"), inner.field("metric"));
@@ -292,16 +307,17 @@ fn math<'a>(
     }
     let minimum = minimum(table, &ids);
     let expression = expression(field, &ids)?;
-    let expression = match minimum? {
-        guards if guards.is_empty() => expression,
-        guards => format!("IF({}, {expression})", guards.join(" AND ")),
-    };
-    Some(Subject::of(Watched::Math { expression, metrics: metrics? }, each))
+    if !each.is_empty() && expression.contains("FILL") {
+        let help = "FILL makes datapoints where there are none, so every value that ever was would have one for ever";
+        field.refuse(format!("{} cannot use FILL beside \"each\"", field.title()), help);
+        return None;
+    }
+    Some(Subject::of(Watched::Math { expression, metrics: metrics?, minimum: minimum? }, each))
 }
 
-/// `requests >= 20` for each metric that has a minimum.
-fn minimum(table: &mut Table<'_>, ids: &[&str]) -> Option<Vec<String>> {
-    let guard = |(id, field): (crate::reader::Text<'_>, Field<'_>)| {
+/// The least value of each metric that has a minimum.
+fn minimum(table: &mut Table<'_>, ids: &[&str]) -> Option<BTreeMap<String, f64>> {
+    let guard = |(id, field): (Text<'_>, Field<'_>)| {
         let least = field.number()?;
         if !ids.contains(&id.value) {
             let message = format!("unknown metric {} in the minimum of the expression", quote(id.value));
@@ -309,9 +325,10 @@ fn minimum(table: &mut Table<'_>, ids: &[&str]) -> Option<Vec<String>> {
             field.context.report_absence(problem);
             return None;
         }
-        Some(format!("{} >= {least}", id.value))
+        Some((id.value.to_owned(), least))
     };
-    let guards: Vec<Option<String>> = table.named("minimum", "minimum").into_iter().map(guard).collect();
+    let guards: Vec<Option<(String, f64)>> =
+        table.named("minimum", "minimum").into_iter().map(guard).collect();
     guards.into_iter().collect()
 }
 
@@ -409,7 +426,7 @@ fn on_pattern<'a>(
             treat_missing_data: TreatMissingData::NotBreaching,
             is_fixed: false,
         },
-        filter: Some((format!("alarm/{name}"), filter)),
+        filter: Some((format!("{PATTERN_FILTER}{name}"), filter)),
     })
 }
 

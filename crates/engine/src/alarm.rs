@@ -112,6 +112,14 @@ impl CompiledAlarm {
         (1..=slots).rev().map(move |slot| newest_end.plus_ms(-slot * period_ms))
     }
 
+    /// How large metrics have to be for a slot to have a datapoint.
+    fn minimum(&self) -> Option<&BTreeMap<String, f64>> {
+        match &self.metric.watched {
+            Watched::Stat(_) => None,
+            Watched::Math { minimum, .. } => Some(minimum),
+        }
+    }
+
     /// Where the slot starts that holds `timestamp` among those of the evaluation that ends at `end`.
     pub(crate) fn slot_of(&self, timestamp: Timestamp, end: Timestamp) -> Option<Timestamp> {
         let period_ms = self.metric.period.as_ms();
@@ -219,8 +227,11 @@ impl CompiledAlarm {
         let last_end = now.floor_to(slot_ms).plus_ms(slot_ms);
         let mut found = None;
         let mut end = run.next_end;
+        // The evaluations look at the same slots, one further on each.
+        let mut known: BTreeMap<Timestamp, Datapoint> = BTreeMap::new();
         while end <= last_end {
-            let range = inputs.range(end);
+            let datapoint = |start| *known.entry(start).or_insert_with(|| inputs.datapoints(&[start])[0]);
+            let range: Vec<Datapoint> = self.starts(end).map(datapoint).collect();
             if self.is_certain(&range, now) {
                 let (change, _) = found.unwrap_or((Change { to: AlarmState::Alarm, range }, end));
                 found = Some((change, end));
@@ -308,10 +319,14 @@ impl Inputs<'_> {
             values.iter().find(|(other, _)| *other == id).map_or(&[][..], |(_, values)| values.as_slice())
         };
         let results = math.evaluate(starts.len(), self.alarm.metric.period.as_s(), &series);
+        let is_enough = |index: usize| {
+            let least = |(id, least): (&String, &f64)| series(id)[index].is_some_and(|value| value >= *least);
+            self.alarm.minimum().is_none_or(|minimum| minimum.iter().all(least))
+        };
         let slot = |(index, value): (usize, Option<f64>)| {
             let at = || inputs.iter().filter_map(|(_, slots)| slots[index]);
             let (samples, estimated) = (at().map(|slot| slot.samples).sum(), at().any(|slot| slot.estimated));
-            value.map(|value| SlotValue { value, samples, estimated })
+            value.filter(|_| is_enough(index)).map(|value| SlotValue { value, samples, estimated })
         };
         results.into_iter().enumerate().map(slot).collect()
     }

@@ -142,7 +142,7 @@ impl CompiledAlarm {
     ) -> Result<CompiledAlarm, EngineError> {
         let (inputs, math) = match &metric.watched {
             Watched::Stat(stat) => (vec![(String::new(), stat.clone())], None),
-            Watched::Math { expression, metrics } => {
+            Watched::Math { expression, metrics, .. } => {
                 let ids: Vec<&str> = metrics.keys().map(String::as_str).collect();
                 let refused = |error| EngineError::Expression { alarm: name.to_owned(), error };
                 let math = MetricMath::parse(expression, &ids).map_err(refused)?;
@@ -181,9 +181,11 @@ impl CompiledAlarm {
     }
 
     /// Which of its states a series belongs to, if it belongs to the alarm at all: the values of `each`.
-    pub(crate) fn contributor(&self, metric: &MetricName, dimensions: &Dimensions) -> Option<Dimensions> {
+    pub(crate) fn contributor(&self, key: &SeriesKey) -> Option<Dimensions> {
+        let SeriesKey { metric, dimensions, unit } = key;
         let belongs = |stat: &MetricStat| {
             stat.metric == *metric
+                && stat.unit.is_none_or(|wanted| wanted == *unit)
                 && dimensions.len() == stat.dimensions.len() + self.metric.each.len()
                 && stat.dimensions.iter().all(|(name, value)| dimensions.get(name) == Some(value))
         };
@@ -314,9 +316,9 @@ impl CompiledPlan {
     /// The alarms that take the samples of a series.
     pub(crate) fn alarms_on(&self, key: &SeriesKey) -> impl Iterator<Item = (&String, &CompiledAlarm)> {
         let names = self.watched.get(&key.metric).into_iter().flat_map(|watched| &watched.alarms);
-        let (metric, dimensions) = (key.metric.clone(), key.dimensions.clone());
+        let key = key.clone();
         let alarms = names.filter_map(|name| self.alarms.get_key_value(name));
-        alarms.filter(move |(_, alarm)| alarm.contributor(&metric, &dimensions).is_some())
+        alarms.filter(move |(_, alarm)| alarm.contributor(&key).is_some())
     }
 
     /// Whether an alarm watches `own`.

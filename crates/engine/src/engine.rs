@@ -22,6 +22,10 @@ use crate::transition::{Who, follow};
 /// How long one of an alarm's many states is kept without samples, if silence does not settle it, in milliseconds.
 pub const CONTRIBUTOR_KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 
+/// How many states one alarm has at most. A new one then takes the place of one without samples; if all have some, it has
+/// no state.
+pub const STATES_MAX: usize = 10_000;
+
 /// Why a record could not be folded. A plan is checked before it is journaled, so this is a plan of another version.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum EngineError {
@@ -156,6 +160,11 @@ impl Engine {
         if let (Entry::Plan(plan), Some(compiled)) = (&record.entry, new) {
             decisions.extend(self.adopt((**plan).clone(), compiled, now));
         }
+        if decisions.iter().filter_map(Decision::transition).any(|transition| transition.muted.is_some()) {
+            // What is held back has an instant of its own.
+            self.next_instant =
+                self.in_force.as_ref().and_then(|in_force| self.earliest_instant(&in_force.compiled));
+        }
         let with_id = |(index, decision): (u32, &Decision)| {
             (DecisionId { offset: record.offset, index }, decision.clone())
         };
@@ -253,8 +262,10 @@ impl Engine {
                     run.idle_since = None;
                     return true;
                 }
-                let is_quiet = run.withheld.is_none() && run.early_until.is_none();
-                if is_quiet && settled == Some(run.state) && !run.told {
+                if run.withheld.is_some() || run.early_until.is_some() {
+                    return true;
+                }
+                if settled == Some(run.state) && !run.told {
                     return false;
                 }
                 let idle_since = *run.idle_since.get_or_insert(now);
@@ -291,6 +302,12 @@ impl Engine {
                 run.corrected.clear();
                 run.corrections.clear();
             }
+            for (contributor, run) in runs.iter_mut().filter(|(_, run)| run.state == AlarmState::Alarm) {
+                // An ALARM that is certain under the new rule, too, does not end only to begin again.
+                let inputs = alarm.inputs(&self.store, contributor);
+                let certain = if alarm.early { alarm.certain(run, &inputs, now) } else { None };
+                run.early_until = run.early_until.max(certain.map(|(_, until)| until));
+            }
             if alarm.metric.each.is_empty() {
                 let first = || AlarmRun::new(AlarmState::InsufficientData, now, alarm.first_end(now));
                 runs.entry(Dimensions::new()).or_insert_with(first);
@@ -302,6 +319,13 @@ impl Engine {
             let first = || AlarmRun::new(AlarmState::InsufficientData, now, now);
             let runs = runs.unwrap_or_else(|| [(Dimensions::new(), first())].into());
             self.runs.insert(composite.name.clone(), runs);
+        }
+        for (name, runs) in &mut self.runs {
+            let mutes = compiled.announcement(name).map_or(&[][..], |it| it.mutes.as_slice());
+            for withheld in runs.values_mut().filter_map(|run| run.withheld.as_mut()) {
+                // The mute rules of before hold nothing back any more.
+                withheld.until = muted(&compiled.mutes, mutes, now).map_or(now, |(_, end)| end);
+            }
         }
         self.store.retain(|key, series| {
             let metric = compiled.watched.get(&key.metric);
@@ -323,17 +347,22 @@ impl Engine {
     pub(crate) fn contributors(&mut self, plan: &CompiledPlan, key: &SeriesKey, now: Timestamp) {
         let names = plan.watched.get(&key.metric).into_iter().flat_map(|metric| &metric.alarms);
         for (name, alarm) in names.filter_map(|name| plan.alarms.get_key_value(name)) {
-            let contributor = alarm.contributor(&key.metric, &key.dimensions);
+            let contributor = alarm.contributor(key);
             let Some(contributor) = contributor.filter(|contributor| !contributor.is_empty()) else {
                 continue;
             };
             let runs = self.runs.entry(name.clone()).or_default();
+            if runs.len() >= STATES_MAX && !runs.contains_key(&contributor) && !forget_one(runs) {
+                continue;
+            }
             runs.entry(contributor).or_insert_with(|| {
                 let next_end = alarm.first_end(now);
                 let instant = alarm.instant(next_end);
                 self.next_instant = Some(self.next_instant.map_or(instant, |next| next.min(instant)));
-                let state = alarm.state_without_samples().unwrap_or(AlarmState::InsufficientData);
-                AlarmRun::new(state, now, next_end)
+                let settled = alarm.state_without_samples();
+                let run = AlarmRun::new(settled.unwrap_or(AlarmState::InsufficientData), now, next_end);
+                // Without samples its evaluations could only have had this outcome.
+                AlarmRun { is_evaluated: settled.is_some(), ..run }
             });
         }
     }
@@ -374,6 +403,16 @@ impl Engine {
     }
 }
 
+/// Forgets the state that has been without samples for longest, if it is not in ALARM and nobody waits for its messages.
+fn forget_one(runs: &mut BTreeMap<Dimensions, AlarmRun>) -> bool {
+    let idle = |(contributor, run): (&Dimensions, &AlarmRun)| {
+        let may_go = run.state != AlarmState::Alarm && run.withheld.is_none();
+        run.idle_since.filter(|_| may_go).map(|since| (since, contributor.clone()))
+    };
+    let oldest = runs.iter().filter_map(idle).min();
+    oldest.is_some_and(|(_, contributor)| runs.remove(&contributor).is_some())
+}
+
 /// Makes every evaluation of one alarm, or of one of its many states, whose instant lies before `now`.
 fn advance_one(
     plan: &CompiledPlan,
@@ -412,6 +451,14 @@ fn advance_one(
             timed.push(Timed::new(at, Decision::Transition(Box::new(transition))));
         }
     }
+}
+
+/// Whether `plan` can run.
+///
+/// # Errors
+/// [`EngineError`] that says why not.
+pub fn can_run(plan: &Plan) -> Result<(), EngineError> {
+    CompiledPlan::new(Offset(0), plan).map(drop)
 }
 
 /// The alarms of `plan` that can fire before their slot is complete.

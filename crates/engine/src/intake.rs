@@ -239,7 +239,7 @@ impl<'p> Intake<'p> {
         }
         for name in &metric.alarms {
             let Some(alarm) = self.plan.alarms.get(name) else { continue };
-            let Some(contributor) = alarm.contributor(&key.metric, &key.dimensions) else { continue };
+            let Some(contributor) = alarm.contributor(key) else { continue };
             let run = engine.runs.get_mut(name).and_then(|runs| runs.get_mut(&contributor));
             let Some(run) = run.filter(|run| run.is_evaluated) else { continue };
             if run.corrected.contains(&bucket(at)) {
@@ -309,13 +309,11 @@ impl<'p> Intake<'p> {
     fn conclude(mut self, engine: &mut Engine) -> Vec<Timed> {
         let mut certain: BTreeSet<(&str, Dimensions)> = BTreeSet::new();
         for series in &self.touched {
-            let SeriesKey { metric, dimensions, .. } = engine.store.key(*series);
-            let watched = self.plan.watched.get(metric).into_iter().flat_map(|metric| &metric.alarms);
+            let key = engine.store.key(*series);
+            let watched = self.plan.watched.get(&key.metric).into_iter().flat_map(|metric| &metric.alarms);
             let early = watched.filter_map(|name| self.plan.alarms.get_key_value(name));
             for (name, alarm) in early.filter(|(_, alarm)| alarm.early) {
-                certain.extend(
-                    alarm.contributor(metric, dimensions).map(|contributor| (name.as_str(), contributor)),
-                );
+                certain.extend(alarm.contributor(key).map(|contributor| (name.as_str(), contributor)));
             }
         }
         for (name, contributor) in certain {

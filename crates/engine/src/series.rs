@@ -1,6 +1,6 @@
 //! A metric's samples, gathered in buckets of ten seconds: the finest slot that an alarm can ask for.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use watchbell_model::{MatchedLine, Statistic, Timestamp};
@@ -15,6 +15,9 @@ pub const MATCHED_LINES_KEPT: usize = 3;
 
 /// How much of a matching line is remembered, in bytes; cut at a character.
 pub const MATCHED_LINE_BYTES_MAX: usize = 1024;
+
+/// How many buckets of one series remember lines: the newest, an hour of them if each ten seconds have some.
+pub const BUCKETS_WITH_LINES_MAX: usize = 360;
 
 /// How many values one series keeps one by one for percentiles; the oldest buckets become sketches beyond that.
 pub const SERIES_VALUES_MAX: usize = 1_000_000;
@@ -67,13 +70,17 @@ pub(crate) struct Series {
     /// Some alarm asks for a percentile.
     pub(crate) keeps_values: bool,
     pub(crate) values_kept: usize,
+    /// The buckets that remember lines.
+    pub(crate) with_lines: BTreeSet<Timestamp>,
 }
 
 impl Series {
     pub(crate) fn restore(buckets: Vec<(Timestamp, Bucket)>) -> Series {
         let kept = |(_, bucket): &(_, Bucket)| bucket.values.as_ref().map_or(0, Values::exact_count);
         let values_kept = buckets.iter().map(kept).sum();
-        Series { buckets: buckets.into_iter().collect(), keeps_values: false, values_kept }
+        let has_lines = |(_, bucket): &&(Timestamp, Bucket)| !bucket.first.is_empty();
+        let with_lines = buckets.iter().filter(has_lines).map(|(at, _)| *at).collect();
+        Series { buckets: buckets.into_iter().collect(), keeps_values: false, values_kept, with_lines }
     }
 
     /// Adds one sample.
@@ -84,6 +91,10 @@ impl Series {
             let before = values.exact_count();
             values.add(value);
             self.values_kept = self.values_kept + values.exact_count() - before;
+        }
+        if !self.keeps_values {
+            // Some values without the others would be worse than none.
+            self.values_kept -= bucket.values.take().map_or(0, |values| values.exact_count());
         }
         bucket.add(value);
         if self.values_kept > SERIES_VALUES_MAX {
@@ -106,6 +117,13 @@ impl Series {
 
     /// Remembers matching events of one bucket, of which `line` gives any by its index.
     pub(crate) fn remember(&mut self, bucket: Timestamp, count: usize, line: impl Fn(usize) -> MatchedLine) {
+        self.with_lines.insert(bucket);
+        if self.with_lines.len() > BUCKETS_WITH_LINES_MAX
+            && let Some(oldest) = self.with_lines.pop_first().and_then(|oldest| self.buckets.get_mut(&oldest))
+        {
+            oldest.first.clear();
+            oldest.last.clear();
+        }
         let bucket = self.buckets.entry(bucket).or_default();
         bucket.matched += count as u64;
         let first = MATCHED_LINES_KEPT.saturating_sub(bucket.first.len()).min(count);
@@ -122,6 +140,7 @@ impl Series {
             if *first.key() >= oldest {
                 break;
             }
+            self.with_lines.remove(first.key());
             let values = first.remove().values;
             self.values_kept -= values.map_or(0, |values| values.exact_count());
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use watchbell_model::{Dimensions, MetricName, Timestamp, Unit};
+use watchbell_model::{Dimensions, MetricName, OTHER, Timestamp, Unit};
 
 use crate::series::{Bucket, Series};
 
@@ -18,6 +18,11 @@ pub(crate) struct SeriesKey {
 /// Where a series is kept. Good until the series is forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SeriesId(usize);
+
+/// Whether a series counts against the bound of its metric.
+fn counts(key: &SeriesKey) -> bool {
+    !key.dimensions.is_empty() && key.dimensions.values().all(|value| value != OTHER)
+}
 
 const KEPT: &str = "nobody keeps an id beyond the record that it was asked for in";
 
@@ -45,7 +50,7 @@ impl SeriesStore {
     }
 
     pub(crate) fn insert(&mut self, key: SeriesKey, series: Series) -> SeriesId {
-        if !key.dimensions.is_empty() {
+        if counts(&key) {
             *self.with_dimensions.entry(key.metric.clone()).or_default() += 1;
         }
         let id = self.free.pop().unwrap_or(SeriesId(self.slots.len()));
@@ -69,7 +74,7 @@ impl SeriesStore {
         &mut self.slots[id.0].as_mut().expect(KEPT).1
     }
 
-    /// How many series of `metric` have dimensions.
+    /// How many series of `metric` have dimensions, without those that gather what is one too many.
     pub(crate) fn count_with_dimensions(&self, metric: &MetricName) -> usize {
         self.with_dimensions.get(metric).copied().unwrap_or(0)
     }
@@ -101,9 +106,7 @@ impl SeriesStore {
             if !kept {
                 *slot = None;
                 free.push(*id);
-                if let Some(count) =
-                    with_dimensions.get_mut(&key.metric).filter(|_| !key.dimensions.is_empty())
-                {
+                if let Some(count) = with_dimensions.get_mut(&key.metric).filter(|_| counts(key)) {
                     *count -= 1;
                 }
             }

@@ -124,8 +124,8 @@ impl CompiledPlan {
             let mut transition = run.withheld.take()?.transition;
             let is_news = match run.state {
                 AlarmState::Alarm => transition.to == AlarmState::Alarm && !run.told,
-                AlarmState::Ok => transition.to == AlarmState::Ok && run.told,
-                AlarmState::InsufficientData => false,
+                // An OK stays news if nothing more is known since.
+                AlarmState::Ok | AlarmState::InsufficientData => transition.to == AlarmState::Ok && run.told,
             };
             if !is_news {
                 return None;

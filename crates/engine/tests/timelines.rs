@@ -3,7 +3,8 @@
 //!
 //! A file has three parts: `--- plan`, a `watchbell.toml` without its version; `--- timeline`, lines of
 //! `HH:MM:SS[.mmm] [@HH:MM:SS] log-group text`, where `@` is when the event happened if that is not when it arrived, and
-//! `HH:MM:SS` alone lets time pass; `--- decisions`. Every instant that an alarm waits for gets its tick.
+//! `HH:MM:SS` alone lets time pass; `--- decisions`. Every instant that an alarm waits for gets its tick. A line `HH:MM:SS
+//! plan` puts the plan in force that stands in a part `--- next plan` after the first.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may")]
 
@@ -24,13 +25,20 @@ const MIDNIGHT: i64 = 1_800_000_000_000 - 1_800_000_000_000 % 86_400_000;
 
 struct Case {
     plan: Plan,
+    next_plan: Option<Plan>,
     timeline: Vec<Step>,
 }
 
 /// What happens at a time, in milliseconds since midnight.
 struct Step {
     at: i64,
-    event: Option<(GroupName, Option<i64>, String)>,
+    what: What,
+}
+
+enum What {
+    Tick,
+    Plan,
+    Event { group: GroupName, happened: Option<i64>, text: String },
 }
 
 fn clock(text: &str) -> Option<i64> {
@@ -43,13 +51,17 @@ fn clock(text: &str) -> Option<i64> {
 fn step(line: &str) -> Step {
     let mut words = line.splitn(2, ' ');
     let at = clock(words.next().unwrap()).unwrap_or_else(|| panic!("no time in {line:?}"));
-    let Some(rest) = words.next() else { return Step { at, event: None } };
+    let Some(rest) = words.next() else { return Step { at, what: What::Tick } };
+    if rest == "plan" {
+        return Step { at, what: What::Plan };
+    }
     let (happened, rest) = match rest.strip_prefix('@').and_then(|rest| rest.split_once(' ')) {
         Some((time, rest)) => (clock(time), rest),
         None => (None, rest),
     };
     let (group, text) = rest.split_once(' ').unwrap();
-    Step { at, event: Some((GroupName::new(group).unwrap(), happened, text.to_owned())) }
+    let what = What::Event { group: GroupName::new(group).unwrap(), happened, text: text.to_owned() };
+    Step { at, what }
 }
 
 fn read(path: &Path) -> (Case, String) {
@@ -58,12 +70,18 @@ fn read(path: &Path) -> (Case, String) {
     let head = text.strip_prefix(*parts.next().unwrap()).unwrap();
     let (plan, rest) = head.split_once(*parts.next().unwrap()).unwrap();
     let (timeline, decisions) = rest.split_once(*parts.next().unwrap()).unwrap();
-    let source =
-        File { name: "watchbell.toml", text: &format!("version = 1\n{plan}"), folder: Path::new("/x") };
-    let checked = check(&source);
-    let plan = checked.plan.unwrap_or_else(|| panic!("{}: {:?}", path.display(), checked.problems));
+    let (plan, next_plan) = match plan.split_once("--- next plan\n") {
+        Some((plan, next)) => (plan, Some(next)),
+        None => (plan, None),
+    };
+    let read_plan = |text: &str| {
+        let text = format!("version = 1\n{text}");
+        let checked = check(&File { name: "watchbell.toml", text: &text, folder: Path::new("/x") });
+        checked.plan.unwrap_or_else(|| panic!("{}: {:?}", path.display(), checked.problems))
+    };
+    let (plan, next_plan) = (read_plan(plan), next_plan.map(read_plan));
     let timeline = timeline.lines().filter(|line| !line.is_empty()).map(step).collect();
-    (Case { plan, timeline }, decisions.to_owned())
+    (Case { plan, next_plan, timeline }, decisions.to_owned())
 }
 
 /// The journal of a case, and what is decided in it.
@@ -161,9 +179,16 @@ fn decisions(case: &Case, restarts: bool) -> String {
     run.record(start, Entry::Plan(Box::new(case.plan.clone())));
     for step in &case.timeline {
         run.pass(step.at);
-        let Some((group, happened, text)) = &step.event else {
-            run.record(step.at, Entry::Tick);
-            continue;
+        let (group, happened, text) = match &step.what {
+            What::Tick => {
+                run.record(step.at, Entry::Tick);
+                continue;
+            }
+            What::Plan => {
+                run.record(step.at, Entry::Plan(Box::new(case.next_plan.clone().unwrap())));
+                continue;
+            }
+            What::Event { group, happened, text } => (group, happened, text),
         };
         let mut builder = BatchBuilder::default();
         builder.push(text, happened.map(|at| Timestamp(MIDNIGHT + at)), EventFlags::default());

@@ -215,6 +215,9 @@ pub enum Watched {
         expression: String,
         /// By the names that the expression uses.
         metrics: BTreeMap<String, MetricStat>,
+        /// How large a metric has to be, by its name, for a slot to have a datapoint.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        minimum: BTreeMap<String, f64>,
     },
 }
 

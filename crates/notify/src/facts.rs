@@ -88,9 +88,11 @@ fn metric_rule(transition: &Transition, rule: &MetricAlarm) -> Vec<String> {
     );
     let mut lines = match &rule.watched {
         Watched::Stat(watched) => vec![format!("{} {tail}", stat(watched))],
-        Watched::Math { expression, metrics } => {
+        Watched::Math { expression, metrics, minimum } => {
             let metric = |(id, watched): (&String, &MetricStat)| format!("{id} = {}", stat(watched));
-            std::iter::once(format!("{expression} {tail}")).chain(metrics.iter().map(metric)).collect()
+            let least = |(id, least): (&String, &f64)| format!("only where {id} >= {}", number(*least));
+            let first = std::iter::once(format!("{expression} {tail}"));
+            first.chain(metrics.iter().map(metric)).chain(minimum.iter().map(least)).collect()
         }
     };
     if transition.datapoints.iter().any(|it| it.value.is_none()) {

@@ -28,6 +28,7 @@ impl Message {
     /// | `muted_by` | the mute rule that held the message back, or null |
     /// | `metric` | `{namespace, name, dimensions}`; null if `expression` or `rule` stands in its place |
     /// | `expression`, `metrics` | metric math, and by its names `{namespace, name, dimensions, statistic}`; or null |
+    /// | `minimum` | how large metrics have to be for a slot to have a datapoint, by name; or null |
     /// | `rule`, `children` | a composite alarm's rule, and the alarms in it as `[{alarm, state}]`; or null |
     /// | `statistic`, `period_s` | CloudWatch's name for it; seconds; these and the next three are null for a composite alarm |
     /// | `condition` | `{operator, threshold}`, the operator as `>=` |
@@ -45,10 +46,12 @@ impl Message {
         let metric = rule.metric();
         let (stat, math) = match metric.map(|rule| &rule.watched) {
             Some(Watched::Stat(stat)) => (Some(stat), None),
-            Some(Watched::Math { expression, metrics }) => (None, Some((expression, metrics))),
+            Some(Watched::Math { expression, metrics, minimum }) => {
+                (None, Some((expression, metrics, minimum)))
+            }
             None => (None, None),
         };
-        let metrics = math.map(|(_, metrics)| {
+        let metrics = math.map(|(_, metrics, _)| {
             metrics.iter().map(|(id, stat)| (id.clone(), metric_stat(stat, true))).collect::<Map<_, _>>()
         });
         let condition =
@@ -69,8 +72,9 @@ impl Message {
             "late": transition.late,
             "muted_by": transition.muted,
             "metric": stat.map(|stat| metric_stat(stat, false)),
-            "expression": math.map(|(expression, _)| expression),
+            "expression": math.map(|(expression, ..)| expression),
             "metrics": metrics,
+            "minimum": math.map(|(.., minimum)| minimum),
             "rule": rule.composite().map(|composite| &composite.rule),
             "children": rule.composite().map(|_| &transition.children),
             "statistic": stat.map(|stat| stat.statistic),
