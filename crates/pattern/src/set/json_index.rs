@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::candidates::Candidates;
 use super::conditions::{Conditions, Memo, Rule, Values};
 use super::json_trie::{Found, Trie};
-use super::json_walk::{Walk, walk};
+use super::json_walk::{Buffers, Walk, walk};
 use super::lines::Lines;
 use super::slot_index::Value;
 use super::specials::Specials;
@@ -84,11 +84,11 @@ impl JsonIndex {
         memo.reset(&self.conditions);
         specials.mark(lines.text.as_bytes());
         let mut found = Found::new(&self.trie, self.paths.len());
-        let mut outer = Vec::new();
+        let mut buffers = Buffers::default();
         for line in 0..lines.len() {
             let span = lines.span(line);
             let text = lines.text;
-            let walk = walk(&self.trie, text, specials, span.clone(), &mut outer, &mut found);
+            let walk = walk(&self.trie, text, specials, span.clone(), &mut buffers, &mut found);
             if walk != Walk::Invalid {
                 let mut event = Event {
                     text: &text[span],

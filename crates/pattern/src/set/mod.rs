@@ -12,6 +12,7 @@ mod candidates;
 mod conditions;
 mod field_index;
 mod json_index;
+mod json_shape;
 mod json_trie;
 mod json_walk;
 mod lines;
