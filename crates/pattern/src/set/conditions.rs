@@ -5,6 +5,7 @@
 //! those that hold, and only patterns that hang on them are looked at. So the work grows with what an event
 //! satisfies, not with the number of patterns.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::slot_index::{Lookup, Numeral, SlotIndex, SlotIndexBuilder, Value};
@@ -35,6 +36,9 @@ pub(super) struct Rule {
 
 pub(super) struct Conditions {
     all: Vec<Condition>,
+    /// What hangs on each condition lies together: `hanging[starts[c]..starts[c + 1]]`.
+    hanging: Vec<Hanging>,
+    starts: Vec<u32>,
     programs: Vec<Program>,
     slots: Vec<Slot>,
     /// Programs without an anchor.
@@ -45,8 +49,6 @@ struct Condition {
     slot: u32,
     test: Test,
     check: Check,
-    /// The programs that hang on it.
-    hanging: Vec<Hanging>,
 }
 
 /// How a condition is asked when it was not looked up.
@@ -62,11 +64,29 @@ enum Check {
     Many,
 }
 
-/// A program on its anchor.
+/// A program on its anchor. Most programs end here, so that their own memory is not touched.
 struct Hanging {
-    /// Its most selective other condition: most programs end here, before their own memory is touched.
-    guard: Option<u32>,
+    /// Its most selective other conditions.
+    guards: [Guard; 2],
+    tokens_min: usize,
     program: u32,
+    pattern: u32,
+    /// Whether the program holds if anchor and guards do.
+    complete: bool,
+}
+
+/// A condition that must hold besides the anchor.
+#[derive(Clone, Copy)]
+enum Guard {
+    None,
+    Condition(u32),
+    /// With what is needed to tell for all numbers but those with the same float as the bound.
+    Number {
+        condition: u32,
+        slot: u32,
+        relation: Relation,
+        near: f64,
+    },
 }
 
 struct Program {
@@ -107,29 +127,33 @@ impl Conditions {
         for condition in conditions.iter_mut().filter(|it| many(it.slot)) {
             condition.check = Check::Many;
         }
-        let weights = Weights::of(&conditions, &many);
+        let weights = Weights::of(&conditions, &programs, &many);
         let mut always = Vec::new();
+        let mut on: BTreeMap<u32, Vec<Hanging>> = BTreeMap::new();
         for (number, program) in (0..).zip(&programs) {
-            match weights.anchor(&program.expression) {
-                Some(anchor) => {
-                    for &condition in &anchor.conditions {
-                        let guard = weights.guard(&program.expression, condition);
-                        conditions[condition as usize].hanging.push(Hanging { guard, program: number });
-                    }
-                }
-                None => always.push(number),
+            let Some(anchor) = weights.anchor(&program.expression) else {
+                always.push(number);
+                continue;
+            };
+            for condition in anchor.conditions {
+                let hanging = program.on(condition, number, &weights, &conditions);
+                on.entry(condition).or_default().push(hanging);
             }
         }
         let mut builders: BTreeMap<u32, SlotIndexBuilder> = BTreeMap::new();
-        for (number, condition) in (0..).zip(&conditions) {
-            if !condition.hanging.is_empty() {
-                let lookup = Lookup::of(&condition.test).expect("only what can be looked up is an anchor");
-                builders.entry(condition.slot).or_default().add(&lookup, number);
-            }
+        for &number in on.keys() {
+            let condition = &conditions[number as usize];
+            let lookup = Lookup::of(&condition.test).expect("only what can be looked up is an anchor");
+            builders.entry(condition.slot).or_default().add(&lookup, number);
+        }
+        let (mut starts, mut hanging) = (vec![0], Vec::new());
+        for (number, _) in (0..).zip(&conditions) {
+            hanging.extend(on.remove(&number).into_iter().flatten());
+            starts.push(u32::try_from(hanging.len()).expect("patterns have few conditions each"));
         }
         let slots = (0..u32::try_from(slots).expect("places are few"))
             .map(|slot| Slot { index: builders.remove(&slot).map(SlotIndexBuilder::build) });
-        Self { slots: slots.collect(), all: conditions, programs, always }
+        Self { slots: slots.collect(), all: conditions, hanging, starts, programs, always }
     }
 
     /// Whether a place has an index: the others need not be given to [`Conditions::in_slot`].
@@ -158,12 +182,31 @@ impl Conditions {
         let Some(index) = &self.slots[slot as usize].index else { return };
         index.each(values.value(slot), |condition| {
             memo.known[condition as usize] = memo.event << 1 | 1;
-            for &Hanging { guard, program } in &self.all[condition as usize].hanging {
-                if guard.is_none_or(|guard| self.condition_holds(guard, values, memo)) {
-                    self.run(program, values, memo, &mut matches);
+            let [start, end] = [self.starts[condition as usize], self.starts[condition as usize + 1]];
+            for hanging in &self.hanging[start as usize..end as usize] {
+                if !hanging.guards.iter().all(|guard| self.guard_holds(guard, values, memo)) {
+                    continue;
+                }
+                if !hanging.complete {
+                    self.run(hanging.program, values, memo, &mut matches);
+                } else if values.tokens() >= hanging.tokens_min {
+                    matches(hanging.pattern);
                 }
             }
         });
+    }
+
+    #[inline]
+    fn guard_holds(&self, guard: &Guard, values: &impl Values, memo: &mut Memo) -> bool {
+        match *guard {
+            Guard::None => true,
+            Guard::Condition(condition) => self.condition_holds(condition, values, memo),
+            Guard::Number { condition, slot, relation, near } => match values.value(slot) {
+                Value::Number(number) if number.near < near => relation.allows(Ordering::Less),
+                Value::Number(number) if number.near > near => relation.allows(Ordering::Greater),
+                _ => self.condition_holds(condition, values, memo),
+            },
+        }
     }
 
     fn run(&self, program: u32, values: &impl Values, memo: &mut Memo, matches: &mut impl FnMut(u32)) {
@@ -194,6 +237,22 @@ impl Conditions {
     }
 }
 
+impl Program {
+    /// This program, whose number is given, where it hangs on `anchor`.
+    fn on(&self, anchor: u32, program: u32, weights: &Weights, conditions: &[Condition]) -> Hanging {
+        let others = weights.others(&self.expression, anchor);
+        let guard = |at: usize| others.get(at).map_or(Guard::None, |&it| conditions[it as usize].guard(it));
+        let guards = [guard(0), guard(1)];
+        let is_condition = |part: &Expression<u32>| matches!(part, Expression::Condition(_));
+        let complete = match &self.expression {
+            Expression::Condition(_) => true,
+            Expression::All(parts) => parts.iter().all(is_condition) && others.len() <= guards.len(),
+            Expression::Any(parts) => parts.iter().all(is_condition),
+        };
+        Hanging { guards, tokens_min: self.tokens_min, program, pattern: self.pattern, complete }
+    }
+}
+
 impl Check {
     fn of(test: &Test) -> Self {
         match Lookup::of(test) {
@@ -206,6 +265,16 @@ impl Check {
 }
 
 impl Condition {
+    /// This condition, whose number is given, as a guard.
+    fn guard(&self, condition: u32) -> Guard {
+        match self.check {
+            Check::Number { relation, near, .. } => {
+                Guard::Number { condition, slot: self.slot, relation, near }
+            }
+            Check::One | Check::Many => Guard::Condition(condition),
+        }
+    }
+
     fn holds(&self, values: &impl Values) -> bool {
         match &self.check {
             Check::Many => values.any_satisfies(self.slot, &self.test),
@@ -247,7 +316,7 @@ impl Interner {
     fn condition(&mut self, slot: u32, test: Test) -> u32 {
         let next = u32::try_from(self.conditions.len()).expect("patterns have few conditions each");
         *self.numbers.entry((slot, format!("{test:?}"))).or_insert_with(|| {
-            self.conditions.push(Condition { slot, check: Check::of(&test), test, hanging: Vec::new() });
+            self.conditions.push(Condition { slot, check: Check::of(&test), test });
             next
         })
     }
@@ -256,6 +325,8 @@ impl Interner {
 /// How often each condition is expected to hold, from 0 to 1; `None` if it cannot be looked up.
 struct Weights {
     of: Vec<Option<f32>>,
+    /// How many programs have each condition.
+    uses: Vec<u32>,
 }
 
 /// Conditions of which one must hold.
@@ -265,7 +336,7 @@ struct Anchor {
 }
 
 impl Weights {
-    fn of(conditions: &[Condition], many: &impl Fn(u32) -> bool) -> Self {
+    fn of(conditions: &[Condition], programs: &[Program], many: &impl Fn(u32) -> bool) -> Self {
         // A place that is compared with many values has many: each of them is then rare.
         let mut values: BTreeMap<u32, u16> = BTreeMap::new();
         let is_equality =
@@ -284,18 +355,25 @@ impl Weights {
                 Lookup::Number(..) => 0.5,
             })
         };
-        Self { of: conditions.iter().map(weight).collect() }
+        let mut uses = vec![0; conditions.len()];
+        programs.iter().for_each(|program| count(&program.expression, &mut uses));
+        Self { of: conditions.iter().map(weight).collect(), uses }
     }
 
-    /// Of what must hold besides `anchor`, the condition that is expected to hold least often.
-    fn guard(&self, expression: &Expression<u32>, anchor: u32) -> Option<u32> {
-        let Expression::All(parts) = expression else { return None };
+    /// The conditions that must hold besides `anchor`; first those expected to hold least often, and of equals those that
+    /// more programs have: what they tell is mostly known already.
+    fn others(&self, expression: &Expression<u32>, anchor: u32) -> Vec<u32> {
+        let Expression::All(parts) = expression else { return Vec::new() };
         let others = parts.iter().filter_map(|part| match part {
             Expression::Condition(condition) if *condition != anchor => Some(*condition),
             _ => None,
         });
-        let weight = |condition: &u32| self.of[*condition as usize].unwrap_or(1.0);
-        others.min_by(|one, other| weight(one).total_cmp(&weight(other)))
+        let mut others: Vec<u32> = others.collect();
+        let weight = |condition: u32| self.of[condition as usize].unwrap_or(1.0);
+        let uses = |condition: u32| self.uses[condition as usize];
+        others
+            .sort_by(|&one, &other| weight(one).total_cmp(&weight(other)).then(uses(other).cmp(&uses(one))));
+        others
     }
 
     fn anchor(&self, expression: &Expression<u32>) -> Option<Anchor> {
@@ -318,5 +396,12 @@ impl Weights {
                 })
             }
         }
+    }
+}
+
+fn count(expression: &Expression<u32>, uses: &mut [u32]) {
+    match expression {
+        Expression::Condition(condition) => uses[*condition as usize] += 1,
+        Expression::All(parts) | Expression::Any(parts) => parts.iter().for_each(|part| count(part, uses)),
     }
 }
