@@ -96,9 +96,11 @@ impl Thresholds {
 
     #[inline]
     fn first_place(&self, near: f64) -> usize {
-        // Zero has two signs and one place.
+        // Zero has two signs and one place. Small whole numbers end in many zero bits as floats, and so do their products:
+        // only the highest bits tell them apart.
         let hash = (near + 0.0).to_bits().wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        usize::try_from(hash >> 32).expect("32 bits") & (self.places.len() - 1)
+        let bits = self.places.len().ilog2();
+        usize::try_from(hash >> (u64::BITS - bits)).expect("fewer bits than the number of places has")
     }
 
     /// The conditions of equality, where there are no others.
