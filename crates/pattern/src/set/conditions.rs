@@ -356,7 +356,9 @@ impl Weights {
             })
         };
         let mut uses = vec![0; conditions.len()];
-        programs.iter().for_each(|program| count(&program.expression, &mut uses));
+        for program in programs {
+            count(&program.expression, &mut uses);
+        }
         Self { of: conditions.iter().map(weight).collect(), uses }
     }
 
