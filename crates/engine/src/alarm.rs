@@ -29,6 +29,9 @@ pub struct AlarmRun {
     pub(crate) next_end: Timestamp,
     /// ALARM is certain up to the evaluation with this end: those before it do not count.
     pub(crate) early_until: Option<Timestamp>,
+    /// The same as it was when the ALARM fired early: it stands so long, also if late events make it uncertain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) fired_until: Option<Timestamp>,
     /// It was evaluated under the rule that it has now.
     #[serde(default)]
     pub(crate) is_evaluated: bool,
@@ -64,6 +67,7 @@ impl AlarmRun {
             told: false,
             next_end,
             early_until: None,
+            fired_until: None,
             is_evaluated: false,
             corrections: BTreeMap::new(),
             corrected: BTreeSet::new(),
@@ -144,7 +148,7 @@ impl CompiledAlarm {
         if run.early_until.is_some_and(|until| end < until) {
             return None;
         }
-        run.early_until = None;
+        (run.early_until, run.fired_until) = (None, None);
         let range = inputs.range(end);
         if let Some(oldest) = range.first().filter(|_| !run.corrected.is_empty()) {
             run.corrected = run.corrected.split_off(&oldest.start);

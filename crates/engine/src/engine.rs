@@ -297,7 +297,7 @@ impl Engine {
             let mut runs = old.remove(name).filter(|_| fits || is_same).unwrap_or_default();
             for run in runs.values_mut().filter(|_| !is_same) {
                 run.next_end = alarm.first_end(now);
-                run.early_until = None;
+                (run.early_until, run.fired_until) = (None, None);
                 run.is_evaluated = false;
                 run.corrected.clear();
                 run.corrections.clear();

@@ -327,12 +327,11 @@ impl<'p> Intake<'p> {
         let alarm = &self.plan.alarms[name];
         let run: &mut AlarmRun = engine.runs.get_mut(name)?.get_mut(contributor)?;
         let inputs = alarm.inputs(&engine.store, contributor);
-        let (change, until) = alarm.certain(run, &inputs, self.now)?;
+        let certain = alarm.certain(run, &inputs, self.now);
         // Also for an alarm that is in ALARM already: it does not end only to begin again a moment later.
-        run.early_until = Some(until);
-        if run.state == change.to {
-            return None;
-        }
+        run.early_until = certain.as_ref().map(|(_, until)| *until).max(run.fired_until);
+        let (change, until) = certain.filter(|(change, _)| run.state != change.to)?;
+        run.fired_until = Some(until);
         let news = alarm.news(change, &inputs, &run.corrected, self.now, true);
         let who = Who { alarm: name, contributor };
         let transition = self.plan.change(who, &alarm.announcement, run, news);
