@@ -227,12 +227,15 @@ impl Run<'_> {
     fn is_inevitable(&self, now: i64) -> bool {
         let timeline = self.reference.timeline;
         let period = timeline.alarm.period.as_ms();
-        let undecided = (-3..=3).map(|slot| (now.div_euclid(period) + slot) * period).filter(|start| {
-            // What happens after the last evaluation that the ALARM may stand for does not matter.
-            start + period + timeline.lateness_ms >= now && *start <= self.decided(now)
-        });
+        let grid = period.min(60_000);
+        // What is late for some slot does not count: a slot ends with the grid, and no later than `decided` one matters.
+        let is_open = |at: &i64| {
+            let earliest_end = (at.div_euclid(grid) + 1) * grid;
+            earliest_end + timeline.lateness_ms >= now && *at <= self.decided(now)
+        };
+        let around = 2 * (period + timeline.lateness_ms) / 10_000 + 1;
         let starts: Vec<i64> =
-            undecided.flat_map(|start| (0..period / 10_000).map(move |i| start + i * 10_000)).collect();
+            (-around..=around).map(|i| (now.div_euclid(10_000) + i) * 10_000).filter(is_open).collect();
         let continuations = std::iter::once(None).chain([0.0, 1.0, 2.0, 3.0, 4.0, 5.0].map(Some));
         let reaches_alarm = |continuation: Option<f64>| {
             let mut samples = self.samples.clone();
