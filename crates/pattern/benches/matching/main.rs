@@ -6,6 +6,7 @@
 //! little. The slow ones get a slice of the data, whose size is printed.
 //! Arguments: a number is the megabytes of data (300), a word selects tables by their name.
 
+mod mtail;
 mod table;
 
 use std::io::{self, Write};
@@ -27,7 +28,7 @@ fn main() -> io::Result<()> {
     {
         if wanted(name) {
             let (corpus, rules) = make(bytes);
-            table::print(&mut out, &corpus, &*rules)?;
+            table::print(&mut out, &corpus, &*rules, name == "text")?;
         }
     }
     Ok(())

@@ -8,16 +8,23 @@ use rustix::time::{ClockId, clock_gettime};
 use watchbell_corpus::{Batch, Corpus};
 use watchbell_pattern::{Pattern, PatternSet, Scratch};
 
+use crate::mtail;
+
 const COUNTS: [usize; 5] = [3, 10, 100, 1000, 10_000];
 /// Of this many runs the quickest counts.
 const RUNS: usize = 3;
 /// What the plain matcher gets: so many bytes for one pattern, fewer for more.
 const PLAIN_BYTES: usize = 60_000_000;
+/// The same for `mtail`.
+const MTAIL_BYTES: usize = 200_000_000;
+/// With more patterns its slice would be a few lines.
+const MTAIL_COUNT_MAX: usize = 1000;
 
 pub(crate) fn print(
     out: &mut impl Write,
     corpus: &Corpus,
     rules: &dyn Fn(usize, &Corpus) -> Vec<String>,
+    beside_mtail: bool,
 ) -> io::Result<()> {
     let line_bytes = corpus.bytes() / corpus.lines();
     writeln!(
@@ -28,8 +35,11 @@ pub(crate) fn print(
         corpus.lines()
     )?;
     writeln!(out, "floor (memchr of a byte that is not there): {}", rate(corpus.bytes(), floor(corpus)))?;
-    writeln!(out, "| filters | set | build ms | matches | unindexed | plain matcher (slice) |")?;
-    writeln!(out, "| ---: | ---: | ---: | ---: | ---: | ---: |")?;
+    writeln!(
+        out,
+        "| filters | set | build ms | matches | unindexed | plain matcher (slice) | mtail (slice) |"
+    )?;
+    writeln!(out, "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")?;
     let mut seconds_of_ten = 0.0;
     let mut seconds_of_most = 0.0;
     for count in COUNTS {
@@ -42,17 +52,19 @@ pub(crate) fn print(
         let build = seconds(|| set = Some(PatternSet::new(patterns.clone())));
         let set = set.expect("it was built");
         let (matches, spent) = with_set(&set, corpus);
-        let (slice, plain_matches, plain_spent) = plainly(&patterns, corpus);
+        let slice = slice(corpus, PLAIN_BYTES / count);
+        let (plain_matches, plain_spent) = plainly(&patterns, &slice);
         let (by_set, _) = with_set(&set, &slice);
         assert_eq!(by_set, plain_matches, "the set and the plain matcher disagree");
         writeln!(
             out,
-            "| {count} | {} | {:.1} | {matches} | {} | {} ({} KB) |",
+            "| {count} | {} | {:.1} | {matches} | {} | {} ({} KB) | {} |",
             rate(corpus.bytes(), spent),
             build * 1e3,
             set.unindexed().count(),
             rate(slice.bytes(), plain_spent),
             slice.bytes() / 1000,
+            if beside_mtail { by_mtail(&texts, &set, corpus)? } else { String::from("–") },
         )?;
         out.flush()?;
         if count == 10 {
@@ -74,9 +86,8 @@ fn with_set(set: &PatternSet, corpus: &Corpus) -> (u64, f64) {
     })
 }
 
-/// One pattern after another on each line, over as many lines as take a bearable time.
-fn plainly(patterns: &[Pattern], corpus: &Corpus) -> (Corpus, u64, f64) {
-    let bytes = PLAIN_BYTES / patterns.len();
+/// The first so many bytes, at least 20 lines.
+fn slice(corpus: &Corpus, bytes: usize) -> Corpus {
     let first = &corpus.batches[0];
     let batches = if bytes < first.text.len() {
         let lines = first.ends.partition_point(|&end| (end as usize) < bytes).max(20);
@@ -86,10 +97,14 @@ fn plainly(patterns: &[Pattern], corpus: &Corpus) -> (Corpus, u64, f64) {
         let taken = corpus.batches.iter().take(bytes / first.text.len());
         taken.map(|batch| Batch { text: batch.text.clone(), ends: batch.ends.clone() }).collect()
     };
-    let slice = Corpus { name: corpus.name, batches };
+    Corpus { name: corpus.name, batches }
+}
+
+/// One pattern after another on each line.
+fn plainly(patterns: &[Pattern], corpus: &Corpus) -> (u64, f64) {
     let mut matches = 0;
     let spent = seconds(|| {
-        for Batch { text, ends } in &slice.batches {
+        for Batch { text, ends } in &corpus.batches {
             let mut start = 0;
             for &end in ends {
                 let line = &text[start..end as usize];
@@ -98,7 +113,20 @@ fn plainly(patterns: &[Pattern], corpus: &Corpus) -> (Corpus, u64, f64) {
             }
         }
     });
-    (slice, matches, spent)
+    (matches, spent)
+}
+
+/// What `mtail` makes of a slice, for the table.
+fn by_mtail(texts: &[String], set: &PatternSet, corpus: &Corpus) -> io::Result<String> {
+    if texts.len() > MTAIL_COUNT_MAX {
+        return Ok(String::from("too slow for more than a few lines"));
+    }
+    let slice = slice(corpus, MTAIL_BYTES / texts.len());
+    let Some(run) = mtail::run(texts, &slice)? else {
+        return Ok(String::from("not installed (apt-get install mtail)"));
+    };
+    assert_eq!(run.matches, with_set(set, &slice).0, "the set and mtail disagree");
+    Ok(format!("{} ({} KB)", rate(slice.bytes(), run.seconds), slice.bytes() / 1000))
 }
 
 fn floor(corpus: &Corpus) -> f64 {
