@@ -22,18 +22,20 @@ pub(crate) fn is_white_space(c: char) -> bool {
 
 pub(crate) fn split(message: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
-    split_into(message, &mut tokens);
+    split_into(message, usize::MAX, &mut tokens);
     tokens
 }
 
-/// Puts the tokens of `message` in the place of what is in `tokens`.
-pub(crate) fn split_into<'m>(message: &'m str, tokens: &mut Vec<Token<'m>>) {
+/// Puts the first tokens of `message`, up to `count_max`, in the place of what is in `tokens`.
+pub(crate) fn split_into<'m>(message: &'m str, count_max: usize, tokens: &mut Vec<Token<'m>>) {
     tokens.clear();
     let bytes = message.as_bytes();
     let mut bracket = NextBracket { known: 0 };
     let mut at = 0;
     // White space is ASCII, so a byte of it is never a part of another character.
-    while let Some(skipped) = bytes[at..].iter().position(|&byte| !is_white_space_byte(byte)) {
+    while tokens.len() < count_max
+        && let Some(skipped) = bytes[at..].iter().position(|&byte| !is_white_space_byte(byte))
+    {
         let start = at + skipped;
         let closing = match bytes[start] {
             b'[' => bracket.from(bytes, start + 1),
@@ -41,8 +43,7 @@ pub(crate) fn split_into<'m>(message: &'m str, tokens: &mut Vec<Token<'m>>) {
             _ => None,
         };
         let token = closing.and_then(|closing| delimited(message, start, closing)).unwrap_or_else(|| {
-            let length = bytes[start..].iter().position(|&byte| is_white_space_byte(byte));
-            let end = length.map_or(bytes.len(), |length| start + length);
+            let end = word_end(bytes, start);
             Token { text: &message[start..end], span: start..end }
         });
         at = token.span.end;
@@ -52,6 +53,31 @@ pub(crate) fn split_into<'m>(message: &'m str, tokens: &mut Vec<Token<'m>>) {
 
 fn is_white_space_byte(byte: u8) -> bool {
     byte.is_ascii() && is_white_space(char::from(byte))
+}
+
+/// The first white space at or behind `at`, or the end.
+fn word_end(bytes: &[u8], mut at: usize) -> usize {
+    // Eight at a time: how long a word is cannot be foreseen, so that a loop over its bytes mostly ends in a wrong guess.
+    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let marks = white_space(u64::from_le_bytes(*eight));
+        at += (marks.trailing_zeros() / u8::BITS) as usize;
+        if marks != 0 {
+            return at;
+        }
+    }
+    bytes[at..].iter().position(|&byte| is_white_space_byte(byte)).map_or(bytes.len(), |length| at + length)
+}
+
+/// Marks the highest bit of the bytes that are white space.
+fn white_space(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHEST: u64 = ONES * 0x80;
+    let at_least = |least: u64| (word & !HIGHEST) + ONES * (0x80 - least);
+    let other_than_space = word ^ (ONES * 0x20);
+    let space = !(((other_than_space & !HIGHEST) + ONES * 0x7F) | other_than_space);
+    // From \t to \r.
+    let other = at_least(9) & !at_least(14) & !word;
+    (space | other) & HIGHEST
 }
 
 /// The token from an opening character to its closing one, if that ends a word.
@@ -99,6 +125,28 @@ mod tests {
                 prop_assert!(message[at..].chars().next().is_none_or(is_white_space));
             }
             prop_assert!(message[at..].chars().all(is_white_space));
+        }
+    }
+
+    #[test]
+    fn words_end_at_white_space_of_every_kind_and_at_nothing_else() {
+        for byte in 0..=u8::MAX {
+            for place in 0..20 {
+                let mut bytes = [b'\xC3'; 20];
+                bytes[place] = byte;
+                let end = if is_white_space_byte(byte) { place } else { 20 };
+                assert_eq!(word_end(&bytes, 0), end, "{byte:#x} at {place}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_tokens_are_those_of_the_whole(message in r#"[\[\]"ab é\t]{0,20}"#, count_max in 0..6_usize) {
+            let mut first = Vec::new();
+            split_into(&message, count_max, &mut first);
+            let whole = split(&message);
+            prop_assert_eq!(&first[..], &whole[..count_max.min(whole.len())]);
         }
     }
 

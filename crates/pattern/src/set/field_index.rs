@@ -66,10 +66,18 @@ impl FieldIndexBuilder {
         if self.rules.is_empty() {
             return None;
         }
+        let for_rules = self.rules.iter().map(|rule| rule.tokens_min);
+        let for_places = self.places.iter().map(|place| match *place {
+            Place::Left(at) => at + 1,
+            Place::Right(_) => usize::MAX,
+            // Whether there are more.
+            Place::Rest(fields) => fields + 1,
+        });
+        let tokens_max = for_rules.chain(for_places).max().unwrap_or(0);
         let conditions = Conditions::new(self.rules, self.places.len(), |_| false);
         let slots = (0..).zip(&self.places).map(|(slot, _)| slot);
         let indexed = slots.filter(|&slot| conditions.indexed(slot)).collect();
-        Some(FieldIndex { conditions, indexed, places: self.places })
+        Some(FieldIndex { conditions, indexed, tokens_max, places: self.places })
     }
 }
 
@@ -90,6 +98,8 @@ pub(super) struct FieldIndex {
     places: Vec<Place>,
     /// The slots with an index.
     indexed: Vec<u32>,
+    /// Of how many tokens a line's first ones are enough to tell what matches.
+    tokens_max: usize,
 }
 
 impl FieldIndex {
@@ -99,7 +109,7 @@ impl FieldIndex {
         let values = vec![Cell::new(None); self.places.len()];
         for line in 0..lines.len() {
             let message = lines.message(line);
-            token::split_into(message, &mut tokens);
+            token::split_into(message, self.tokens_max, &mut tokens);
             for value in &values {
                 value.set(None);
             }
