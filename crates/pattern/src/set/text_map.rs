@@ -5,9 +5,17 @@
 //! place. Texts of events cannot make places collide: only those of patterns are in the map.
 
 pub(super) struct TextMap {
-    /// One more than an entry's number; 0 for an empty place. A power of two, at least twice the entries.
-    places: Vec<u32>,
+    /// A power of two, at least twice the entries.
+    places: Vec<Place>,
     entries: Vec<(Box<str>, Vec<u32>)>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Place {
+    /// Half of the text's hash: nearly all texts of events that lead to another one's place end here.
+    mark: u32,
+    /// One more than an entry's number; 0 for an empty place.
+    number: u32,
 }
 
 impl TextMap {
@@ -15,13 +23,14 @@ impl TextMap {
     pub(super) fn new(entries: impl IntoIterator<Item = (String, Vec<u32>)>) -> Self {
         let entries: Vec<(Box<str>, Vec<u32>)> =
             entries.into_iter().map(|(text, numbers)| (text.into(), numbers)).collect();
-        let mut map = Self { places: vec![0; (entries.len() * 2).next_power_of_two().max(2)], entries };
+        let mut map =
+            Self { places: vec![Place::default(); (entries.len() * 2).next_power_of_two().max(2)], entries };
         for (number, (text, _)) in (1..).zip(&map.entries) {
-            let mut place = map.first_place(text);
-            while map.places[place] != 0 {
+            let (mut place, mark) = map.first_place(text);
+            while map.places[place].number != 0 {
                 place = map.next_place(place);
             }
-            map.places[place] = number;
+            map.places[place] = Place { mark, number };
         }
         map
     }
@@ -31,21 +40,26 @@ impl TextMap {
         if self.entries.is_empty() {
             return &[];
         }
-        let mut place = self.first_place(text);
-        while let Some(entry) = self.places[place].checked_sub(1) {
-            let (key, numbers) = &self.entries[entry as usize];
-            if **key == *text {
-                return numbers;
+        let (mut place, mark) = self.first_place(text);
+        while let Some(entry) = self.places[place].number.checked_sub(1) {
+            if self.places[place].mark == mark {
+                let (key, numbers) = &self.entries[entry as usize];
+                if **key == *text {
+                    return numbers;
+                }
             }
             place = self.next_place(place);
         }
         &[]
     }
 
-    fn first_place(&self, text: &str) -> usize {
-        let bits = self.places.len().ilog2();
-        usize::try_from(hash(text.as_bytes()) >> (u64::BITS - bits))
-            .expect("fewer bits than the number of places has")
+    /// The place where the search for a text begins, and its mark.
+    #[inline]
+    fn first_place(&self, text: &str) -> (usize, u32) {
+        let hash = hash(text.as_bytes());
+        let place = hash >> (u64::BITS - self.places.len().ilog2());
+        let mark = u32::try_from(hash & u64::from(u32::MAX)).expect("32 bits");
+        (usize::try_from(place).expect("fewer bits than the number of places has"), mark)
     }
 
     fn next_place(&self, place: usize) -> usize {
