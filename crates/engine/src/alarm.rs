@@ -29,7 +29,8 @@ pub struct AlarmRun {
     pub(crate) next_end: Timestamp,
     /// ALARM is certain up to the evaluation with this end: those before it do not count.
     pub(crate) early_until: Option<Timestamp>,
-    /// The same as it was when the ALARM fired early: it stands so long, also if late events make it uncertain.
+    /// The end of the evaluation that an ALARM anticipated when it fired early: it stands so long, also if late events make it
+    /// uncertain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) fired_until: Option<Timestamp>,
     /// It was evaluated under the rule that it has now.
@@ -81,6 +82,16 @@ impl AlarmRun {
 pub(crate) struct Change {
     pub(crate) to: AlarmState,
     pub(crate) range: Vec<Datapoint>,
+}
+
+/// An ALARM that no event that is not late can undo.
+pub(crate) struct Certain {
+    /// The slots of the first evaluation that gives it, as they are now.
+    pub(crate) change: Change,
+    /// The end of that evaluation.
+    pub(crate) first: Timestamp,
+    /// The end of the last one.
+    pub(crate) last: Timestamp,
 }
 
 /// What an alarm, or one of its many states, takes its datapoints from.
@@ -145,10 +156,11 @@ impl CompiledAlarm {
         let end = run.next_end;
         run.next_end = end.plus_ms(self.step_ms);
         run.is_evaluated = true;
+        run.fired_until = run.fired_until.filter(|fired| *fired > end);
         if run.early_until.is_some_and(|until| end < until) {
             return None;
         }
-        (run.early_until, run.fired_until) = (None, None);
+        run.early_until = None;
         let range = inputs.range(end);
         if let Some(oldest) = range.first().filter(|_| !run.corrected.is_empty()) {
             run.corrected = run.corrected.split_off(&oldest.start);
@@ -215,18 +227,12 @@ impl CompiledAlarm {
         (states[0] == states[2] && states[0] != AlarmState::Alarm).then_some(states[0])
     }
 
-    /// If ALARM is already certain at a coming evaluation: the slots of the first one as they are now, and the end of
-    /// the last one.
+    /// If ALARM is already certain at coming evaluations.
     ///
     /// Looks at every evaluation from the next one to the one whose newest slot `now` falls into. ALARM is certain
     /// there if M datapoints breach even when every undecided slot that does not breach yet turns out good: a good
     /// datapoint can push an older breach out of the N newest, nothing weaker can.
-    pub(crate) fn certain(
-        &self,
-        run: &AlarmRun,
-        inputs: &Inputs<'_>,
-        now: Timestamp,
-    ) -> Option<(Change, Timestamp)> {
+    pub(crate) fn certain(&self, run: &AlarmRun, inputs: &Inputs<'_>, now: Timestamp) -> Option<Certain> {
         let slot_ms = self.grid_ms();
         let last_end = now.floor_to(slot_ms).plus_ms(slot_ms);
         let mut found = None;
@@ -237,8 +243,9 @@ impl CompiledAlarm {
             let datapoint = |start| *known.entry(start).or_insert_with(|| inputs.datapoints(&[start])[0]);
             let range: Vec<Datapoint> = self.starts(end).map(datapoint).collect();
             if self.is_certain(&range, now) {
-                let (change, _) = found.unwrap_or((Change { to: AlarmState::Alarm, range }, end));
-                found = Some((change, end));
+                let first =
+                    || Certain { change: Change { to: AlarmState::Alarm, range }, first: end, last: end };
+                found = Some(Certain { last: end, ..found.unwrap_or_else(first) });
             }
             end = end.plus_ms(self.step_ms);
         }

@@ -306,7 +306,7 @@ impl Engine {
                 // An ALARM that is certain under the new rule, too, does not end only to begin again.
                 let inputs = alarm.inputs(&self.store, contributor);
                 let certain = if alarm.early { alarm.certain(run, &inputs, now) } else { None };
-                run.early_until = run.early_until.max(certain.map(|(_, until)| until));
+                run.early_until = run.early_until.max(certain.map(|certain| certain.last));
             }
             if alarm.metric.each.is_empty() {
                 let first = || AlarmRun::new(AlarmState::InsufficientData, now, alarm.first_end(now));

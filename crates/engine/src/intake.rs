@@ -10,7 +10,7 @@ use watchbell_model::{
 use watchbell_pattern::Scratch;
 
 use crate::age::Ages;
-use crate::alarm::AlarmRun;
+use crate::alarm::{AlarmRun, Certain};
 use crate::compiled::{CompiledFilter, CompiledGroup, CompiledPlan};
 use crate::counters::FilterCounters;
 use crate::engine::{Engine, Timed};
@@ -329,9 +329,9 @@ impl<'p> Intake<'p> {
         let inputs = alarm.inputs(&engine.store, contributor);
         let certain = alarm.certain(run, &inputs, self.now);
         // Also for an alarm that is in ALARM already: it does not end only to begin again a moment later.
-        run.early_until = certain.as_ref().map(|(_, until)| *until).max(run.fired_until);
-        let (change, until) = certain.filter(|(change, _)| run.state != change.to)?;
-        run.fired_until = Some(until);
+        run.early_until = certain.as_ref().map(|certain| certain.last).max(run.fired_until);
+        let Certain { change, first, .. } = certain.filter(|certain| run.state != certain.change.to)?;
+        run.fired_until = Some(first);
         let news = alarm.news(change, &inputs, &run.corrected, self.now, true);
         let who = Who { alarm: name, contributor };
         let transition = self.plan.change(who, &alarm.announcement, run, news);
