@@ -132,7 +132,10 @@ impl Replay {
 
     /// Appends an entry; if datapoints are gathered, after a tick for every instant before it.
     fn append(&mut self, time: Timestamp, entry: Entry) -> Result<(), EngineError> {
-        while let (Some(wake), true) = (self.wake.filter(|wake| *wake < time), self.datapoints.is_some()) {
+        // Where nothing is kept there is nothing to gather, however long it lasts.
+        while let (Some(wake), true) =
+            (self.wake.filter(|wake| *wake < time), self.datapoints.is_some() && self.engine.has_series())
+        {
             self.record(wake.plus_ms(1), Entry::Tick)?;
             if let Some(datapoints) = &mut self.datapoints {
                 datapoints.look(&self.engine);

@@ -224,6 +224,11 @@ impl Engine {
         &self.counters
     }
 
+    /// Whether any series of a metric is kept.
+    pub fn has_series(&self) -> bool {
+        self.store.iter().next().is_some()
+    }
+
     /// How many series of metrics are kept.
     pub fn series_count(&self) -> usize {
         self.store.iter().count()
