@@ -55,7 +55,9 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     }
     let mut plans = vec![plan];
     if let Some(path) = &options.against {
-        plans.push(File::read(path)?.plan()?.0);
+        let file =
+            File::read(path).map_err(|failure| failure.help("--against names another watchbell.toml"))?;
+        plans.push(file.plan()?.0);
     }
     let night = Night::of(options.lines.zone()?);
     let (replayed, replays) = options.lines.replay(&plans, options.report.is_some())?;

@@ -77,6 +77,7 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     let is_asked = |transition: &Transition| transition.alarm == options.alarm;
     if options.lines.are_named() {
         let (plan, _) = File::read(&global.config)?.plan()?;
+        options.at.as_ref().map(|text| options.lines.instant("--at", text)).transpose()?;
         let lines = options.lines.clone().ending_at(options.at.clone());
         let (replayed, mut replays) = lines.replay(&[plan], false)?;
         let replay = replays.remove(0);

@@ -119,8 +119,13 @@ fn samples(paths: &[PathBuf]) -> Result<Samples, Failure> {
 }
 
 fn files_of(path: &Path) -> std::io::Result<Vec<PathBuf>> {
-    if !path.metadata()?.is_dir() {
+    let kind = path.metadata()?.file_type();
+    if kind.is_file() {
         return Ok(vec![path.to_owned()]);
+    }
+    if !kind.is_dir() {
+        // A pipe would be waited for without end.
+        return Err(std::io::Error::other("neither a file nor a folder"));
     }
     let entries = path.read_dir()?.collect::<std::io::Result<Vec<_>>>()?;
     let mut files: Vec<PathBuf> = entries

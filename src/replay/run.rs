@@ -100,5 +100,5 @@ fn push(replay: &mut Replay, line: &Line<'_>) -> Result<(), Failure> {
 
 fn no_lines() -> Failure {
     Failure::new(ExitStatus::InputOutput, "there is no line to replay")
-        .help("name files, or look at --since and --until")
+        .help("name files, or choose another time: --since, --until and --at leave lines out")
 }
