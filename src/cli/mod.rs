@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and how it ends.
 
 mod backtest;
+mod bench;
 mod check;
 mod demo;
 mod explain;
@@ -98,6 +99,9 @@ enum Verb {
     Backtest(backtest::Options),
     /// Say why an alarm was in its state, and what would have changed it
     Explain(Box<explain::Options>),
+    /// Measure how fast this is, here
+    #[command(subcommand)]
+    Bench(bench::Verb),
     /// Read and verify the audit trail
     #[command(subcommand)]
     Trail(trail::Verb),
@@ -119,6 +123,7 @@ pub fn main() -> ExitCode {
         Verb::Replay(options) => replay::run(&global, &options),
         Verb::Backtest(options) => backtest::run(&global, &options),
         Verb::Explain(options) => explain::run(&global, &options),
+        Verb::Bench(verb) => bench::run(&global, &verb),
         Verb::Trail(verb) => trail::run(&global, &verb),
     };
     match outcome {

@@ -47,7 +47,7 @@ use self::fold::SharedFold;
 use self::host::Process;
 pub use self::reload::ReloadError;
 use self::secrets::NewConsole;
-use self::writer::Writer;
+use self::writer::{Durable, Writer};
 use crate::Failure;
 
 /// What `up` needs from outside.
@@ -71,6 +71,7 @@ pub struct Running {
     kept: Kept,
     fold: SharedFold,
     writer: Writer,
+    durable: Durable,
     process: Arc<Process>,
     notifiers: Notifiers,
     store: Store,
@@ -108,6 +109,11 @@ impl Running {
     /// What is derived from the journal.
     pub fn fold(&self) -> &SharedFold {
         &self.fold
+    }
+
+    /// How far the journal is on disk.
+    pub fn durable(&self) -> &Durable {
+        &self.durable
     }
 
     /// Resolves when something has failed that Watchbell cannot go on without.

@@ -81,7 +81,7 @@ impl Running {
             notifiers: notifiers.clone(),
             writer: core.writer.clone(),
             clock: Arc::clone(&kept.clock),
-            durable: core.durable,
+            durable: core.durable.clone(),
             stopping: is_stopping.clone(),
         };
         let dispatcher = runtime.spawn(dispatcher.run(core.outgoing, finish));
@@ -125,6 +125,7 @@ impl Running {
             kept,
             fold: core.fold,
             writer: core.writer,
+            durable: core.durable,
             process,
             notifiers,
             store,

@@ -7,6 +7,7 @@
 
 mod support;
 
+mod bench;
 mod data_format;
 mod data_model;
 mod delivery;

@@ -4,7 +4,9 @@
 //! Start at [`Corpus`] for the logs, [`rules`] for the patterns.
 
 mod corpus;
+mod machine;
 mod random;
 pub mod rules;
 
 pub use corpus::{Batch, Corpus};
+pub use machine::machine;

@@ -20,7 +20,7 @@ fn main() -> io::Result<()> {
     let wanted =
         |name: &str| arguments.iter().all(|it| it.parse::<usize>().is_ok() || name.contains(it.as_str()));
     let mut out = io::stdout().lock();
-    writeln!(out, "machine: {}", table::machine())?;
+    writeln!(out, "machine: {}", watchbell_corpus::machine())?;
     writeln!(out, "GB per second of processor time, one thread; data in batches of 256 KiB\n")?;
     let bytes = megabytes * 1_000_000;
     for (name, make) in

@@ -159,14 +159,3 @@ fn rate(bytes: usize, seconds: f64) -> String {
     let rate = bytes as f64 / 1e9 / seconds;
     if rate >= 0.1 { format!("{rate:.2}") } else { format!("{rate:.5}") }
 }
-
-/// The processor's name and number of cores, as Linux tells them.
-pub(crate) fn machine() -> String {
-    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = info
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .map_or("unknown processor", |it| it.trim_matches(['\t', ' ', ':']));
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    format!("{name}, {cores} cores, {}", std::env::consts::ARCH)
-}

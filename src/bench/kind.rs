@@ -1,0 +1,55 @@
+//! Which logs, and which rules for them.
+
+use clap::ValueEnum;
+use serde::Serialize;
+use watchbell_corpus::{Corpus, rules};
+
+/// Which logs, and which rules for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    /// Mixed text: eight kinds of program, and access lines; terms and regexes
+    Text,
+    /// Combined access lines; patterns over their fields
+    Access,
+    /// JSON records of 17 keys; two or three conditions each
+    Json,
+}
+
+impl Kind {
+    /// Its name in sentences.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::Text => "mixed text",
+            Kind::Access => "access lines",
+            Kind::Json => "JSON",
+        }
+    }
+
+    /// At least so many bytes of it.
+    pub(super) fn corpus(self, bytes: usize, seed: u64) -> Corpus {
+        match self {
+            Kind::Text => Corpus::mixed(bytes, seed),
+            Kind::Access => Corpus::access(bytes, seed),
+            Kind::Json => Corpus::json(bytes, seed),
+        }
+    }
+
+    /// The first so many patterns for it.
+    pub(super) fn patterns(self, count: usize, corpus: &Corpus) -> Vec<String> {
+        match self {
+            Kind::Text => rules::text(count, corpus),
+            Kind::Access => rules::delimited(count),
+            Kind::Json => rules::json(count),
+        }
+    }
+
+    /// How a log group of it is parsed.
+    pub(super) fn parse(self) -> &'static str {
+        match self {
+            Kind::Text => "plain",
+            Kind::Access => "combined",
+            Kind::Json => "json",
+        }
+    }
+}
