@@ -35,10 +35,10 @@ impl Kind {
         }
     }
 
-    /// The first so many patterns for it.
+    /// The first so many patterns for it that a plan takes.
     pub(super) fn patterns(self, count: usize, corpus: &Corpus) -> Vec<String> {
         match self {
-            Kind::Text => rules::text(count, corpus),
+            Kind::Text => few_regexes(rules::text(count * 10 / 9 + 10, corpus), count),
             Kind::Access => rules::delimited(count),
             Kind::Json => rules::json(count),
         }
@@ -52,4 +52,17 @@ impl Kind {
             Kind::Json => "json",
         }
     }
+}
+
+/// Regexes that a log group may have: CloudWatch's quota, which a plan keeps.
+const REGEXES_MAX: usize = 5;
+
+/// The first so many, without the regexes that are too many.
+fn few_regexes(patterns: Vec<String>, count: usize) -> Vec<String> {
+    let mut regexes = 0;
+    let is_taken = |pattern: &String| {
+        regexes += usize::from(pattern.contains('%'));
+        !pattern.contains('%') || regexes <= REGEXES_MAX
+    };
+    patterns.into_iter().filter(is_taken).take(count).collect()
 }
