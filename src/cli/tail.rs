@@ -379,7 +379,8 @@ mod tests {
         assert_eq!((first(&open).unwrap(), end(&open).unwrap()), (0, 0));
         assert_eq!(first_since(&open, Timestamp(0)).unwrap(), 0);
         for number in 0..300 {
-            let entry = NewEntry { kind: 1, flags: 0, time_ms: number / 3 * 10, payload: &[0; 100] };
+            let entry =
+                NewEntry { kind: 1, flags: 0, time_ms: number / 3 * 10, payload: &[0; 100], rest: &[] };
             journal.append_batch(&[entry]).unwrap();
         }
         assert_eq!(end(&open).unwrap(), 300);

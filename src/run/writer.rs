@@ -237,6 +237,7 @@ pub struct WriterThread {
 /// What is written with one sync.
 #[derive(Default)]
 struct Commit {
+    /// With the beginning of the payload.
     records: Vec<(Arc<Record>, Vec<u8>)>,
     answers: Vec<(Done, Receipt)>,
     snapshot: bool,
@@ -326,10 +327,11 @@ impl WriterThread {
             }
             receipt.events = batch.len();
         }
-        let payload = entry.encode();
+        let payload = entry.encode_beginning();
+        let bytes = payload.len() + entry.rest().len();
         // What the process itself has to say is never dropped: the journal would refuse it, and the process stop.
-        if payload.len() > PAYLOAD_BYTES_MAX && matches!(entry, Entry::Batch(_)) {
-            answer(done, Err(AppendError::TooLarge { bytes: payload.len() }));
+        if bytes > PAYLOAD_BYTES_MAX && matches!(entry, Entry::Batch(_)) {
+            answer(done, Err(AppendError::TooLarge { bytes }));
             return;
         }
         let mut call = None;
@@ -349,7 +351,8 @@ impl WriterThread {
         if !commit.records.is_empty() {
             self.tell(Told::Records(commit.records.iter().map(|(record, _)| Arc::clone(record)).collect()));
         }
-        self.bytes_since_snapshot += commit.records.iter().map(|(_, payload)| payload.len()).sum::<usize>();
+        let bytes = |(record, payload): &(Arc<Record>, Vec<u8>)| payload.len() + record.entry.rest().len();
+        self.bytes_since_snapshot += commit.records.iter().map(bytes).sum::<usize>();
         let frames: Vec<NewEntry<'_>> = commit
             .records
             .iter()
@@ -358,6 +361,7 @@ impl WriterThread {
                 flags: 0,
                 time_ms: record.time.0,
                 payload,
+                rest: record.entry.rest(),
             })
             .collect();
         let written = self.journal.append_batch(&frames);

@@ -157,7 +157,7 @@ fn an_entry_of_a_newer_data_format_names_the_format_it_needs() {
     let (mut journal, recovery) =
         Journal::open(Arc::new(RealDisk), &folder, Options::new(installation.0)).unwrap();
     let time_ms = frames(&site.data()).last().unwrap().time_ms;
-    journal.append_batch(&[NewEntry { kind: 0x0207, flags: 0, time_ms, payload: b"{}" }]).unwrap();
+    journal.append_batch(&[NewEntry { kind: 0x0207, flags: 0, time_ms, payload: b"{}", rest: &[] }]).unwrap();
     drop(journal);
     refused(&site, 74, &["data format 2", &format!("entry {}", recovery.next_offset)]);
 }

@@ -34,7 +34,7 @@ fn rewritten(site: &Site, to: &Path, change: impl Fn(&mut Entry) -> bool) {
         if change(&mut entry) {
             let payload = entry.encode();
             let (kind, flags, time_ms) = (frame.kind, frame.flags, frame.time_ms);
-            journal.append_batch(&[NewEntry { kind, flags, time_ms, payload: &payload }]).unwrap();
+            journal.append_batch(&[NewEntry { kind, flags, time_ms, payload: &payload, rest: &[] }]).unwrap();
         }
     }
 }

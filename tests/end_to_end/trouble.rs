@@ -67,7 +67,7 @@ fn cut_after(from: &Site, to: &Site, is_last: impl Fn(&Entry) -> bool) {
     let (mut journal, _) = Journal::open(Arc::new(RealDisk), &to.path("data/journal"), options).unwrap();
     for frame in frames(&from.data()) {
         let watchbell_journal::Entry { kind, flags, time_ms, payload, .. } = &frame;
-        let entry = NewEntry { kind: *kind, flags: *flags, time_ms: *time_ms, payload };
+        let entry = NewEntry { kind: *kind, flags: *flags, time_ms: *time_ms, payload, rest: &[] };
         journal.append_batch(&[entry]).unwrap();
         if is_last(&record(&frame).entry) {
             return;

@@ -36,7 +36,7 @@
 //! | 48..56 | time, i64, milliseconds since 1970: the caller's |
 //! | 56.. | payload |
 //!
-//! All frames of one write carry the same `committed`: the sequence of the write's first frame.
+//! All frames that wait for the same sync carry the same `committed`: the sequence of the first of them.
 //!
 //! **End of the log**: the first frame whose magic, length, checksum or installation is wrong, whose sequence
 //! is not the previous one plus 1, or whose epoch is below the previous one. Old frames that follow the end,
@@ -182,7 +182,12 @@ impl FrameHeader {
     ///
     /// `payload` must not be longer than [`PAYLOAD_BYTES_MAX`].
     pub fn encode(&self, payload: &[u8], bytes: &mut Vec<u8>) {
-        let payload_bytes = u32::try_from(payload.len()).expect("a payload is at most 16 MiB");
+        self.encode_in_pieces(payload, &[], bytes);
+    }
+
+    /// The same for a payload in two pieces.
+    pub(crate) fn encode_in_pieces(&self, payload: &[u8], rest: &[u8], bytes: &mut Vec<u8>) {
+        let payload_bytes = u32::try_from(payload.len() + rest.len()).expect("a payload is at most 16 MiB");
         let mut header = [0; FRAME_HEADER_BYTES];
         header[0..4].copy_from_slice(&FRAME_MAGIC);
         header[4..8].copy_from_slice(&payload_bytes.to_le_bytes());
@@ -193,10 +198,11 @@ impl FrameHeader {
         header[32..40].copy_from_slice(&self.sequence.to_le_bytes());
         header[40..48].copy_from_slice(&self.committed.to_le_bytes());
         header[48..56].copy_from_slice(&self.time_ms.to_le_bytes());
-        let checksum = checksum(&header, payload);
+        let checksum = crc32c_append(checksum(&header, payload), rest);
         header[8..12].copy_from_slice(&checksum.to_le_bytes());
         bytes.extend_from_slice(&header);
         bytes.extend_from_slice(payload);
+        bytes.extend_from_slice(rest);
     }
 
     /// Reads the header at the beginning of `bytes` without checking the checksum; also gives the length of

@@ -18,8 +18,12 @@ use crate::segment::{self, FIRST_FRAME};
 /// The length a segment does not exceed, unless a single frame alone does.
 pub const SEGMENT_BYTES_MAX: u64 = 64 << 20;
 
+/// Frames are gathered until they have so many bytes, then written: few calls, and what the operating system copies is
+/// still in the processor's cache.
+pub const WRITE_BYTES: usize = 256 << 10;
+
 /// The write buffer kept between batches, in bytes; a larger one is given back.
-const BUFFER_BYTES_KEPT: usize = 16 << 20;
+const BUFFER_BYTES_KEPT: usize = 1 << 20;
 
 /// How a journal is opened.
 #[derive(Debug, Clone, Copy)]
@@ -28,12 +32,14 @@ pub struct Options {
     pub installation: Installation,
     /// The length at which the next segment begins, in bytes: [`SEGMENT_BYTES_MAX`] except in tests.
     pub segment_bytes_max: u64,
+    /// How many bytes of frames are gathered for one write: [`WRITE_BYTES`] except in tests.
+    pub write_bytes: usize,
 }
 
 impl Options {
     /// The usual options for this installation.
     pub fn new(installation: Installation) -> Self {
-        Self { installation, segment_bytes_max: SEGMENT_BYTES_MAX }
+        Self { installation, segment_bytes_max: SEGMENT_BYTES_MAX, write_bytes: WRITE_BYTES }
     }
 }
 
@@ -59,8 +65,16 @@ pub struct NewEntry<'a> {
     pub flags: u16,
     /// Milliseconds since 1970; the journal only stores it.
     pub time_ms: i64,
-    /// At most [`PAYLOAD_BYTES_MAX`] bytes.
+    /// The payload, or its beginning.
     pub payload: &'a [u8],
+    /// What follows it, so that a large text need not be copied; together at most [`PAYLOAD_BYTES_MAX`] bytes.
+    pub rest: &'a [u8],
+}
+
+impl NewEntry<'_> {
+    fn payload_bytes(&self) -> usize {
+        self.payload.len() + self.rest.len()
+    }
 }
 
 /// The one writer of a journal. The lock is released when it is dropped.
@@ -143,33 +157,31 @@ impl Journal {
 
     fn write_batch(&mut self, mut entries: &[NewEntry<'_>]) -> Result<(), JournalError> {
         while !entries.is_empty() {
-            let count = self.encode_what_fits(entries);
+            let (count, end) = self.write_what_fits(entries)?;
             if count == 0 {
                 self.roll()?;
                 continue;
             }
-            self.file.write_at(&self.buffer, self.bytes).map_err(JournalError::io("write", &self.path))?;
             self.file.sync_data().map_err(JournalError::io("sync", &self.path))?;
-            self.bytes += self.buffer.len() as u64;
+            self.bytes = end;
             self.next += count as u64;
             self.readers.publish(self.next);
             entries = &entries[count..];
         }
-        self.buffer.clear();
         self.buffer.shrink_to(BUFFER_BYTES_KEPT);
         Ok(())
     }
 
-    /// Encodes as many of the entries as the segment still takes into the buffer. An empty segment takes at
-    /// least one.
-    fn encode_what_fits(&mut self, entries: &[NewEntry<'_>]) -> usize {
+    /// Writes as many of the entries as the segment still takes: how many, and where they end. An empty segment takes
+    /// at least one.
+    fn write_what_fits(&mut self, entries: &[NewEntry<'_>]) -> Result<(usize, u64), JournalError> {
+        let (mut count, mut written) = (0, self.bytes);
         self.buffer.clear();
-        for (sequence, (count, entry)) in (self.next..).zip(entries.iter().enumerate()) {
-            let frame_end =
-                self.bytes + (self.buffer.len() + FRAME_HEADER_BYTES + entry.payload.len()) as u64;
-            let is_first_of_segment = self.bytes == FIRST_FRAME && count == 0;
-            if frame_end > self.options.segment_bytes_max && !is_first_of_segment {
-                return count;
+        for (sequence, entry) in (self.next..).zip(entries) {
+            let end = written + self.buffer.len() as u64;
+            let frame_end = end + (FRAME_HEADER_BYTES + entry.payload_bytes()) as u64;
+            if frame_end > self.options.segment_bytes_max && end != FIRST_FRAME {
+                break;
             }
             let header = FrameHeader {
                 kind: entry.kind,
@@ -180,9 +192,23 @@ impl Journal {
                 committed: self.next,
                 time_ms: entry.time_ms,
             };
-            header.encode(entry.payload, &mut self.buffer);
+            header.encode_in_pieces(entry.payload, entry.rest, &mut self.buffer);
+            count += 1;
+            if self.buffer.len() >= self.options.write_bytes {
+                written = self.write_buffer(written)?;
+            }
         }
-        entries.len()
+        Ok((count, self.write_buffer(written)?))
+    }
+
+    /// Writes what has been gathered. Gives where it ends.
+    fn write_buffer(&mut self, at: u64) -> Result<u64, JournalError> {
+        if !self.buffer.is_empty() {
+            self.file.write_at(&self.buffer, at).map_err(JournalError::io("write", &self.path))?;
+        }
+        let end = at + self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(end)
     }
 
     /// Begins the next segment. The old one is durable already: every write to it was synced.
@@ -243,8 +269,8 @@ fn take_lock(disk: &dyn Disk, folder: &Path) -> Result<Box<dyn Lock>, JournalErr
 }
 
 fn refuse_too_large(entries: &[NewEntry<'_>]) -> Result<(), JournalError> {
-    match entries.iter().position(|entry| entry.payload.len() > PAYLOAD_BYTES_MAX) {
-        Some(index) => Err(JournalError::TooLarge { index, bytes: entries[index].payload.len() }),
+    match entries.iter().position(|entry| entry.payload_bytes() > PAYLOAD_BYTES_MAX) {
+        Some(index) => Err(JournalError::TooLarge { index, bytes: entries[index].payload_bytes() }),
         None => Ok(()),
     }
 }

@@ -22,6 +22,6 @@ mod segment;
 pub use disk::{Disk, RealDisk};
 pub use error::JournalError;
 pub use format::PAYLOAD_BYTES_MAX;
-pub use journal::{Journal, NewEntry, Options, Recovery, SEGMENT_BYTES_MAX};
+pub use journal::{Journal, NewEntry, Options, Recovery, SEGMENT_BYTES_MAX, WRITE_BYTES};
 pub use model_disk::ModelDisk;
 pub use reader::{Entry, Reader, Readers};

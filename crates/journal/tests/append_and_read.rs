@@ -7,7 +7,7 @@ use watchbell_journal::{
     Disk, Entry, Journal, JournalError, ModelDisk, NewEntry, Options, PAYLOAD_BYTES_MAX, Reader, RealDisk,
 };
 
-const OPTIONS: Options = Options { installation: *b"installa", segment_bytes_max: 400 };
+const OPTIONS: Options = Options { installation: *b"installa", segment_bytes_max: 400, write_bytes: 150 };
 
 /// Runs a test on the model disk and in a temporary folder of the real one.
 fn on_both_disks(test: impl Fn(&Arc<dyn Disk>, &Path)) {
@@ -20,8 +20,10 @@ fn open(disk: &Arc<dyn Disk>, folder: &Path) -> Journal {
     Journal::open(Arc::clone(disk), folder, OPTIONS).expect("the journal opens").0
 }
 
+/// Handed over in two pieces.
 fn entry(payload: &[u8]) -> NewEntry<'_> {
-    NewEntry { kind: 7, flags: 9, time_ms: -5, payload }
+    let (payload, rest) = payload.split_at(payload.len() / 2);
+    NewEntry { kind: 7, flags: 9, time_ms: -5, payload, rest }
 }
 
 fn read_all(reader: &mut Reader) -> Vec<Entry> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use watchbell_journal::{Disk, Journal, JournalError, ModelDisk, NewEntry, Options, Reader};
 
 const FOLDER: &str = "/data/journal";
-const OPTIONS: Options = Options { installation: *b"crashing", segment_bytes_max: 3000 };
+const OPTIONS: Options = Options { installation: *b"crashing", segment_bytes_max: 3000, write_bytes: 600 };
 /// Payload lengths, in batches; an empty batch stands for closing and opening the journal.
 const HISTORY: [&[usize]; 60] = [
     &[10],
@@ -87,7 +87,7 @@ fn batch(number: usize) -> Vec<Vec<u8>> {
 }
 
 fn append(journal: &mut Journal, payloads: &[Vec<u8>]) -> Result<std::ops::Range<u64>, JournalError> {
-    let entry = |payload| NewEntry { kind: 1, flags: 0, time_ms: 0, payload };
+    let entry = |payload| NewEntry { kind: 1, flags: 0, time_ms: 0, payload, rest: &[] };
     journal.append_batch(&payloads.iter().map(|payload| entry(payload)).collect::<Vec<_>>())
 }
 

@@ -12,15 +12,18 @@ const INSTALLATION: [u8; 8] = *b"damaged!";
 const PAYLOAD: &[u8] = b"0123456789";
 const FRAME_BYTES: usize = FRAME_HEADER_BYTES + PAYLOAD.len();
 /// Four frames fit.
-const OPTIONS: Options =
-    Options { installation: INSTALLATION, segment_bytes_max: (FILE_HEADER_BYTES + 4 * FRAME_BYTES) as u64 };
+const OPTIONS: Options = Options {
+    installation: INSTALLATION,
+    segment_bytes_max: (FILE_HEADER_BYTES + 4 * FRAME_BYTES) as u64,
+    write_bytes: 2 * FRAME_BYTES,
+};
 
 fn try_open(disk: &ModelDisk) -> Result<(Journal, Recovery), JournalError> {
     Journal::open(Arc::new(disk.clone()), Path::new(FOLDER), OPTIONS)
 }
 
 fn append(journal: &mut Journal, payload: &[u8]) {
-    let entry = NewEntry { kind: 1, flags: 0, time_ms: 0, payload };
+    let entry = NewEntry { kind: 1, flags: 0, time_ms: 0, payload, rest: &[] };
     journal.append_batch(&[entry]).expect("the disk works");
 }
 

@@ -152,7 +152,8 @@ impl Batch {
 
     /// Format 1: length and JSON of the head; number of events; whether timestamps and flags follow; ends (u32),
     /// timestamps (i64), flags (u8) as columns; the text. Little-endian.
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// This is all but the text.
+    pub(crate) fn encode_beginning(&self) -> Vec<u8> {
         let head = Head {
             group: self.group.clone(),
             stream: self.stream.clone(),
@@ -161,7 +162,7 @@ impl Batch {
         };
         let head = serde_json::to_vec(&head).expect("a head has only texts and numbers");
         let columns = self.ends.len() * 4 + self.timestamps.len() * 8 + self.flags.len();
-        let mut out = Vec::with_capacity(head.len() + columns + self.text.len() + 10);
+        let mut out = Vec::with_capacity(head.len() + columns + 10);
         out.extend(length_u32(head.len()).to_le_bytes());
         out.extend(&head);
         out.extend(length_u32(self.ends.len()).to_le_bytes());
@@ -170,7 +171,6 @@ impl Batch {
         out.extend(self.ends.iter().flat_map(|end| end.to_le_bytes()));
         out.extend(self.timestamps.iter().flat_map(|time| time.to_le_bytes()));
         out.extend(&self.flags);
-        out.extend(self.text.as_bytes());
         out
     }
 
@@ -254,6 +254,23 @@ impl BatchBuilder {
         }
     }
 
+    /// The lines of a text, each with its line feed, as events without flags; `timestamp` finds their times.
+    pub fn of_lines(lines: String, timestamp: impl Fn(&str) -> Option<Timestamp>) -> BatchBuilder {
+        let mut ends = Vec::with_capacity(lines.len() / 64);
+        let mut timestamps = Vec::new();
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', lines.as_bytes()) {
+            if let Some(timestamp) = timestamp(&lines[start..end]) {
+                timestamps.resize(ends.len(), NO_TIMESTAMP);
+                timestamps.push(timestamp.0);
+            }
+            ends.push(length_u32(end));
+            start = end + 1;
+        }
+        assert_eq!(start, lines.len(), "the last line has its line feed");
+        BatchBuilder { text: lines, ends, timestamps, flags: Vec::new() }
+    }
+
     /// How many events were added.
     pub fn len(&self) -> usize {
         self.ends.len()
@@ -296,6 +313,10 @@ mod tests {
         GroupName::new("shop/app").unwrap()
     }
 
+    fn encoded(batch: &Batch) -> Vec<u8> {
+        [&batch.encode_beginning(), batch.text().as_bytes()].concat()
+    }
+
     #[test]
     fn events_come_back_as_they_went_in() {
         let mut builder = BatchBuilder::default();
@@ -316,7 +337,7 @@ mod tests {
     #[test]
     fn a_batch_without_events_is_allowed() {
         let batch = BatchBuilder::default().build(group(), "s".into(), http(), true);
-        assert_eq!(Batch::decode(&batch.encode()).unwrap(), batch);
+        assert_eq!(Batch::decode(&encoded(&batch)).unwrap(), batch);
         assert!(batch.is_empty());
     }
 
@@ -328,10 +349,24 @@ mod tests {
                 builder.push(message, timestamp.map(Timestamp), EventFlags(*flags));
             }
             let batch = builder.build(group(), "s".into(), http(), false);
-            let back = Batch::decode(&batch.encode()).unwrap();
+            let back = Batch::decode(&encoded(&batch)).unwrap();
             prop_assert_eq!(&back, &batch);
             let events: Vec<_> = back.events().map(|e| (e.message.to_owned(), e.timestamp.map(|t| t.0), e.flags.0)).collect();
             prop_assert_eq!(events, lines);
+        }
+
+        #[test]
+        fn many_lines_at_once_are_the_same_as_one_by_one(lines in prop::collection::vec("[a-z\u{e9}]{0,3}", 0..9)) {
+            let timestamp = |line: &str| line.find('e').map(|at| Timestamp(i64::try_from(at).unwrap()));
+            let mut one_by_one = BatchBuilder::default();
+            for line in &lines {
+                one_by_one.push(line, timestamp(line), EventFlags::default());
+            }
+            let text = lines.join("\n") + if lines.is_empty() { "" } else { "\n" };
+            let at_once = BatchBuilder::of_lines(text, timestamp);
+            let [one_by_one, at_once] =
+                [one_by_one, at_once].map(|builder| builder.build(group(), "s".into(), http(), false));
+            prop_assert_eq!(at_once, one_by_one);
         }
 
         #[test]
@@ -339,7 +374,7 @@ mod tests {
             let _ = Batch::decode(&bytes);
             let mut builder = BatchBuilder::default();
             builder.push("some text", Some(Timestamp(1)), EventFlags::CUT);
-            let mut encoded = builder.build(group(), "s".into(), http(), false).encode();
+            let mut encoded = encoded(&builder.build(group(), "s".into(), http(), false));
             for (i, byte) in bytes.iter().enumerate() {
                 let at = (i * 7 + cut) % encoded.len();
                 encoded[at] = *byte;

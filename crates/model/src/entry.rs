@@ -117,8 +117,13 @@ impl Entry {
 
     /// The bytes of a frame's payload.
     pub fn encode(&self) -> Vec<u8> {
+        [&self.encode_beginning(), self.rest()].concat()
+    }
+
+    /// The payload without [`Entry::rest`].
+    pub fn encode_beginning(&self) -> Vec<u8> {
         match self {
-            Entry::Batch(batch) => batch.encode(),
+            Entry::Batch(batch) => batch.encode_beginning(),
             Entry::Plan(plan) => json(plan),
             Entry::Tick => Vec::new(),
             Entry::Decisions(decisions) => json(decisions),
@@ -128,6 +133,15 @@ impl Entry {
             Entry::ArchivePlan(plan) => json(plan),
             Entry::ArchiveDone(done) => json(done),
             Entry::Samples(samples) => json(samples),
+        }
+    }
+
+    /// The end of the payload, as it stands in memory: the text of a batch, nothing for others. Handed on by itself, it is
+    /// not copied.
+    pub fn rest(&self) -> &[u8] {
+        match self {
+            Entry::Batch(batch) => batch.text().as_bytes(),
+            _ => &[],
         }
     }
 

@@ -21,6 +21,11 @@ pub struct Kept<'a> {
 impl<'a> Kept<'a> {
     /// Repairs `line` (bytes that are not UTF-8 become U+FFFD), then cuts it at a character.
     pub fn of(line: &'a [u8]) -> Kept<'a> {
+        if line.len() <= LINE_BYTES_MAX
+            && let Ok(text) = std::str::from_utf8(line)
+        {
+            return Kept { text: Cow::Borrowed(text), flags: EventFlags::default(), dropped_bytes: 0 };
+        }
         let repaired = String::from_utf8_lossy(line);
         let end = repaired.floor_char_boundary(LINE_BYTES_MAX);
         let mut flags = EventFlags::default();

@@ -1,9 +1,9 @@
 //! A follower: one file, read from its checkpoint on.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use ring::digest::{SHA256, digest};
@@ -209,7 +209,7 @@ impl Follower {
         for read_max in [READ_BYTES_MAX, LINE_BYTES_MAX + 2] {
             let buffer = self.read(self.position..length.min(self.position + read_max as u64))?;
             let to_the_end = self.position + buffer.len() as u64 == length;
-            let taken = take(&buffer, self.continued, rest_too && to_the_end, &timestamp);
+            let taken = take(buffer, self.continued, rest_too && to_the_end, &timestamp);
             if taken.bytes > 0 || to_the_end {
                 return Ok(taken);
             }
@@ -301,17 +301,11 @@ impl Follower {
 
     /// The bytes of `range` that are there.
     fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
-        let mut buffer = vec![0; usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(0)];
-        let mut filled = 0;
-        while filled < buffer.len() {
-            match self.file.read_at(&mut buffer[filled..], range.start + filled as u64) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        buffer.truncate(filled);
+        let bytes = range.end.saturating_sub(range.start);
+        let mut buffer = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(range.start))?;
+        file.take(bytes).read_to_end(&mut buffer)?;
         Ok(buffer)
     }
 }
