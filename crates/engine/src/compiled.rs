@@ -99,6 +99,8 @@ pub(crate) struct CompiledGroup {
     /// One matcher for all of them; pattern `i` is that of filter `i`. Groups with the same patterns share it.
     pub(crate) patterns: Arc<PatternSet>,
     pub(crate) filters: Vec<CompiledFilter>,
+    /// The watched ones among them that publish something for events which do not match.
+    pub(crate) with_default: Vec<usize>,
     /// How long samples of some of their metrics are kept, if some alarm watches one.
     pub(crate) horizon_ms: Option<i64>,
 }
@@ -302,6 +304,9 @@ impl CompiledPlan {
                 filter.is_watched = metric.is_some();
                 group.horizon_ms = group.horizon_ms.max(metric.map(|metric| metric.horizon_ms));
             }
+            let publishes = |filter: &CompiledFilter| filter.is_watched && filter.default.is_some();
+            group.with_default =
+                (0..group.filters.len()).filter(|at| publishes(&group.filters[*at])).collect();
         }
         Ok(CompiledPlan { offset, groups, alarms, composites: in_order(rules)?, watched, mutes })
     }
@@ -339,7 +344,7 @@ fn groups(plan: &Plan) -> Result<BTreeMap<GroupName, CompiledGroup>, EngineError
     let group = |(name, (patterns, filters)): (GroupName, (Vec<Pattern>, Vec<CompiledFilter>))| {
         let texts = patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect();
         let patterns = Arc::clone(sets.entry(texts).or_insert_with(|| Arc::new(PatternSet::new(patterns))));
-        (name, CompiledGroup { patterns, filters, horizon_ms: None })
+        (name, CompiledGroup { patterns, filters, with_default: Vec::new(), horizon_ms: None })
     };
     Ok(filters.into_iter().map(group).collect())
 }

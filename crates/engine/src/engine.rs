@@ -8,7 +8,7 @@ use watchbell_model::{
     AlarmState, Correction, Decision, DecisionId, Decisions, Dimensions, Entry, InstallationId, MetricName,
     Offset, Plan, Record, Timestamp,
 };
-use watchbell_pattern::PatternError;
+use watchbell_pattern::{PatternError, Scratch};
 use watchbell_schedule::ScheduleError;
 
 use crate::alarm::{AlarmRun, Change};
@@ -84,6 +84,8 @@ pub struct Engine {
     /// The earliest instant that some alarm waits for, so that records before it cost nothing however many alarms there
     /// are.
     pub(crate) next_instant: Option<Timestamp>,
+    /// Buffers of the matcher; no state.
+    pub(crate) scratch: Scratch,
 }
 
 /// A decision with the instant that it was made at, waiting to be put in order.
@@ -123,6 +125,7 @@ impl Engine {
             limits_said: BTreeMap::new(),
             unconfirmed: BTreeMap::new(),
             next_instant: None,
+            scratch: Scratch::default(),
         }
     }
 

@@ -7,7 +7,6 @@ use watchbell_model::{
     Batch, Decision, Delivery, DeliveryOutcome, Dimensions, EventId, MatchedLine, OTHER, Offset, OwnMetric,
     Record, Samples, SeriesLimit, Timestamp,
 };
-use watchbell_pattern::Scratch;
 
 use crate::age::Ages;
 use crate::alarm::{AlarmRun, Certain};
@@ -31,6 +30,16 @@ pub(crate) struct Intake<'p> {
     /// The series that got samples.
     touched: BTreeSet<SeriesId>,
     decisions: Vec<Timed>,
+}
+
+/// What a batch holds for a filter that some of its events match; the others cost nothing.
+#[derive(Default)]
+struct Tally {
+    counters: FilterCounters,
+    /// The matching events, if the filter publishes something for the others.
+    lines: Vec<usize>,
+    /// The series of its metric, if it has no dimensions.
+    plain: Option<SeriesId>,
 }
 
 /// A matching event whose value went into a series.
@@ -123,52 +132,46 @@ impl<'p> Intake<'p> {
     fn group(&mut self, engine: &mut Engine, group: &CompiledGroup, batch: &Batch, offset: Offset) {
         let ages = Ages::new(batch, self.now, group.horizon_ms);
         ages.count(engine.counters.groups.entry(batch.group.clone()).or_default());
-        let mut tallies = vec![FilterCounters::default(); group.filters.len()];
+        let mut tallies: BTreeMap<usize, Tally> = BTreeMap::new();
         let mut published: Vec<Published> = Vec::new();
-        let mut matching: Vec<Vec<usize>> = vec![Vec::new(); group.filters.len()];
-        let mut plain: Vec<Option<SeriesId>> = vec![None; group.filters.len()];
-        let mut scratch = Scratch::default();
+        let mut scratch = std::mem::take(&mut engine.scratch);
         group.patterns.matches(batch.text(), batch.ends(), &mut scratch, |line, number, index| {
             let filter = &group.filters[index];
-            tallies[index].matched += 1;
+            let tally = tallies.entry(index).or_default();
+            tally.counters.matched += 1;
             if filter.default.is_some() {
-                matching[index].push(number);
+                tally.lines.push(number);
             }
             let Some(value) = filter.value(line) else {
-                tallies[index].without_value += 1;
+                tally.counters.without_value += 1;
                 return;
             };
             let Some(at) = ages.evaluated(number).filter(|_| filter.is_watched) else { return };
             let Some(dimensions) = filter.dimensions(line) else {
-                tallies[index].without_dimension += 1;
+                tally.counters.without_dimension += 1;
                 return;
             };
-            let series = plain[index].or_else(|| self.filter_series(engine, filter, dimensions));
+            let series = tally.plain.or_else(|| self.filter_series(engine, filter, dimensions));
             if filter.dimensions.is_empty() {
-                plain[index] = series;
+                tally.plain = series;
             }
             let Some(series) = series else { return };
             self.before_late(engine, series, at);
             engine.store.get_mut(series).add(at, value);
             published.push(Published { series, bucket: bucket(at), line: number });
         });
+        engine.scratch = scratch;
         let counts = OnceCell::new();
-        for (filter, matching) in group.filters.iter().zip(&matching).filter(|(filter, _)| filter.is_watched)
-        {
-            if let Some(default) = filter.default {
-                let counts = counts.get_or_init(|| ages.buckets()).clone();
-                self.defaults(
-                    engine,
-                    filter,
-                    default,
-                    counts,
-                    matching.iter().filter_map(|line| ages.evaluated(*line)),
-                );
-            }
+        for index in &group.with_default {
+            let filter = &group.filters[*index];
+            let default = filter.default.expect("the list holds those with one");
+            let counts = counts.get_or_init(|| ages.buckets()).clone();
+            let matching = tallies.get(index).into_iter().flat_map(|tally| &tally.lines);
+            self.defaults(engine, filter, default, counts, matching.filter_map(|line| ages.evaluated(*line)));
         }
         self.remember(engine, batch, offset, &ages, published);
-        for (filter, tally) in group.filters.iter().zip(&tallies).filter(|(_, tally)| tally.matched > 0) {
-            engine.counters.filter(&filter.name).add(tally);
+        for (index, tally) in &tallies {
+            engine.counters.filter(&group.filters[*index].name).add(&tally.counters);
         }
     }
 
