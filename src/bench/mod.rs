@@ -144,10 +144,12 @@ fn row(
     let set = PatternSet::new(patterns.clone());
     let (by_set, set_seconds) = matching::with_set(&set, corpus);
     agree("metric filters and the compiled set", &path.matched, &by_set)?;
+    place.go_on()?;
     let slice = matching::slice(corpus, matching::PLAIN_BYTES / filters);
     let (expected, _) = matching::with_set(&set, &slice);
     let (by_plain, plain_seconds) = matching::plainly(&patterns, &slice);
     agree("the compiled set and the plain matcher", &expected, &by_plain)?;
+    place.go_on()?;
     let mtail = if has_mtail { mtail::measure(&texts, corpus, place)? } else { None };
     if let Some((slice, by_mtail, _)) = &mtail {
         agree("the compiled set and mtail", &matching::with_set(&set, slice).0, by_mtail)?;

@@ -15,7 +15,7 @@ use watchbell_model::{GroupName, Plan};
 
 use super::cpu;
 use super::kind::Kind;
-use super::place::{Place, interrupted};
+use super::place::Place;
 use crate::run::clock::SystemClock;
 use crate::run::{Running, Setup, console};
 use crate::{ExitStatus, Failure};
@@ -79,14 +79,12 @@ pub(super) fn measure(
         colour: false,
     };
     let running = Running::start(setup, runtime.handle())?;
-    let interrupt = runtime.spawn(async { tokio::signal::ctrl_c().await });
-    let watched = Watched { running: &running, is_interrupted: &|| interrupt.is_finished() };
+    let watched = Watched { running: &running, place: &place };
     let start = watched
         .until(|running| running.fold().look().engine.plan().is_some_and(|(_, in_force)| *in_force == plan));
     let (process, own) = (cpu::of_process(), cpu::of_thread());
     let seen = start.and_then(|()| watched.one_file(&log, &logs.path("app.log"), corpus.lines() as u64));
     let matched = watched.matched(patterns.len());
-    interrupt.abort();
     // Also when it went wrong: its folder can go only after it.
     let drained = runtime.block_on(running.drain());
     let (seconds, shares) = seen?;
@@ -98,15 +96,13 @@ pub(super) fn measure(
 /// A running Watchbell, looked at again and again.
 struct Watched<'a> {
     running: &'a Running,
-    is_interrupted: &'a dyn Fn() -> bool,
+    place: &'a Place,
 }
 
 impl Watched<'_> {
     fn until(&self, holds: impl Fn(&Running) -> bool) -> Result<(), Failure> {
         while !holds(self.running) {
-            if (self.is_interrupted)() {
-                return Err(interrupted());
-            }
+            self.place.go_on()?;
             std::thread::sleep(LOOK_AGAIN);
         }
         Ok(())

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{ExitStatus, Failure};
 
@@ -9,6 +11,7 @@ use crate::{ExitStatus, Failure};
 pub(super) struct Place {
     folder: PathBuf,
     parent: PathBuf,
+    interrupted: Arc<AtomicBool>,
 }
 
 impl Place {
@@ -23,7 +26,7 @@ impl Place {
         let parent_path = parent.canonicalize().map_err(failure)?;
         let folder = parent_path.join(format!("watchbell-bench-{}", std::process::id()));
         fs::create_dir(&folder).map_err(failure)?;
-        Ok(Place { folder, parent: parent_path })
+        Ok(Place { folder, parent: parent_path, interrupted: watch_for_interrupt()? })
     }
 
     /// The folder that it was made in.
@@ -35,7 +38,15 @@ impl Place {
     pub(super) fn part(&self, name: &str) -> Result<Place, Failure> {
         let folder = self.folder.join(name);
         fs::create_dir(&folder).map_err(|error| Failure::io(folder.display(), &error))?;
-        Ok(Place { folder, parent: self.folder.clone() })
+        Ok(Place { folder, parent: self.folder.clone(), interrupted: Arc::clone(&self.interrupted) })
+    }
+
+    /// An error once Ctrl-C was pressed: whoever asks ends, so that the folder goes.
+    pub(super) fn go_on(&self) -> Result<(), Failure> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return Err(Failure::new(ExitStatus::Finding, "interrupted; nothing is left behind"));
+        }
+        Ok(())
     }
 
     /// Of something in it.
@@ -81,7 +92,20 @@ impl Drop for Place {
     }
 }
 
-/// Ctrl-C was pressed: what was begun ends, and its folder goes.
-pub(super) fn interrupted() -> Failure {
-    Failure::new(ExitStatus::Finding, "interrupted; nothing is left behind")
+/// Becomes true with Ctrl-C.
+fn watch_for_interrupt() -> Result<Arc<AtomicBool>, Failure> {
+    let unavailable = |error: std::io::Error| Failure::new(ExitStatus::Unavailable, error);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unavailable)?;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    // It waits until the process ends.
+    std::thread::Builder::new()
+        .name("bench-interrupt".to_owned())
+        .spawn(move || {
+            if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+                flag.store(true, Ordering::Relaxed);
+            }
+        })
+        .map_err(unavailable)?;
+    Ok(interrupted)
 }
