@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use watchbell_model::{Batch, Timestamp};
 
 use crate::counters::GroupCounters;
-use crate::transition::bucket;
+use crate::series::bucket_of;
 
 /// How far ahead of its arrival an event may say it happened and still be evaluated, in milliseconds.
 ///
@@ -49,7 +49,7 @@ impl<'b> Ages<'b> {
     pub(crate) fn buckets(&self) -> BTreeMap<Timestamp, u64> {
         let mut counts = BTreeMap::new();
         for at in (0..self.batch.len()).filter_map(|line| self.evaluated(line)) {
-            *counts.entry(bucket(at)).or_default() += 1;
+            *counts.entry(bucket_of(at)).or_default() += 1;
         }
         counts
     }

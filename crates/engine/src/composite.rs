@@ -6,7 +6,7 @@ use watchbell_model::{AlarmState, Child, Decision, Dimensions, Timestamp, Transi
 
 use crate::alarm::AlarmRun;
 use crate::compiled::{CompiledComposite, CompiledPlan};
-use crate::engine::{Engine, Timed};
+use crate::engine::{Engine, Runs, Timed};
 use crate::transition::{News, Who};
 
 /// The states that rules see: of an alarm with many states, ALARM if one of them is in ALARM, else OK.
@@ -18,7 +18,7 @@ pub(crate) struct States {
 }
 
 impl States {
-    pub(crate) fn of(runs: &BTreeMap<String, BTreeMap<Dimensions, AlarmRun>>, plan: &CompiledPlan) -> States {
+    pub(crate) fn of(runs: &Runs, plan: &CompiledPlan) -> States {
         let mut states = States::default();
         for (name, runs) in runs {
             let is_many = plan.alarms.get(name).is_some_and(|alarm| !alarm.metric.each.is_empty());
@@ -84,7 +84,7 @@ impl Engine {
     fn released_composites(&mut self, plan: &CompiledPlan, limit: Timestamp) -> Vec<Decision> {
         let mut released = Vec::new();
         for composite in &plan.composites {
-            let run = self.runs.get_mut(&composite.name).and_then(|runs| runs.get_mut(&Dimensions::new()));
+            let run = only_run(&mut self.runs, &composite.name);
             released.extend(run.and_then(|run| plan.release(&composite.announcement, run, limit)));
         }
         released.sort_by_key(|(at, _)| *at);
@@ -102,9 +102,7 @@ impl Engine {
         for composite in &plan.composites {
             let holds = composite.rule.holds(&|name| self.states.state(name));
             let to = if holds { AlarmState::Alarm } else { AlarmState::Ok };
-            let Some(run) =
-                self.runs.get_mut(&composite.name).and_then(|runs| runs.get_mut(&Dimensions::new()))
-            else {
+            let Some(run) = only_run(&mut self.runs, &composite.name) else {
                 continue;
             };
             if run.state == to {
@@ -134,8 +132,13 @@ impl Engine {
     }
 }
 
+/// The state of an alarm that has one.
+fn only_run<'r>(runs: &'r mut Runs, alarm: &str) -> Option<&'r mut AlarmRun> {
+    runs.get_mut(alarm)?.get_mut(&Dimensions::new())
+}
+
 /// Every alarm that the rule names, once, with its state.
-fn children(composite: &CompiledComposite, states: &States) -> Vec<Child> {
+pub(crate) fn children(composite: &CompiledComposite, states: &States) -> Vec<Child> {
     let mut children: Vec<Child> = Vec::new();
     for name in composite.rule.names().iter().map(|reference| &reference.name) {
         if !children.iter().any(|child| child.alarm == *name) {

@@ -453,8 +453,7 @@ fn advance_one(
             continue;
         }
         if let Some(change) = alarm.evaluate_next(run, &inputs) {
-            let corrected = run.corrected.clone();
-            let news = alarm.news(change, &inputs, &corrected, at, false);
+            let news = alarm.news(change, &inputs, &run.corrected, at, false);
             let transition = plan.change(who, &alarm.announcement, run, news);
             timed.push(Timed::new(at, Decision::Transition(Box::new(transition))));
         }

@@ -9,6 +9,7 @@ use watchbell_model::{
 use crate::Engine;
 use crate::alarm::{AlarmRun, Inputs};
 use crate::compiled::{CompiledAlarm, CompiledComposite};
+use crate::composite::{States, children};
 use crate::evaluation::{newest_real, tally};
 use crate::mute::muted;
 
@@ -182,12 +183,12 @@ impl Engine {
         let run = self.runs.get(alarm)?.get(dimensions)?;
         let announcement = plan.announcement(alarm)?;
         let window = muted(&plan.mutes, &announcement.mutes, now);
-        let basis = match plan.alarms.get(alarm) {
-            Some(metric) => {
-                let inputs = metric.inputs(&self.store, dimensions);
-                Basis::Metric(Box::new(metric_basis(metric, run, &inputs, now)))
-            }
-            None => self.composite_basis(plan.composites.iter().find(|composite| composite.name == alarm)?),
+        let basis = if let Some(metric) = plan.alarms.get(alarm) {
+            let inputs = metric.inputs(&self.store, dimensions);
+            Basis::Metric(Box::new(metric_basis(metric, run, &inputs, now)))
+        } else {
+            let composite = plan.composites.iter().find(|composite| composite.name == alarm)?;
+            composite_basis(composite, &States::of(&self.runs, plan))
         };
         Some(Explanation {
             alarm: alarm.to_owned(),
@@ -204,22 +205,12 @@ impl Engine {
             basis,
         })
     }
+}
 
-    fn composite_basis(&self, composite: &CompiledComposite) -> Basis {
-        let states: Vec<(String, AlarmState)> = self.states();
-        let state = |name: &str| {
-            let found = states.iter().find(|(other, _)| other == name);
-            found.map_or(AlarmState::InsufficientData, |(_, state)| *state)
-        };
-        let mut children: Vec<Child> = Vec::new();
-        for name in composite.rule.names().iter().map(|reference| &reference.name) {
-            if !children.iter().any(|child| child.alarm == *name) {
-                children.push(Child { alarm: name.clone(), state: state(name) });
-            }
-        }
-        let smallest_change = smallest_change(composite, &children);
-        Basis::Composite { rule: composite.rule.to_string(), children, smallest_change }
-    }
+fn composite_basis(composite: &CompiledComposite, states: &States) -> Basis {
+    let children = children(composite, states);
+    let smallest_change = smallest_change(composite, &children);
+    Basis::Composite { rule: composite.rule.to_string(), children, smallest_change }
 }
 
 /// The fewest children, at most [`CHILDREN_CHANGED_MAX`], whose change would turn the rule.

@@ -13,9 +13,9 @@ use crate::alarm::{AlarmRun, Certain};
 use crate::compiled::{CompiledFilter, CompiledGroup, CompiledPlan};
 use crate::counters::FilterCounters;
 use crate::engine::{Engine, Timed};
-use crate::series::cut;
+use crate::series::{bucket_of, cut};
 use crate::store::{SeriesId, SeriesKey};
-use crate::transition::{Who, bucket};
+use crate::transition::Who;
 
 /// How often it is said that a metric has too many series, in milliseconds.
 const SERIES_LIMIT_AGAIN_MS: i64 = 60 * 60 * 1000;
@@ -158,7 +158,7 @@ impl<'p> Intake<'p> {
             let Some(series) = series else { return };
             self.before_late(engine, series, at);
             engine.store.get_mut(series).add(at, value);
-            published.push(Published { series, bucket: bucket(at), line: number });
+            published.push(Published { series, bucket: bucket_of(at), line: number });
         });
         engine.scratch = scratch;
         let counts = OnceCell::new();
@@ -245,7 +245,7 @@ impl<'p> Intake<'p> {
             let Some(contributor) = alarm.contributor(key) else { continue };
             let run = engine.runs.get_mut(name).and_then(|runs| runs.get_mut(&contributor));
             let Some(run) = run.filter(|run| run.is_evaluated) else { continue };
-            if run.corrected.contains(&bucket(at)) {
+            if run.corrected.contains(&bucket_of(at)) {
                 continue;
             }
             let end = run.next_end.plus_ms(-alarm.step_ms);
@@ -256,7 +256,7 @@ impl<'p> Intake<'p> {
             {
                 run.corrections.insert(start, (end, before));
             }
-            run.corrected.insert(bucket(at));
+            run.corrected.insert(bucket_of(at));
         }
     }
 
@@ -271,7 +271,7 @@ impl<'p> Intake<'p> {
         matching: impl Iterator<Item = Timestamp>,
     ) {
         for at in matching {
-            *counts.get_mut(&bucket(at)).expect("the line was counted") -= 1;
+            *counts.get_mut(&bucket_of(at)).expect("the line was counted") -= 1;
         }
         let Some(series) = self.plain_series(engine, filter) else { return };
         for (bucket, count) in counts.into_iter().filter(|(_, count)| *count > 0) {

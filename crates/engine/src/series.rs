@@ -8,7 +8,7 @@ use watchbell_model::{MatchedLine, Statistic, Timestamp};
 use crate::values::Values;
 
 /// Width of a bucket. Every period is a multiple of it.
-pub(crate) const BUCKET_MS: i64 = 10_000;
+const BUCKET_MS: i64 = 10_000;
 
 /// How many matching lines a bucket remembers from its beginning, and how many from its end.
 pub const MATCHED_LINES_KEPT: usize = 3;
@@ -21,6 +21,11 @@ pub const BUCKETS_WITH_LINES_MAX: usize = 360;
 
 /// How many values one series keeps one by one for percentiles; the oldest buckets become sketches beyond that.
 pub const SERIES_VALUES_MAX: usize = 1_000_000;
+
+/// Where the bucket starts that `timestamp` falls into.
+pub(crate) fn bucket_of(timestamp: Timestamp) -> Timestamp {
+    timestamp.floor_to(BUCKET_MS)
+}
 
 /// The samples of ten seconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -85,7 +90,7 @@ impl Series {
 
     /// Adds one sample.
     pub(crate) fn add(&mut self, timestamp: Timestamp, value: f64) {
-        let bucket = self.buckets.entry(timestamp.floor_to(BUCKET_MS)).or_default();
+        let bucket = self.buckets.entry(bucket_of(timestamp)).or_default();
         if self.keeps_values && bucket.has_all_values() {
             let values = bucket.values.get_or_insert_default();
             let before = values.exact_count();
@@ -111,7 +116,7 @@ impl Series {
         // Zeros change neither the sum nor, after the first, the extremes.
         if count > 0 {
             self.add(timestamp, value);
-            self.buckets.entry(timestamp.floor_to(BUCKET_MS)).or_default().samples += count - 1;
+            self.buckets.entry(bucket_of(timestamp)).or_default().samples += count - 1;
         }
     }
 
@@ -212,7 +217,7 @@ pub(crate) fn matched(series: &[&Series], starts: &[Timestamp], period_ms: i64) 
         }
     }
     // One event may have matched several filters of the metric, and buckets may have been filled in any order.
-    lines.sort_by_key(|line| (line.timestamp.floor_to(BUCKET_MS), line.event_id));
+    lines.sort_by_key(|line| (bucket_of(line.timestamp), line.event_id));
     lines.dedup_by_key(|line| line.event_id);
     let first = MATCHED_LINES_KEPT.min(lines.len());
     let last = first.max(lines.len().saturating_sub(MATCHED_LINES_KEPT));

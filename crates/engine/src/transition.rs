@@ -8,7 +8,7 @@ use crate::alarm::{AlarmRun, Change, Inputs, Withheld};
 use crate::compiled::{Announcement, CompiledAlarm, CompiledPlan};
 use crate::mute::muted;
 use crate::reason::reason;
-use crate::series::{BUCKET_MS, Matches};
+use crate::series::Matches;
 
 /// Which alarm, or which of an alarm's many states.
 #[derive(Clone, Copy)]
@@ -155,9 +155,4 @@ fn is_told(before: bool, transition: &Transition) -> bool {
         AlarmState::Ok => false,
         AlarmState::InsufficientData => before,
     }
-}
-
-/// The bucket that `timestamp` falls into.
-pub(crate) fn bucket(timestamp: Timestamp) -> Timestamp {
-    timestamp.floor_to(BUCKET_MS)
 }
