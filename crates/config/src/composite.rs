@@ -58,9 +58,7 @@ fn rule(field: &Field<'_>, mentions: &Mentions<'_, '_>) -> Option<AlarmRule> {
     let rule = match AlarmRule::parse(text.value) {
         Ok(rule) => rule,
         Err(error) => {
-            let message = format!("{}: {}", field.title(), error.message);
-            let problem = Problem::error(text.part(file, &error.span), message);
-            field.context.report(Problem { help: error.help, ..problem });
+            field.refuse_at(text.part(file, &error.span), &error.message, error.help);
             return None;
         }
     };

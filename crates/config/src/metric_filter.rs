@@ -188,9 +188,7 @@ pub(crate) fn pattern(field: &Field<'_>) -> Option<Pattern> {
 /// Notes what the pattern's reader says, at its place in the string.
 fn refuse(field: &Field<'_>, text: &Text<'_>, error: &PatternError) {
     let span = text.part(field.context.source.text, &error.span);
-    let mut problem = Problem::error(span, format!("{}: {}", field.title(), error.message));
-    problem.help.clone_from(&error.help);
-    field.context.report(problem);
+    field.refuse_at(span, &error.message, error.help.clone());
 }
 
 /// The name and dimensions of a metric.

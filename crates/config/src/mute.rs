@@ -52,8 +52,7 @@ fn read_one(mut table: Table<'_>, alarms: &[String]) -> Option<MuteRule> {
     };
     let field = place?;
     let span = at.unwrap_or_else(|| field.span());
-    let problem = Problem::error(span, format!("{}: {}", field.title(), error.message));
-    field.context.report(Problem { help: Some(error.help), ..problem });
+    field.refuse_at(span, &error.message, Some(error.help));
     None
 }
 

@@ -146,6 +146,12 @@ impl<'a> Field<'a> {
         self.context.report(Problem::error(self.span(), message).help(help));
     }
 
+    /// Notes what the reader of the language that the value is in says of a place in it.
+    pub(crate) fn refuse_at(&self, span: Range<usize>, message: &str, help: Option<String>) {
+        let problem = Problem::error(span, format!("{}: {message}", self.title()));
+        self.context.report(Problem { help, ..problem });
+    }
+
     /// Notes that the value is of another type than the key's.
     pub(crate) fn mismatch(&self) {
         self.mismatch_of(self.value);

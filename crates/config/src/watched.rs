@@ -346,9 +346,7 @@ fn expression(field: &Field<'_>, ids: &[&str]) -> Option<String> {
     let math = match MetricMath::parse(text.value, ids) {
         Ok(math) => math,
         Err(error) => {
-            let problem =
-                Problem::error(text.part(file, &error.span), format!("{}: {}", field.title(), error.message));
-            field.context.report(Problem { help: error.help, ..problem });
+            field.refuse_at(text.part(file, &error.span), &error.message, error.help);
             return None;
         }
     };
