@@ -256,13 +256,8 @@ pub struct MetricAlarm {
     pub low_samples: LowSamples,
     /// Not evaluated before there are datapoints, or all slots that are looked at lie after its making: so that an alarm on
     /// silence does not ring because nothing was listening yet.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "crate::skip::is_false")]
     pub warms_up: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
-fn is_false(value: &bool) -> bool {
-    !*value
 }
 
 impl MetricAlarm {

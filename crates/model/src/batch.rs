@@ -41,7 +41,7 @@ pub enum Source {
         /// The bytes that this batch stands for, line ends and dropped bytes included.
         range: Range<u64>,
         /// The last line had no line end yet.
-        #[serde(default, skip_serializing_if = "is_false")]
+        #[serde(default, skip_serializing_if = "crate::skip::is_false")]
         unterminated: bool,
         /// Bytes before this were there before the group was first watched; 0 if none were.
         #[serde(default, skip_serializing_if = "is_zero")]
@@ -55,11 +55,6 @@ pub enum Source {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         batch_id: Option<String>,
     },
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
-fn is_false(value: &bool) -> bool {
-    !*value
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
@@ -94,7 +89,7 @@ struct Head {
     group: GroupName,
     stream: String,
     source: Source,
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "crate::skip::is_false")]
     backfill: bool,
 }
 

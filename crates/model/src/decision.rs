@@ -35,13 +35,8 @@ pub struct Datapoint {
     /// Whether the value breaches the threshold.
     pub breaching: bool,
     /// The value is a percentile from a sketch: off by 1 % of itself at most.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "crate::skip::is_false")]
     pub estimated: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
-fn is_false(value: &bool) -> bool {
-    !*value
 }
 
 /// A line that made a metric filter publish.
@@ -112,7 +107,7 @@ pub struct Transition {
     /// Fired before its newest slot was complete, because no later value could have changed the outcome.
     pub early: bool,
     /// Events that came after their slot had been decided made the difference.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "crate::skip::is_false")]
     pub late: bool,
     /// Why, in CloudWatch's words.
     pub reason: String,

@@ -21,6 +21,7 @@ mod own;
 mod plan;
 mod sample;
 mod secret;
+mod skip;
 mod statistic;
 mod time;
 mod topic;
