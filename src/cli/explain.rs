@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use watchbell_engine::{Basis, Decider, Engine, Explanation, Instead, MetricBasis};
 use watchbell_journal::{Reader, RealDisk};
 use watchbell_model::{
-    AlarmState, Comparison, Dimensions, Entry, InstallationId, MatchedLine, Offset, Record, Timestamp,
-    Transition, TreatMissingData,
+    AlarmState, Comparison, Dimensions, Entry, InstallationId, MatchedLine, Offset, Record, SuppressedBy,
+    Timestamp, Transition, TreatMissingData,
 };
 use watchbell_notify::{visible, visible_cut};
 
@@ -240,15 +240,15 @@ fn notes(engine: &Engine) -> Vec<String> {
 fn change(it: &Transition) -> Value {
     json!({
         "at": it.at.to_string(), "dimensions": it.dimensions, "from": it.from, "to": it.to, "early": it.early,
-        "late": it.late, "muted_by": it.muted, "reason": it.reason, "told": !it.notify.is_empty(),
+        "late": it.late, "muted_by": it.muted, "suppressed_by": it.suppressed_by, "reason": it.reason, "told": !it.notify.is_empty(),
     })
 }
 
 fn line_of_history(it: &Transition) -> String {
     let flags = [(it.early, ", early"), (it.late, ", late"), (!it.notify.is_empty(), ", told")];
     let flags: String = flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, word)| word).collect();
-    let muted = it.muted.as_ref().map(|rule| format!(", muted by {rule}")).unwrap_or_default();
-    format!("{}{}  {} -> {}{flags}{muted}", time(it.at), which(&it.dimensions), it.from, it.to)
+    let held = it.held_back_by().map(|by| format!(", held back by {by}")).unwrap_or_default();
+    format!("{}{}  {} -> {}{flags}{held}", time(it.at), which(&it.dimensions), it.from, it.to)
 }
 
 fn which(dimensions: &Dimensions) -> String {
@@ -276,6 +276,16 @@ fn told(it: &Explanation, colour: bool) -> String {
     if let Some(muted) = &it.muted {
         let withholds = if muted.withholds { "; a change waits to be told" } else { "" };
         fact(&mut text, "muted", &[format!("by {} until {}{withholds}", muted.rule, time(muted.until))]);
+    }
+    if let Some(suppressed) = &it.suppressed {
+        let until = suppressed.until.map(|until| format!(" until {}", time(until))).unwrap_or_default();
+        let why = match suppressed.by {
+            SuppressedBy::WaitPeriod => "may yet go into ALARM",
+            SuppressedBy::Alarm => "is in ALARM",
+            SuppressedBy::ExtensionPeriod => "has left ALARM",
+        };
+        let waits = format!("a change waits{until} to be told: {} {why}", suppressed.alarm);
+        fact(&mut text, "suppressed", &[waits]);
     }
     match &it.basis {
         Basis::Metric(basis) => metric(&mut text, basis),

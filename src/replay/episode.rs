@@ -126,6 +126,7 @@ mod tests {
             first_line: None,
             told: vec!["ops/console".into()],
             muted: None,
+            suppressed_by: None,
             message: None,
         }
     }

@@ -4,8 +4,8 @@
 
 use serde::Serialize;
 use watchbell_model::{
-    AlarmState, Decision, DecisionId, Dimensions, GroupName, InstallationId, MatchedLine, Plan, Timestamp,
-    Transition,
+    AlarmState, Decision, DecisionId, Dimensions, GroupName, InstallationId, MatchedLine, Plan, SuppressedBy,
+    Timestamp, Transition,
 };
 use watchbell_notify::{Message, TEXT_WIDTH};
 
@@ -30,7 +30,7 @@ pub struct Change {
     pub early: bool,
     /// Events that came after their slot had been decided made the difference.
     pub late: bool,
-    /// The change took place before; what happens now is that it is told, for the mute rule's time is over.
+    /// The change took place before; what happens now is that it is told, for what held it back is over.
     pub released: bool,
     /// Why, in CloudWatch's words.
     pub reason: String,
@@ -44,6 +44,9 @@ pub struct Change {
     /// The mute rule that keeps them from being told now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub muted: Option<String>,
+    /// What a composite alarm's suppressor keeps them from it with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suppressed_by: Option<SuppressedBy>,
     /// The whole message as a console shows it, without its id, which only a real one has. Kept only if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -71,7 +74,7 @@ impl Change {
             Decision::Released { at, transition } => {
                 let change = Change::of(transition, with_message);
                 let told = recipients(transition);
-                Some(Change { at: *at, released: true, told, muted: None, ..change })
+                Some(Change { at: *at, released: true, told, muted: None, suppressed_by: None, ..change })
             }
             Decision::Correction(_) | Decision::SeriesLimit(_) => None,
         })
@@ -93,8 +96,9 @@ impl Change {
             reason: transition.reason.clone(),
             summary: message.summary(),
             first_line: transition.first_lines.first().map(FirstLine::of),
-            told: if transition.muted.is_some() { Vec::new() } else { recipients(transition) },
+            told: if transition.is_held_back() { Vec::new() } else { recipients(transition) },
             muted: transition.muted.clone(),
+            suppressed_by: transition.suppressed_by,
             message: with_message.then(|| without_id(&message.text(TEXT_WIDTH, false))),
         }
     }

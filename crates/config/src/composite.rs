@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::de::DeTable;
 use watchbell_expression::{AlarmRule, evaluation_order};
-use watchbell_model::{Alarm, AlarmKind, CompositeAlarm};
+use watchbell_model::{ActionsSuppressor, Alarm, AlarmKind, CompositeAlarm};
 
 use crate::alarm::{Alarms, Announcement};
 use crate::name;
@@ -17,21 +17,26 @@ pub(crate) struct Mentions<'n, 'a> {
     pub(crate) alarms: &'n Names<'a>,
     pub(crate) composites: &'n Names<'a>,
     pub(crate) topics: &'n Names<'a>,
+    /// Alarms that may tell nobody: [`mentioned`].
+    pub(crate) in_rules: &'n BTreeSet<String>,
 }
 
-/// The alarms that some rule in the file names, as far as rules can be read.
+/// The alarms that some rule in the file names or that suppress another, as far as that can be read.
 pub(crate) fn mentioned(document: &DeTable<'_>) -> BTreeSet<String> {
     let entries = document.get("composite_alarms").and_then(|value| value.get_ref().as_table());
-    let rules = entries.into_iter().flatten().filter_map(|(_, entry)| {
-        let rule = entry.get_ref().as_table()?.get("rule")?.get_ref().as_str()?;
-        AlarmRule::parse(rule).ok()
-    });
-    rules.flat_map(|rule| rule.names().iter().map(|it| it.name.clone()).collect::<Vec<_>>()).collect()
+    let mut mentioned = BTreeSet::new();
+    for table in entries.into_iter().flatten().filter_map(|(_, entry)| entry.get_ref().as_table()) {
+        let text = |key| table.get(key).and_then(|value| value.get_ref().as_str());
+        let rule = text("rule").and_then(|rule| AlarmRule::parse(rule).ok());
+        mentioned.extend(rule.iter().flat_map(AlarmRule::names).map(|it| it.name.clone()));
+        mentioned.extend(text("actions_suppressor").map(str::to_owned));
+    }
+    mentioned
 }
 
 /// Adds the composite alarms of a file to its other alarms.
 pub(crate) fn read<'a>(root: &mut Table<'a>, mentions: &Mentions<'_, 'a>, alarms: &mut Alarms) {
-    let mut rules: BTreeMap<String, (AlarmRule, Text<'a>)> = BTreeMap::new();
+    let mut all_uses: BTreeMap<String, (Vec<String>, Text<'a>)> = BTreeMap::new();
     for (name, entry) in root.named("composite_alarms", "composite alarm") {
         name::check(entry.context, &name::ALARM, name.value, name.span.clone());
         if let Some(place) = mentions.alarms.place(name.value) {
@@ -41,14 +46,52 @@ pub(crate) fn read<'a>(root: &mut Table<'a>, mentions: &Mentions<'_, 'a>, alarms
         }
         let Some(mut table) = entry.entry(&name) else { continue };
         let rule = table.need("rule").and_then(|field| rule(&field, mentions));
-        let announcement = Announcement::read(&mut table, mentions.topics, &mut alarms.told, false);
+        let suppressor = suppressor(&mut table, mentions);
+        let may_be_silent = mentions.in_rules.contains(name.value);
+        let announcement = Announcement::read(&mut table, mentions.topics, &mut alarms.told, may_be_silent);
         table.finish();
-        let Some(rule) = rule else { continue };
-        let kind = AlarmKind::Composite(CompositeAlarm { rule: rule.to_string() });
+        let (Some(rule), Ok(suppressor)) = (rule, suppressor) else { continue };
+        let mut uses: Vec<String> = rule.names().iter().map(|it| it.name.clone()).collect();
+        uses.extend(suppressor.as_ref().map(|it| it.alarm.clone()));
+        let kind = AlarmKind::Composite(CompositeAlarm { rule: rule.to_string(), suppressor });
         alarms.plan.extend(announcement.of(kind).map(|alarm: Alarm| (name.value.to_owned(), alarm)));
-        rules.insert(name.value.to_owned(), (rule, name));
+        all_uses.insert(name.value.to_owned(), (uses, name));
     }
-    refuse_circles(root, &rules);
+    refuse_circles(root, &all_uses);
+}
+
+/// A mistake that was reported.
+struct Refused;
+
+/// What holds the messages back, if the table names it.
+fn suppressor(
+    table: &mut Table<'_>,
+    mentions: &Mentions<'_, '_>,
+) -> Result<Option<ActionsSuppressor>, Refused> {
+    let Some(field) = table.field("actions_suppressor") else {
+        for period in ["actions_suppressor_wait_period", "actions_suppressor_extension_period"] {
+            if let Some(field) = table.field(period) {
+                let message = format!("{} is for an actions_suppressor, and there is none", field.title());
+                field.refuse(message, "add actions_suppressor, or take this key out");
+            }
+        }
+        return Ok(None);
+    };
+    let alarm = field.text().filter(|alarm| {
+        let is_composite = mentions.composites.place(alarm.value).is_some();
+        is_composite || mentions.alarms.resolve(field.context, alarm, field.owner())
+    });
+    let mut period_ms = |key| table.need(key).and_then(|field| field.duration_ms());
+    let wait_period_ms = period_ms("actions_suppressor_wait_period");
+    let extension_period_ms = period_ms("actions_suppressor_extension_period");
+    let suppressor = || {
+        Some(ActionsSuppressor {
+            alarm: alarm?.value.to_owned(),
+            wait_period_ms: wait_period_ms?,
+            extension_period_ms: extension_period_ms?,
+        })
+    };
+    suppressor().map(Some).ok_or(Refused)
 }
 
 /// The rule, if it parses and names only alarms of the file.
@@ -73,15 +116,18 @@ fn rule(field: &Field<'_>, mentions: &Mentions<'_, '_>) -> Option<AlarmRule> {
     is_known.then_some(rule)
 }
 
-fn refuse_circles(root: &Table<'_>, rules: &BTreeMap<String, (AlarmRule, Text<'_>)>) {
-    let used = |rule: &AlarmRule| rule.names().iter().map(|it| it.name.clone()).collect::<Vec<_>>();
-    let used: BTreeMap<&str, Vec<String>> =
-        rules.iter().map(|(name, (rule, _))| (name.as_str(), used(rule))).collect();
-    let uses = used.iter().map(|(name, used)| (*name, used.iter().map(String::as_str).collect())).collect();
-    if let Err(circle) = evaluation_order(&uses) {
-        let message = format!("composite alarms name each other in a circle: {}", circle.join(" → "));
+fn refuse_circles(root: &Table<'_>, all_uses: &BTreeMap<String, (Vec<String>, Text<'_>)>) {
+    let graph = all_uses.iter().map(|(name, (used, _))| {
+        let used = used.iter().map(String::as_str).collect();
+        (name.as_str(), used)
+    });
+    if let Err(circle) = evaluation_order(&graph.collect()) {
+        // Closed, so that it is seen to be one.
+        let closed: Vec<&str> = circle.iter().chain(circle.first()).copied().collect();
+        let message = format!("composite alarms name each other in a circle: {}", closed.join(" → "));
         let place =
-            circle.first().and_then(|name| rules.get(*name)).map_or(0..0, |(_, name)| name.span.clone());
-        root.context.report(Problem::error(place, message).help("take one of them out of another's rule"));
+            circle.first().and_then(|name| all_uses.get(*name)).map_or(0..0, |(_, name)| name.span.clone());
+        let help = "take one of them out of another's rule or actions_suppressor";
+        root.context.report(Problem::error(place, message).help(help));
     }
 }

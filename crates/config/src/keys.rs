@@ -367,6 +367,21 @@ pub const KEYS: &[Key] = &[
     ),
     optional("composite_alarms.*", Kind::Table, "an alarm about the states of other alarms"),
     required("composite_alarms.*.rule", Kind::AlarmRule, "when it is in ALARM"),
+    optional(
+        "composite_alarms.*.actions_suppressor",
+        Kind::Text,
+        "an alarm; while it is in ALARM, messages wait; with both periods",
+    ),
+    optional(
+        "composite_alarms.*.actions_suppressor_wait_period",
+        Kind::Duration,
+        "how long messages wait for the suppressor to go into ALARM; 0s: not at all",
+    ),
+    optional(
+        "composite_alarms.*.actions_suppressor_extension_period",
+        Kind::Duration,
+        "how long messages wait after the suppressor has left ALARM; 0s: not at all",
+    ),
     default("composite_alarms.*.severity", Kind::OneOf(SEVERITIES), "error", "how grave it is"),
     optional("composite_alarms.*.notify", Kind::Texts, "the topics that are told; none: nobody"),
     optional("composite_alarms.*.description", Kind::Text, "what it means, for people"),

@@ -40,17 +40,22 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
     let log_groups = log_group::read(&mut root);
     let mut quotas = Quotas::default();
     let mut filters = metric_filter::read(&mut root, &log_group_names, &mut quotas);
+    let in_rules = composite::mentioned(document);
     let mentions = alarm::Mentions {
         filters: &filters,
         filter_names: &filter_names,
         group_names: &log_group_names,
         topic_names: &topic_names,
-        in_rules: &composite::mentioned(document),
+        in_rules: &in_rules,
     };
     let mut alarms = alarm::read(&mut root, &mentions, &mut quotas);
     quotas.finish(context);
-    let mentions =
-        composite::Mentions { alarms: &alarm_names, composites: &composite_names, topics: &topic_names };
+    let mentions = composite::Mentions {
+        alarms: &alarm_names,
+        composites: &composite_names,
+        topics: &topic_names,
+        in_rules: &in_rules,
+    };
     composite::read(&mut root, &mentions, &mut alarms);
     let every_name: Vec<String> =
         alarm_names.iter().chain(composite_names.iter()).map(str::to_owned).collect();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use watchbell_model::{
     AlarmState, Comparison, Datapoint, Dimensions, LowSamples, MetricAlarm, MetricStat, OwnMetric, Statistic,
-    Timestamp, Transition, Watched,
+    SuppressedBy, Timestamp, Transition, Watched,
 };
 
 use crate::compiled::{CompiledAlarm, CompiledFilter};
@@ -43,7 +43,7 @@ pub struct AlarmRun {
     /// Where buckets start that got events after they had been decided.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) corrected: BTreeSet<Timestamp>,
-    /// The newest change that a mute rule holds back.
+    /// The newest change whose messages wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) withheld: Option<Withheld>,
     /// For one of many states of an alarm: since when it has had no samples.
@@ -51,11 +51,28 @@ pub struct AlarmRun {
     pub(crate) idle_since: Option<Timestamp>,
 }
 
-/// A change whose messages wait for the end of a mute rule's window.
+/// A change whose messages wait: for the end of a mute rule's window or for an actions suppressor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Withheld {
     pub(crate) transition: Box<Transition>,
-    pub(crate) until: Timestamp,
+    #[serde(flatten)]
+    pub(crate) hold: Hold,
+}
+
+/// How messages wait.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Hold {
+    /// Until when, if that is known: not while a suppressor is in ALARM.
+    pub(crate) until: Option<Timestamp>,
+    /// What a suppressor holds them with; `None` is a mute rule's window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) suppressed_by: Option<SuppressedBy>,
+}
+
+impl Hold {
+    pub(crate) fn mute(until: Timestamp) -> Hold {
+        Hold { until: Some(until), suppressed_by: None }
+    }
 }
 
 impl AlarmRun {

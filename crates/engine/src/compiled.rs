@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use watchbell_expression::{AlarmRule, MetricMath};
 use watchbell_model::{
-    Alarm, AlarmKind, CompositeAlarm, Dimensions, GroupName, MetricAlarm, MetricFilter, MetricName,
-    MetricStat, Offset, OwnMetric, Plan, Recipient, SAMPLE_MAX, TransitionFilter, Watched,
+    ActionsSuppressor, Alarm, AlarmKind, CompositeAlarm, Dimensions, GroupName, MetricAlarm, MetricFilter,
+    MetricName, MetricStat, Offset, OwnMetric, Plan, Recipient, SAMPLE_MAX, TransitionFilter, Watched,
 };
 use watchbell_pattern::{Line, Pattern, PatternSet, Selector, number};
 
@@ -249,6 +249,12 @@ pub(crate) struct CompiledComposite {
     pub(crate) rule: AlarmRule,
 }
 
+impl CompiledComposite {
+    pub(crate) fn suppressor(&self) -> Option<&ActionsSuppressor> {
+        self.announcement.alarm.composite()?.suppressor.as_ref()
+    }
+}
+
 /// What is known about a metric that some alarm watches.
 #[derive(Default)]
 pub(crate) struct WatchedMetric {
@@ -267,7 +273,7 @@ pub(crate) struct CompiledPlan {
     pub(crate) offset: Offset,
     pub(crate) groups: BTreeMap<GroupName, CompiledGroup>,
     pub(crate) alarms: BTreeMap<String, CompiledAlarm>,
-    /// In an order in which each comes after those that it names.
+    /// In an order in which each comes after those that it names, its suppressor too.
     pub(crate) composites: Vec<CompiledComposite>,
     /// Metrics that no alarm watches are not in it.
     pub(crate) watched: BTreeMap<MetricName, WatchedMetric>,
@@ -291,7 +297,7 @@ impl CompiledPlan {
                     alarms
                         .insert(name.clone(), CompiledAlarm::new(name, metric, announcement, plan, &groups)?);
                 }
-                AlarmKind::Composite(CompositeAlarm { rule }) => {
+                AlarmKind::Composite(CompositeAlarm { rule, .. }) => {
                     let refused = |error| EngineError::Expression { alarm: name.clone(), error };
                     rules.insert(name.clone(), (AlarmRule::parse(rule).map_err(refused)?, announcement));
                 }
@@ -367,13 +373,17 @@ fn watched(alarms: &BTreeMap<String, CompiledAlarm>) -> BTreeMap<MetricName, Wat
     watched
 }
 
-/// The composite alarms, children before parents.
+/// The composite alarms, children and suppressors before those that name them.
 fn in_order(
     mut rules: BTreeMap<String, (AlarmRule, Announcement)>,
 ) -> Result<Vec<CompiledComposite>, EngineError> {
-    let names = |rule: &AlarmRule| rule.names().iter().map(|child| child.name.clone()).collect::<Vec<_>>();
+    let names = |(rule, announcement): &(AlarmRule, Announcement)| {
+        let suppressor = announcement.alarm.composite().and_then(|alarm| alarm.suppressor.as_ref());
+        let children = rule.names().iter().map(|child| child.name.clone());
+        children.chain(suppressor.map(|it| it.alarm.clone())).collect::<Vec<_>>()
+    };
     let uses: BTreeMap<String, Vec<String>> =
-        rules.iter().map(|(name, (rule, _))| (name.clone(), names(rule))).collect();
+        rules.iter().map(|(name, rule)| (name.clone(), names(rule))).collect();
     let uses =
         uses.iter().map(|(name, used)| (name.as_str(), used.iter().map(String::as_str).collect())).collect();
     let order = watchbell_expression::evaluation_order(&uses);

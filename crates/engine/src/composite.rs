@@ -7,6 +7,7 @@ use watchbell_model::{AlarmState, Child, Decision, Dimensions, Timestamp, Transi
 use crate::alarm::AlarmRun;
 use crate::compiled::{CompiledComposite, CompiledPlan};
 use crate::engine::{Engine, Runs, Timed};
+use crate::suppressor;
 use crate::transition::{News, Who};
 
 /// The states that rules see: of an alarm with many states, ALARM if one of them is in ALARM, else OK.
@@ -52,7 +53,7 @@ impl States {
 
 impl Engine {
     /// Puts decisions in order and adds those of composite alarms: after every instant at which an alarm changed, and
-    /// at the ends of windows of mute rules before `now`.
+    /// where what was held back is let out before `now`.
     pub(crate) fn in_order(
         &mut self,
         plan: &CompiledPlan,
@@ -80,7 +81,7 @@ impl Engine {
         decisions
     }
 
-    /// What mute rules held back whose windows ended before `limit`.
+    /// What was held back until before `limit`.
     fn released_composites(&mut self, plan: &CompiledPlan, limit: Timestamp) -> Vec<Decision> {
         let mut released = Vec::new();
         for composite in &plan.composites {
@@ -105,7 +106,15 @@ impl Engine {
             let Some(run) = only_run(&mut self.runs, &composite.name) else {
                 continue;
             };
+            let suppressor = composite.suppressor().map(|it| (it, self.states.state(&it.alarm)));
             if run.state == to {
+                let withheld = run.withheld.as_mut().zip(suppressor);
+                let moved = withheld.and_then(|(withheld, (suppressor, state))| {
+                    withheld.hold = suppressor::follow(suppressor, withheld.hold, state, at)?;
+                    Some(())
+                });
+                let released = moved.and_then(|()| plan.release(&composite.announcement, run, at.plus_ms(1)));
+                decisions.extend(released.map(|(_, decision)| decision));
                 continue;
             }
             let children = children(composite, &self.states);
@@ -122,6 +131,7 @@ impl Engine {
                     (change.matched, change.first_lines.clone(), change.last_lines.clone())
                 }),
                 children,
+                hold: suppressor.and_then(|(suppressor, state)| suppressor::hold(suppressor, state, at)),
             };
             let who = Who { alarm: &composite.name, contributor: &Dimensions::new() };
             let transition = plan.change(who, &composite.announcement, run, news);

@@ -11,7 +11,7 @@ use watchbell_model::{
 use watchbell_pattern::{PatternError, Scratch};
 use watchbell_schedule::ScheduleError;
 
-use crate::alarm::{AlarmRun, Change};
+use crate::alarm::{AlarmRun, Change, Hold};
 use crate::compiled::{CompiledAlarm, CompiledPlan};
 use crate::composite::States;
 use crate::counters::Counters;
@@ -163,10 +163,10 @@ impl Engine {
         if let (Entry::Plan(plan), Some(compiled)) = (&record.entry, new) {
             decisions.extend(self.adopt((**plan).clone(), compiled, now));
         }
-        if decisions.iter().filter_map(Decision::transition).any(|transition| transition.muted.is_some()) {
+        let plan = self.in_force.as_ref().map(|in_force| &in_force.compiled);
+        if let Some(plan) = plan.filter(|plan| decisions.iter().any(|it| plan.moves_what_waits(it))) {
             // What is held back has an instant of its own.
-            self.next_instant =
-                self.in_force.as_ref().and_then(|in_force| self.earliest_instant(&in_force.compiled));
+            self.next_instant = self.earliest_instant(plan);
         }
         let with_id = |(index, decision): (u32, &Decision)| {
             (DecisionId { offset: record.offset, index }, decision.clone())
@@ -330,9 +330,17 @@ impl Engine {
         }
         for (name, runs) in &mut self.runs {
             let mutes = compiled.announcement(name).map_or(&[][..], |it| it.mutes.as_slice());
+            let suppressor = |plan: &CompiledPlan| {
+                plan.announcement(name).and_then(|it| it.alarm.composite()?.suppressor.clone())
+            };
+            let has_same_suppressor =
+                before.as_ref().is_some_and(|before| suppressor(&before.compiled) == suppressor(&compiled));
             for withheld in runs.values_mut().filter_map(|run| run.withheld.as_mut()) {
-                // The mute rules of before hold nothing back any more.
-                withheld.until = muted(&compiled.mutes, mutes, now).map_or(now, |(_, end)| end);
+                // The mute rules and suppressors of before hold nothing back any more.
+                if withheld.hold.suppressed_by.is_none() || !has_same_suppressor {
+                    let window = muted(&compiled.mutes, mutes, now);
+                    withheld.hold = Hold::mute(window.map_or(now, |(_, end)| end));
+                }
             }
         }
         self.store.retain(|key, series| {
@@ -376,7 +384,7 @@ impl Engine {
     }
 
     pub(crate) fn earliest_instant(&self, plan: &CompiledPlan) -> Option<Timestamp> {
-        let held = |run: &AlarmRun| run.withheld.as_ref().map(|withheld| withheld.until);
+        let held = |run: &AlarmRun| run.withheld.as_ref().and_then(|withheld| withheld.hold.until);
         let next = |(name, runs): (&String, &BTreeMap<Dimensions, AlarmRun>)| {
             let alarm = plan.alarms.get(name);
             let instants =
@@ -397,10 +405,8 @@ impl Engine {
             let runs = self.runs.get_mut(&transition.alarm);
             let Some(run) = runs.and_then(|runs| runs.get_mut(&transition.dimensions)) else { continue };
             is_other = true;
-            let mutes = plan.announcement(&transition.alarm).map_or(&[][..], |it| it.mutes.as_slice());
-            let window = muted(&plan.mutes, mutes, transition.at).filter(|_| transition.muted.is_some());
             match decision {
-                Decision::Transition(_) => follow(run, transition, window.map(|(_, end)| end)),
+                Decision::Transition(_) => follow(run, transition, plan.hold(transition)),
                 _ => run.told = transition.to == AlarmState::Alarm,
             }
         }

@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 use watchbell_model::{
-    AlarmState, Child, Comparison, Datapoint, Dimensions, LowSamples, MatchedLine, Timestamp,
+    AlarmState, Child, Comparison, Datapoint, Dimensions, LowSamples, MatchedLine, SuppressedBy, Timestamp,
     TransitionFilter, TreatMissingData,
 };
 
 use crate::Engine;
-use crate::alarm::{AlarmRun, Inputs};
+use crate::alarm::{AlarmRun, Hold, Inputs};
 use crate::compiled::{CompiledAlarm, CompiledComposite};
 use crate::composite::{States, children};
 use crate::evaluation::{newest_real, tally};
@@ -36,9 +36,24 @@ pub struct Explanation {
     /// The mute rule in whose window now lies, and when that ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub muted: Option<Muted>,
+    /// The suppressor that a change waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suppressed: Option<Suppressed>,
     /// What decides.
     #[serde(flatten)]
     pub basis: Basis,
+}
+
+/// What an actions suppressor holds back.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Suppressed {
+    /// The suppressor.
+    pub alarm: String,
+    /// What it holds the change back with.
+    pub by: SuppressedBy,
+    /// Until when, if that is known.
+    #[serde(serialize_with = "optional_time")]
+    pub until: Option<Timestamp>,
 }
 
 /// A mute rule's window.
@@ -183,6 +198,11 @@ impl Engine {
         let run = self.runs.get(alarm)?.get(dimensions)?;
         let announcement = plan.announcement(alarm)?;
         let window = muted(&plan.mutes, &announcement.mutes, now);
+        let suppressed = || {
+            let suppressor = announcement.alarm.composite()?.suppressor.as_ref()?;
+            let Hold { until, suppressed_by } = run.withheld.as_ref()?.hold;
+            Some(Suppressed { alarm: suppressor.alarm.clone(), by: suppressed_by?, until })
+        };
         let basis = if let Some(metric) = plan.alarms.get(alarm) {
             let inputs = metric.inputs(&self.store, dimensions);
             Basis::Metric(Box::new(metric_basis(metric, run, &inputs, now)))
@@ -202,6 +222,7 @@ impl Engine {
                 until,
                 withholds: run.withheld.is_some(),
             }),
+            suppressed: suppressed(),
             basis,
         })
     }

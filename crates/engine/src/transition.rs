@@ -1,14 +1,15 @@
-//! Changes of state: what is said about them, who is told, and when a mute rule lets it out.
+//! Changes of state: what is said about them, who is told, and when what was held back is let out.
 
 use std::collections::BTreeSet;
 
 use watchbell_model::{AlarmState, Child, Datapoint, Decision, Dimensions, Timestamp, Transition};
 
-use crate::alarm::{AlarmRun, Change, Inputs, Withheld};
-use crate::compiled::{Announcement, CompiledAlarm, CompiledPlan};
+use crate::alarm::{AlarmRun, Change, Hold, Inputs, Withheld};
+use crate::compiled::{Announcement, CompiledAlarm, CompiledComposite, CompiledPlan};
 use crate::mute::muted;
 use crate::reason::reason;
 use crate::series::Matches;
+use crate::suppressor;
 
 /// Which alarm, or which of an alarm's many states.
 #[derive(Clone, Copy)]
@@ -27,6 +28,8 @@ pub(crate) struct News {
     pub(crate) datapoints: Vec<Datapoint>,
     pub(crate) matched: Matches,
     pub(crate) children: Vec<Child>,
+    /// How its messages wait for an actions suppressor.
+    pub(crate) hold: Option<Hold>,
 }
 
 impl CompiledAlarm {
@@ -52,6 +55,7 @@ impl CompiledAlarm {
             matched: inputs.matched(&starts),
             datapoints: change.range,
             children: Vec::new(),
+            hold: None,
         }
     }
 }
@@ -90,20 +94,52 @@ impl CompiledPlan {
             plan: self.offset,
             notify: if tells { announcement.recipients.clone() } else { Vec::new() },
             muted: None,
+            suppressed_by: None,
         };
-        let window =
-            muted(&self.mutes, &announcement.mutes, news.at).filter(|_| !transition.notify.is_empty());
-        if let Some((rule, _)) = window {
-            transition.muted = Some(rule.to_owned());
-        }
-        follow(run, &transition, window.map(|(_, end)| end));
-        if transition.muted.is_some() {
+        let hold = if transition.notify.is_empty() {
+            None
+        } else if let Some(hold) = news.hold {
+            transition.suppressed_by = hold.suppressed_by;
+            Some(hold)
+        } else {
+            muted(&self.mutes, &announcement.mutes, news.at).map(|(rule, end)| {
+                transition.muted = Some(rule.to_owned());
+                Hold::mute(end)
+            })
+        };
+        follow(run, &transition, hold);
+        if transition.is_held_back() {
             transition.notify = Vec::new();
         }
         transition
     }
 
-    /// Tells what a mute rule held back, if its window ended before `limit` and it is still true.
+    /// Whether after `decision` something may wait for its messages until another time.
+    pub(crate) fn moves_what_waits(&self, decision: &Decision) -> bool {
+        match decision {
+            Decision::Transition(transition) => {
+                let is_suppressor = |composite: &CompiledComposite| {
+                    composite.suppressor().is_some_and(|it| it.alarm == transition.alarm)
+                };
+                transition.is_held_back() || self.composites.iter().any(is_suppressor)
+            }
+            Decision::Released { .. } => true,
+            Decision::Correction(_) | Decision::SeriesLimit(_) => false,
+        }
+    }
+
+    /// How the messages of a change that was journaled wait.
+    pub(crate) fn hold(&self, transition: &Transition) -> Option<Hold> {
+        let announcement = self.announcement(&transition.alarm)?;
+        if let Some(by) = transition.suppressed_by {
+            let suppressor = announcement.alarm.composite()?.suppressor.as_ref()?;
+            return suppressor::hold_by(suppressor, by, transition.at);
+        }
+        transition.muted.as_ref()?;
+        muted(&self.mutes, &announcement.mutes, transition.at).map(|(_, end)| Hold::mute(end))
+    }
+
+    /// Tells what was held back, if that ended before `limit` and it is still true.
     pub(crate) fn release(
         &self,
         announcement: &Announcement,
@@ -111,14 +147,14 @@ impl CompiledPlan {
         limit: Timestamp,
     ) -> Option<(Timestamp, Decision)> {
         loop {
-            let until = run.withheld.as_ref()?.until;
+            let until = run.withheld.as_ref()?.hold.until?;
             if until >= limit {
                 return None;
             }
             if let Some((_, end)) =
                 muted(&self.mutes, &announcement.mutes, until).filter(|(_, end)| *end > until)
             {
-                run.withheld.as_mut()?.until = end;
+                run.withheld.as_mut()?.hold = Hold::mute(end);
                 continue;
             }
             let mut transition = run.withheld.take()?.transition;
@@ -137,13 +173,13 @@ impl CompiledPlan {
     }
 }
 
-/// Puts `run` into the state after `transition`, whose messages wait until `held_until` if that is given.
-pub(crate) fn follow(run: &mut AlarmRun, transition: &Transition, held_until: Option<Timestamp>) {
+/// Puts `run` into the state after `transition`, whose messages wait if `hold` says how.
+pub(crate) fn follow(run: &mut AlarmRun, transition: &Transition, hold: Option<Hold>) {
     run.state = transition.to;
     run.since = transition.at;
     run.reason.clone_from(&transition.reason);
-    match held_until {
-        Some(until) => run.withheld = Some(Withheld { transition: Box::new(transition.clone()), until }),
+    match hold {
+        Some(hold) => run.withheld = Some(Withheld { transition: Box::new(transition.clone()), hold }),
         None => run.told = is_told(run.told, transition),
     }
 }

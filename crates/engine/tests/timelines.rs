@@ -142,6 +142,9 @@ fn spell(decision: &Decision) -> String {
             if let Some(rule) = &it.muted {
                 write!(text, " muted by {rule}").unwrap();
             }
+            if let Some(by) = it.suppressed_by {
+                write!(text, " suppressed by {by:?}").unwrap();
+            }
             let lines: Vec<&str> =
                 it.first_lines.iter().chain(&it.last_lines).map(|line| line.message.as_str()).collect();
             write!(text, "\n    {}", it.reason).unwrap();

@@ -277,6 +277,22 @@ impl MetricAlarm {
 pub struct CompositeAlarm {
     /// In CloudWatch's grammar: `ALARM("a") AND NOT ALARM("b")`.
     pub rule: String,
+    /// What holds its messages back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suppressor: Option<ActionsSuppressor>,
+}
+
+/// An alarm that holds the messages of a composite alarm back while it is in `ALARM`.
+///
+/// Source: CloudWatch API Reference, `PutCompositeAlarm`, `ActionsSuppressor`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionsSuppressor {
+    /// Its name.
+    pub alarm: String,
+    /// How long messages wait for it to go into `ALARM`, in milliseconds; 0 for not at all.
+    pub wait_period_ms: i64,
+    /// How long messages wait after it has left `ALARM`, in milliseconds; 0 for not at all.
+    pub extension_period_ms: i64,
 }
 
 /// What an alarm is about.

@@ -134,6 +134,37 @@ pub struct Transition {
     /// The mute rule that holds the messages back, if one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub muted: Option<String>,
+    /// What an actions suppressor holds the messages back with, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suppressed_by: Option<SuppressedBy>,
+}
+
+impl Transition {
+    /// Whether the messages wait.
+    pub fn is_held_back(&self) -> bool {
+        self.muted.is_some() || self.suppressed_by.is_some()
+    }
+
+    /// What holds the messages back, for people: `the mute rule nightly`.
+    pub fn held_back_by(&self) -> Option<String> {
+        let suppressor = || Some(&self.rule.composite()?.suppressor.as_ref()?.alarm);
+        match (&self.muted, self.suppressed_by) {
+            (Some(rule), _) => Some(format!("the mute rule {rule}")),
+            (None, Some(_)) => suppressor().map(|alarm| format!("the suppressor {alarm}")),
+            (None, None) => None,
+        }
+    }
+}
+
+/// Why an actions suppressor holds messages back, in CloudWatch's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SuppressedBy {
+    /// It may yet go into `ALARM`.
+    WaitPeriod,
+    /// It is in `ALARM`.
+    Alarm,
+    /// It was in `ALARM` a moment ago.
+    ExtensionPeriod,
 }
 
 /// Late events changed a datapoint that had been decided.

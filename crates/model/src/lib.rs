@@ -30,14 +30,15 @@ mod unit;
 
 pub use access::{Access, Action, Resource, Role, Statement, Token, matches_wildcard};
 pub use alarm::{
-    Alarm, AlarmKind, AlarmSeverity, AlarmState, Comparison, CompositeAlarm, EVALUATION_RANGE_S_MAX,
-    LowSamples, MetricAlarm, MetricStat, Period, PeriodError, TreatMissingData, Watched,
+    ActionsSuppressor, Alarm, AlarmKind, AlarmSeverity, AlarmState, Comparison, CompositeAlarm,
+    EVALUATION_RANGE_S_MAX, LowSamples, MetricAlarm, MetricStat, Period, PeriodError, TreatMissingData,
+    Watched,
 };
 pub use archive::{Archive, ArchiveDone, ArchiveObject, ArchivePlan};
 pub use batch::{Batch, BatchBuilder, Fingerprint, Source};
 pub use decision::{
     Child, Correction, Datapoint, Decision, DecisionId, Decisions, MatchedLine, Recipient, SeriesLimit,
-    Transition, TransitionFilter,
+    SuppressedBy, Transition, TransitionFilter,
 };
 pub use delivery::{Delivery, DeliveryOutcome};
 pub use entry::{DATA_FORMAT, Entry, EntryError, Record};

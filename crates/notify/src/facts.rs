@@ -63,8 +63,8 @@ fn when(transition: &Transition) -> Vec<String> {
     if transition.late {
         lines.push("late: events that came after their slot had been decided made the difference".to_owned());
     }
-    if let Some(rule) = &transition.muted {
-        lines.push(format!("held back until now by the mute rule {rule}"));
+    if let Some(by) = transition.held_back_by() {
+        lines.push(format!("held back until now by {by}"));
     }
     lines
 }

@@ -26,6 +26,7 @@ impl Message {
     /// | `dimensions` | which of an alarm's many states, as `{"ip": "10.0.0.7"}`; `{}` for an alarm with one |
     /// | `late` | whether events that came after their slot had been decided made the difference |
     /// | `muted_by` | the mute rule that held the message back, or null |
+    /// | `suppressed_by` | `WaitPeriod`, `Alarm` or `ExtensionPeriod` if a composite alarm's suppressor held it back, or null |
     /// | `metric` | `{namespace, name, dimensions}`; null if `expression` or `rule` stands in its place |
     /// | `expression`, `metrics` | metric math, and by its names `{namespace, name, dimensions, statistic}`; or null |
     /// | `minimum` | how large metrics have to be for a slot to have a datapoint, by name; or null |
@@ -71,6 +72,7 @@ impl Message {
             "early": transition.early,
             "late": transition.late,
             "muted_by": transition.muted,
+            "suppressed_by": transition.suppressed_by,
             "metric": stat.map(|stat| metric_stat(stat, false)),
             "expression": math.map(|(expression, ..)| expression),
             "metrics": metrics,
