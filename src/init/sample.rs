@@ -57,7 +57,9 @@ impl Sample {
         }
         let mut lines = Vec::new();
         let whole = length <= PIECE_BYTES;
-        take(&head, whole, &mut lines);
+        // A byte order mark belongs to no line.
+        let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
+        take(head, whole, &mut lines);
         let gap = (!whole).then_some(lines.len());
         if !whole {
             let mut tail = Vec::new();
@@ -112,6 +114,7 @@ mod tests {
         let sample = read(b"one\r\n\n  \ntwo \xff\nthree").unwrap();
         assert_eq!(sample.lines, ["one", "two \u{fffd}", "three"]);
         assert_eq!(sample.gap, None);
+        assert_eq!(read(b"\xef\xbb\xbf2026-11-22\n").unwrap().lines, ["2026-11-22"]);
     }
 
     #[test]

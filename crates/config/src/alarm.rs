@@ -94,19 +94,7 @@ fn metric_alarm(table: &mut Table<'_>, subject: Option<&Subject>) -> Option<Metr
         None => Some(missing),
     };
     let low_samples = match table.field("low_samples") {
-        Some(field) => field.one_of(&[]).filter(|low_samples| {
-            let is_percentile = subject.is_none_or(|subject| match &subject.watched {
-                Watched::Stat(stat) => stat.statistic.percentile().is_some(),
-                Watched::Math { .. } => false,
-            });
-            if !is_percentile && *low_samples == LowSamples::Ignore {
-                field.refuse(
-                    format!("{} needs a percentile", field.title()),
-                    "write statistic = \"p99\", or remove it",
-                );
-            }
-            is_percentile || *low_samples == LowSamples::Evaluate
-        }),
+        Some(field) => low_samples(&field, subject),
         None => Some(LowSamples::Evaluate),
     };
     let ((comparison, threshold), (datapoints_to_alarm, evaluation_periods)) = condition.zip(datapoints)?;
@@ -123,6 +111,34 @@ fn metric_alarm(table: &mut Table<'_>, subject: Option<&Subject>) -> Option<Metr
         low_samples: low_samples?,
         warms_up: defaults.is_some_and(|defaults| defaults.is_fixed),
     })
+}
+
+/// Whether percentiles of few values count; where that makes no sense it is refused.
+fn low_samples(field: &Field<'_>, subject: Option<&Subject>) -> Option<LowSamples> {
+    let low_samples = field.one_of(&[])?;
+    let Some(subject) = subject.filter(|_| low_samples == LowSamples::Ignore) else {
+        return Some(low_samples);
+    };
+    let percentile = match &subject.watched {
+        Watched::Stat(stat) => stat.statistic.percentile(),
+        Watched::Math { .. } => None,
+    };
+    let Some(percentile) = percentile else {
+        field.refuse(
+            format!("{} needs a percentile", field.title()),
+            "write statistic = \"p99\", or remove it",
+        );
+        return None;
+    };
+    if !percentile.is_significant(u64::MAX) {
+        let message = format!("{}: no number of samples is enough for {percentile}", field.title());
+        field.refuse(
+            message,
+            "write a percentile between p0 and p100, or statistic = \"Maximum\" or \"Minimum\"",
+        );
+        return None;
+    }
+    Some(low_samples)
 }
 
 /// What every kind of alarm has: how grave it is and who is told.

@@ -49,6 +49,8 @@ pub(crate) struct Published {
     pub(crate) metric: MetricName,
     /// The names of its dimensions.
     pub(crate) dimensions: BTreeSet<String>,
+    /// The unit of its samples, if that could be read.
+    pub(crate) unit: Option<Unit>,
     pub(crate) place: Range<usize>,
 }
 
@@ -99,9 +101,10 @@ fn read_one<'a>(mut table: Table<'a>, groups: &Names<'a>, quotas: &mut Quotas<'a
         let log_group = GroupName::new(log_group?.value).ok()?;
         Some(MetricFilter { log_group, pattern: pattern?.as_str().to_owned(), metric: transformation? })
     };
-    let published = published.zip(field).map(|((metric, dimensions), field)| Published {
+    let published = published.zip(field).map(|((metric, dimensions, unit), field)| Published {
         metric,
         dimensions,
+        unit,
         place: field.span(),
     });
     ReadFilter { metric: published, filter: filter() }
@@ -191,8 +194,8 @@ fn refuse(field: &Field<'_>, text: &Text<'_>, error: &PatternError) {
     field.refuse_at(span, &error.message, error.help.clone());
 }
 
-/// The name and dimensions of a metric.
-type Named = (MetricName, BTreeSet<String>);
+/// The name and dimensions of a metric, and its unit if that could be read.
+type Named = (MetricName, BTreeSet<String>, Option<Unit>);
 
 /// The metric and the whole transformation. Without a `pattern` a selector cannot be checked, and is taken.
 fn read_metric(
@@ -217,7 +220,8 @@ fn read_metric(
     }
     let series_max = table.field("series_max").map_or(Some(SERIES_MAX_DEFAULT), |field| series_max(&field));
     table.finish();
-    let named = metric.clone().zip(dimensions.as_ref().map(|it| it.keys().cloned().collect()));
+    let names = dimensions.as_ref().map(|it| it.keys().cloned().collect());
+    let named = metric.clone().zip(names).map(|(metric, names)| (metric, names, unit));
     let transformation = || {
         Some(MetricTransformation {
             metric: metric?,

@@ -51,7 +51,8 @@ pub(crate) fn read<'a>(
     mentions: &Mentions<'_, 'a>,
     quotas: &mut Quotas<'a>,
 ) -> Option<Subject> {
-    let each = each(table);
+    let each_names = each(table);
+    let each: Vec<String> = each_names.iter().map(|name| name.value.to_owned()).collect();
     let [filter, metric, expression, pattern, heartbeat] =
         ["metric_filter", "metric", "expression", "pattern", "heartbeat"].map(|key| table.field(key));
     let written: Vec<&Field<'_>> =
@@ -64,11 +65,11 @@ pub(crate) fn read<'a>(
     }
     let is_one = is_one_of(table, written.len(), WATCHED);
     let subject = match (&expression, &pattern, &heartbeat) {
-        (Some(field), _, _) => math(table, field, mentions, each),
+        (Some(field), _, _) => math(table, field, mentions, &each_names),
         (None, Some(field), _) => on_pattern(table, field, name, mentions, quotas, each),
         (None, None, Some(field)) => on_heartbeat(table, field, mentions, each),
         (None, None, None) => {
-            let stat = stat(table, filter.as_ref(), metric.as_ref(), &each, mentions);
+            let stat = stat(table, filter.as_ref(), metric.as_ref(), &each_names, mentions);
             stat.map(|stat| Subject::of(Watched::Stat(stat), each))
         }
     };
@@ -98,15 +99,15 @@ fn is_one_of(table: &Table<'_>, written: usize, keys: &[&str]) -> bool {
 }
 
 /// The names of dimensions that the alarm has a state for each value of.
-fn each(table: &mut Table<'_>) -> Vec<String> {
+fn each<'a>(table: &mut Table<'a>) -> Vec<Text<'a>> {
     let Some(field) = table.field("each") else { return Vec::new() };
-    let mut each: Vec<String> = Vec::new();
+    let mut each: Vec<Text<'_>> = Vec::new();
     for text in field.texts() {
-        if each.iter().any(|name| name == text.value) {
+        if each.iter().any(|name| name.value == text.value) {
             let message = format!("{} names {} twice", field.title(), quote(text.value));
             field.context.report(Problem::error(text.span, message).help("remove one of them"));
         } else {
-            each.push(text.value.to_owned());
+            each.push(text);
         }
     }
     each
@@ -117,17 +118,42 @@ fn stat(
     table: &mut Table<'_>,
     filter: Option<&Field<'_>>,
     metric: Option<&Field<'_>>,
-    each: &[String],
+    each: &[Text<'_>],
     mentions: &Mentions<'_, '_>,
 ) -> Option<MetricStat> {
     let metric_name = metric_name(table, filter, metric, mentions);
-    let dimensions = values(table);
-    let unit = table.field("unit").map_or(Some(None), |field| field.one_of(&[]).map(Some));
+    let values = values(table);
+    let unit_field = table.field("unit");
+    let unit = unit_field.as_ref().map_or(Some(None), |field| field.one_of(&[]).map(Some));
     let statistic = statistic(table);
-    let stat =
-        MetricStat { metric: metric_name?, dimensions: dimensions?, unit: unit?, statistic: statistic? };
-    let is_there = is_group(table, &stat, mentions) & has_series(table, &stat, each, mentions);
+    let values = values?;
+    let dimensions =
+        values.iter().map(|(name, value)| (name.value.to_owned(), (*value).to_owned())).collect();
+    let stat = MetricStat { metric: metric_name?, dimensions, unit: unit?, statistic: statistic? };
+    let names: Vec<&Text<'_>> = each.iter().chain(values.iter().map(|(name, _)| name)).collect();
+    let is_there = is_group(table, &stat, mentions) & has_series(table, &stat, &names, mentions);
+    if let Some(field) = unit_field.filter(|_| is_there) {
+        warn_of_other_unit(&field, &stat, mentions);
+    }
     is_there.then_some(stat)
+}
+
+/// A unit that no sample of the metric has leaves the alarm without data for ever.
+fn warn_of_other_unit(field: &Field<'_>, stat: &MetricStat, mentions: &Mentions<'_, '_>) {
+    let published = published(mentions).into_iter().filter(|it| it.metric == stat.metric);
+    let units: Option<BTreeSet<Unit>> = published.map(|it| it.unit).collect();
+    let Some(units) = units.filter(|units| stat.unit.is_some_and(|unit| !units.contains(&unit))) else {
+        return;
+    };
+    let units: Vec<String> = units.iter().map(|unit| quote(unit.as_str())).collect();
+    let metric = quote(&spell(&stat.metric));
+    let message = format!(
+        "{}: {metric} is published in {}, so there will be no data",
+        field.title(),
+        units.join(" and ")
+    );
+    let help = "write that unit, or none: samples of every unit then count";
+    field.context.report_absence(Problem::warning(field.span(), message).help(help));
 }
 
 /// The metric that a filter publishes or that is named.
@@ -166,12 +192,9 @@ fn statistic(table: &mut Table<'_>) -> Option<Statistic> {
 }
 
 /// The values of dimensions, by name.
-fn values(table: &mut Table<'_>) -> Option<Dimensions> {
+fn values<'a>(table: &mut Table<'a>) -> Option<Vec<(Text<'a>, &'a str)>> {
     let named = table.named("dimensions", "dimension");
-    let value = |(name, field): (_, Field<'_>)| {
-        let name: Text<'_> = name;
-        Some((name.value.to_owned(), field.text()?.value.to_owned()))
-    };
+    let value = |(name, field): (_, Field<'a>)| Some((name, field.text()?.value));
     named.into_iter().map(value).collect()
 }
 
@@ -180,6 +203,7 @@ fn published(mentions: &Mentions<'_, '_>) -> Vec<Published> {
     let own = OwnMetric::ALL.into_iter().map(|own| Published {
         metric: own.metric(),
         dimensions: own.dimensions.iter().map(|name| (*name).to_owned()).collect(),
+        unit: Some(own.unit),
         place: 0..0,
     });
     mentions.filters.metrics.values().cloned().chain(own).collect()
@@ -217,13 +241,19 @@ fn is_group(table: &Table<'_>, stat: &MetricStat, mentions: &Mentions<'_, '_>) -
     mentions.group_names.resolve(table.context, &text, &table.title)
 }
 
-/// Whether the metric has series with exactly the dimensions of `stat` and `each`.
-fn has_series(table: &Table<'_>, stat: &MetricStat, each: &[String], mentions: &Mentions<'_, '_>) -> bool {
-    let mut named: BTreeSet<String> = stat.dimensions.keys().cloned().collect();
-    let twice = each.iter().find(|name| !named.insert((*name).clone()));
+/// Whether the metric has series with exactly the dimensions `names`, those of `each` and of `dimensions`.
+fn has_series(
+    table: &Table<'_>,
+    stat: &MetricStat,
+    names: &[&Text<'_>],
+    mentions: &Mentions<'_, '_>,
+) -> bool {
+    let mut named: BTreeSet<String> = BTreeSet::new();
+    let twice = names.iter().find(|name| !named.insert(name.value.to_owned()));
     if let Some(twice) = twice {
-        let message = format!("{} has {} in both \"each\" and \"dimensions\"", table.title, quote(twice));
-        table.context.report(Problem::error(table.place.clone(), message).help("remove one of the two"));
+        let message =
+            format!("{} has {} in both \"each\" and \"dimensions\"", table.title, quote(twice.value));
+        table.context.report(Problem::error(twice.span.clone(), message).help("remove one of the two"));
         return false;
     }
     let published: Vec<Published> =
@@ -231,6 +261,19 @@ fn has_series(table: &Table<'_>, stat: &MetricStat, each: &[String], mentions: &
     if mentions.filters.is_metric_unknown || published.iter().any(|it| it.dimensions == named) {
         return true;
     }
+    let known: BTreeSet<&str> = published.iter().flat_map(|it| &it.dimensions).map(String::as_str).collect();
+    let unknown = names.iter().find(|name| !known.contains(name.value));
+    if let Some(unknown) = unknown.filter(|_| !known.is_empty()) {
+        let metric = quote(&spell(&stat.metric));
+        let message = format!("{}: {metric} has no dimension {}", table.title, quote(unknown.value));
+        let help = match table.context.suggest(unknown.value, known.iter().copied()) {
+            Some(near) => format!("did you mean {}?", quote(near)),
+            None => format!("it has {}", known.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ")),
+        };
+        table.context.report_absence(Problem::error(unknown.span.clone(), message).help(help));
+        return false;
+    }
+    let place = names.first().map_or(table.place.clone(), |name| name.span.clone());
     let list = |names: &BTreeSet<String>| match names.len() {
         0 => "no dimensions".to_owned(),
         1 => format!("the dimension {}", quoted_names(names)),
@@ -254,7 +297,7 @@ fn has_series(table: &Table<'_>, stat: &MetricStat, each: &[String], mentions: &
         ),
         None => "remove the dimensions that the metric does not have".to_owned(),
     };
-    table.context.report(Problem::error(table.place.clone(), message).help(help));
+    table.context.report(Problem::error(place, message).help(help));
     false
 }
 
@@ -266,7 +309,7 @@ fn math<'a>(
     table: &mut Table<'a>,
     field: &Field<'a>,
     mentions: &Mentions<'_, 'a>,
-    each: Vec<String>,
+    each: &[Text<'a>],
 ) -> Option<Subject> {
     let named = table.named("metrics", "metric");
     let mut metrics = Some(BTreeMap::new());
@@ -296,7 +339,7 @@ fn math<'a>(
                 );
             }
             let is_one = is_one_of(&inner, count, MATH_METRIC);
-            let stat = stat(&mut inner, filter.as_ref(), metric.as_ref(), &each, mentions);
+            let stat = stat(&mut inner, filter.as_ref(), metric.as_ref(), each, mentions);
             inner.finish();
             stat.filter(|_| is_one)
         });
@@ -312,6 +355,7 @@ fn math<'a>(
         field.refuse(format!("{} cannot use FILL beside \"each\"", field.title()), help);
         return None;
     }
+    let each = each.iter().map(|name| name.value.to_owned()).collect();
     Some(Subject::of(Watched::Math { expression, metrics: metrics?, minimum: minimum? }, each))
 }
 
