@@ -6,19 +6,16 @@
 
 mod cpu;
 mod kind;
-mod matching;
-mod mtail;
 mod path;
 mod place;
 
 use std::path::PathBuf;
 
 use serde::Serialize;
-use watchbell_corpus::Corpus;
+use watchbell_corpus::{Corpus, matching, mtail};
 use watchbell_pattern::{Pattern, PatternSet};
 
 pub(crate) use self::kind::Kind;
-pub(crate) use self::matching::Measured;
 use self::place::Place;
 use crate::{ExitStatus, Failure};
 
@@ -56,6 +53,22 @@ pub(crate) struct Logs {
     pub(crate) lines: usize,
     /// Looking for a byte that is not there, in GB per second of processor time.
     pub(crate) memchr: f64,
+}
+
+/// A rate that was measured on a slice.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Measured {
+    /// GB per second of processor time.
+    pub(crate) rate: f64,
+    /// The size of the slice.
+    pub(crate) bytes: usize,
+}
+
+impl Measured {
+    /// `slice` took so long.
+    fn of(slice: &Corpus, seconds: f64) -> Measured {
+        Measured { rate: matching::rate(slice.bytes(), seconds), bytes: slice.bytes() }
+    }
 }
 
 /// One number of filters. Rates are GB (10^9 bytes of log text) per second of processor time.
@@ -145,14 +158,20 @@ fn row(
     let (by_set, set_seconds) = matching::with_set(&set, corpus);
     agree("metric filters and the compiled set", &path.matched, &by_set)?;
     place.go_on()?;
-    let slice = matching::slice(corpus, matching::PLAIN_BYTES / filters);
+    let slice = corpus.slice(matching::PLAIN_BYTES / filters);
     let (expected, _) = matching::with_set(&set, &slice);
     let (by_plain, plain_seconds) = matching::plainly(&patterns, &slice);
     agree("the compiled set and the plain matcher", &expected, &by_plain)?;
     place.go_on()?;
-    let mtail = if has_mtail { mtail::measure(&texts, corpus, place)? } else { None };
-    if let Some((slice, by_mtail, _)) = &mtail {
-        agree("the compiled set and mtail", &matching::with_set(&set, slice).0, by_mtail)?;
+    let mtail = if has_mtail {
+        let place = place.part("mtail")?;
+        let outcome = mtail::measure(&texts, corpus, &place.path(""));
+        outcome.map_err(|error| Failure::io("mtail", &error))?
+    } else {
+        None
+    };
+    if let Some(mtail) = &mtail {
+        agree("the compiled set and mtail", &matching::with_set(&set, &mtail.slice).0, &mtail.matched)?;
     }
     let rate = |seconds: f64| matching::rate(corpus.bytes(), seconds);
     Ok(Row {
@@ -164,7 +183,7 @@ fn row(
         matches: by_set.iter().sum(),
         set: rate(set_seconds),
         plain: Measured::of(&slice, plain_seconds),
-        mtail: mtail.map(|(slice, _, seconds)| Measured::of(&slice, seconds)),
+        mtail: mtail.map(|it| Measured::of(&it.slice, it.seconds)),
     })
 }
 

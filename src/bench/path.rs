@@ -82,14 +82,14 @@ pub(super) fn measure(
     let watched = Watched { running: &running, place: &place };
     let start = watched
         .until(|running| running.fold().look().engine.plan().is_some_and(|(_, in_force)| *in_force == plan));
-    let (process, own) = (cpu::of_process(), cpu::of_thread());
+    let (process, own) = (cpu::of_process(), watchbell_corpus::cpu::of_thread());
     let seen = start.and_then(|()| watched.one_file(&log, &logs.path("app.log"), corpus.lines() as u64));
     let matched = watched.matched(patterns.len());
     // Also when it went wrong: its folder can go only after it.
     let drained = runtime.block_on(running.drain());
     let (seconds, shares) = seen?;
     drained?;
-    let seconds_with_archive = (cpu::of_process() - process) - (cpu::of_thread() - own);
+    let seconds_with_archive = (cpu::of_process() - process) - (watchbell_corpus::cpu::of_thread() - own);
     Ok(Taken { seconds, shares, seconds_with_archive, matched })
 }
 

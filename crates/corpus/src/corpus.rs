@@ -14,7 +14,7 @@ use crate::random::Random;
 const BATCH_BYTES: usize = 256 << 10;
 
 /// Lines that are handed on together.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Batch {
     /// The lines, each with its line feed.
     pub text: String,
@@ -48,6 +48,20 @@ impl Corpus {
     /// JSON records, at least so many bytes.
     pub fn json(bytes: usize, seed: u64) -> Self {
         Self::of("JSON", bytes, seed, json)
+    }
+
+    /// The first lines, about so many bytes; 20 lines at least.
+    #[must_use]
+    pub fn slice(&self, bytes: usize) -> Corpus {
+        let first = &self.batches[0];
+        let batches = if bytes < first.text.len() {
+            let lines = first.ends.partition_point(|&end| (end as usize) < bytes).max(20);
+            let ends = first.ends[..lines].to_vec();
+            vec![Batch { text: first.text[..=ends[lines - 1] as usize].to_owned(), ends }]
+        } else {
+            self.batches.iter().take(bytes / first.text.len()).cloned().collect()
+        };
+        Corpus { name: self.name, batches }
     }
 
     fn of(

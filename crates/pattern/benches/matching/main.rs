@@ -6,7 +6,6 @@
 //! little. The slow ones get a slice of the data, whose size is printed.
 //! Arguments: a number is the megabytes of data (300), a word selects tables by their name.
 
-mod mtail;
 mod table;
 
 use std::io::{self, Write};

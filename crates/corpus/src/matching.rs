@@ -2,41 +2,24 @@
 
 #![expect(clippy::cast_precision_loss, reason = "bytes and seconds of a bench are few")]
 
-use serde::Serialize;
-use watchbell_corpus::{Batch, Corpus};
 use watchbell_pattern::{Pattern, PatternSet, Scratch};
 
-use super::cpu::spent;
+use crate::cpu::spent;
+use crate::{Batch, Corpus};
 
 /// What the plain matcher gets: so many bytes for one pattern, fewer for more.
-pub(super) const PLAIN_BYTES: usize = 60_000_000;
+pub const PLAIN_BYTES: usize = 60_000_000;
 
 /// Of this many runs the quickest counts.
 const RUNS: usize = 3;
 
-/// A rate that was measured on a slice.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Measured {
-    /// GB per second of processor time.
-    pub(crate) rate: f64,
-    /// The size of the slice.
-    pub(crate) bytes: usize,
-}
-
-impl Measured {
-    /// `slice` took so long.
-    pub(super) fn of(slice: &Corpus, seconds: f64) -> Measured {
-        Measured { rate: rate(slice.bytes(), seconds), bytes: slice.bytes() }
-    }
-}
-
-/// GB per second.
-pub(super) fn rate(bytes: usize, seconds: f64) -> f64 {
+/// GB (10^9 bytes) per second.
+pub fn rate(bytes: usize, seconds: f64) -> f64 {
     bytes as f64 / 1e9 / seconds
 }
 
-/// GB per second of looking for a byte that is not there.
-pub(super) fn floor(corpus: &Corpus) -> f64 {
+/// GB per second of processor time of looking for a byte that is not there.
+pub fn floor(corpus: &Corpus) -> f64 {
     let mut found = 0;
     let look = || {
         let holds = |batch: &&Batch| memchr::memchr(0, batch.text.as_bytes()).is_some();
@@ -48,7 +31,7 @@ pub(super) fn floor(corpus: &Corpus) -> f64 {
 }
 
 /// How many events each pattern of the set matches, and the seconds it takes.
-pub(super) fn with_set(set: &PatternSet, corpus: &Corpus) -> (Vec<u64>, f64) {
+pub fn with_set(set: &PatternSet, corpus: &Corpus) -> (Vec<u64>, f64) {
     let mut scratch = Scratch::default();
     let mut matched = Vec::new();
     let seconds = quickest(|| {
@@ -61,7 +44,7 @@ pub(super) fn with_set(set: &PatternSet, corpus: &Corpus) -> (Vec<u64>, f64) {
 }
 
 /// The same, one pattern after another on each line, once.
-pub(super) fn plainly(patterns: &[Pattern], corpus: &Corpus) -> (Vec<u64>, f64) {
+pub fn plainly(patterns: &[Pattern], corpus: &Corpus) -> (Vec<u64>, f64) {
     let mut matched = vec![0; patterns.len()];
     let seconds = spent(|| {
         for Batch { text, ends } in &corpus.batches {
@@ -76,20 +59,6 @@ pub(super) fn plainly(patterns: &[Pattern], corpus: &Corpus) -> (Vec<u64>, f64) 
         }
     });
     (matched, seconds)
-}
-
-/// The first lines, about so many bytes; 20 lines at least.
-pub(super) fn slice(corpus: &Corpus, bytes: usize) -> Corpus {
-    let first = &corpus.batches[0];
-    let batches = if bytes < first.text.len() {
-        let lines = first.ends.partition_point(|&end| (end as usize) < bytes).max(20);
-        let ends = first.ends[..lines].to_vec();
-        vec![Batch { text: first.text[..=ends[lines - 1] as usize].to_owned(), ends }]
-    } else {
-        let taken = corpus.batches.iter().take(bytes / first.text.len());
-        taken.map(|batch| Batch { text: batch.text.clone(), ends: batch.ends.clone() }).collect()
-    };
-    Corpus { name: corpus.name, batches }
 }
 
 fn quickest(mut run: impl FnMut()) -> f64 {

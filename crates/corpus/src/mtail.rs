@@ -1,11 +1,11 @@
-//! The same rules in mtail, where it is installed: <https://google.github.io/mtail/>.
+//! The same rules in mtail, where it is installed, as a yardstick from outside: <https://google.github.io/mtail/>.
 
+use std::fs;
+use std::io;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use watchbell_corpus::Corpus;
-
-use super::{cpu, matching, place::Place};
-use crate::{ExitStatus, Failure};
+use crate::{Corpus, cpu};
 
 /// What it gets: so many bytes for one rule, fewer for more.
 const BYTES: usize = 200_000_000;
@@ -16,59 +16,56 @@ const BYTES_MIN: usize = 100_000;
 /// With more rules it takes minutes to start.
 const RULES_MAX: usize = 1000;
 
-/// The slice, how many lines each rule matched, and the seconds of processor time.
-type Outcome = (Corpus, Vec<u64>, f64);
+/// What it made of a slice.
+pub struct Outcome {
+    /// The lines that it got.
+    pub slice: Corpus,
+    /// How many of them each rule matched.
+    pub matched: Vec<u64>,
+    /// Processor time, without that of a run on an empty log.
+    pub seconds: f64,
+}
 
 /// What is installed says what it is.
-pub(super) fn version() -> Option<String> {
+pub fn version() -> Option<String> {
     let output = Command::new("mtail").arg("--version").stdin(Stdio::null()).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     Some(text.split(" git ").next().unwrap_or_default().trim().to_owned())
 }
 
-/// Lets it read a slice; its start, measured on an empty log, does not count. None for patterns that have no counterpart
-/// in its language: those over fields and JSON.
-pub(super) fn measure(
-    patterns: &[String],
-    corpus: &Corpus,
-    place: &Place,
-) -> Result<Option<Outcome>, Failure> {
+/// Lets it read a slice, which is written to `folder`, an empty one. None for patterns that have no counterpart in its
+/// language, those over fields and JSON, and for too many of them.
+///
+/// # Errors
+/// Of the disk, or if mtail cannot be run.
+pub fn measure(patterns: &[String], corpus: &Corpus, folder: &Path) -> io::Result<Option<Outcome>> {
     let rules: Option<Vec<String>> =
         patterns.iter().enumerate().map(|(index, text)| rule(index, text)).collect();
     let Some(rules) = rules.filter(|rules| rules.len() <= RULES_MAX) else { return Ok(None) };
-    let slice = matching::slice(corpus, (BYTES / rules.len()).max(BYTES_MIN));
-    let place = place.part("mtail")?;
-    let programs = place.part("programs")?;
-    programs.write("rules.mtail", rules.iter())?;
-    let nothing = place.write("nothing.log", std::iter::empty::<&str>())?;
-    let log = place.write("slice.log", slice.batches.iter().map(|batch| &batch.text))?;
-    let run = |log: &std::path::Path| {
+    let slice = corpus.slice((BYTES / rules.len()).max(BYTES_MIN));
+    let programs = folder.join("programs");
+    fs::create_dir(&programs)?;
+    fs::write(programs.join("rules.mtail"), rules.concat())?;
+    let (nothing, log) = (folder.join("nothing.log"), folder.join("slice.log"));
+    fs::write(&nothing, "")?;
+    fs::write(&log, slice.batches.iter().map(|batch| batch.text.as_str()).collect::<String>())?;
+    let run = |log: &Path| {
         let before = cpu::of_children()?;
         let mut command = Command::new("mtail");
-        command.args([
-            "--one_shot",
-            "--one_shot_format",
-            "prometheus",
-            "--address",
-            "127.0.0.1",
-            "--port",
-            "0",
-        ]);
-        command.arg("--progs").arg(programs.path("")).arg("--logs").arg(log);
-        let output = command.stdin(Stdio::null()).output();
-        let output = output.map_err(|error| Failure::io("mtail", &error))?;
+        command.args(["--one_shot", "--one_shot_format", "prometheus", "--address", "127.0.0.1"]);
+        command.args(["--port", "0"]).arg("--log_dir").arg(folder);
+        command.arg("--progs").arg(&programs).arg("--logs").arg(log);
+        let output = command.stdin(Stdio::null()).output()?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            return Err(Failure::new(
-                ExitStatus::Unavailable,
-                format!("mtail ended with {}:\n{said}", output.status),
-            ));
+            return Err(io::Error::other(format!("mtail ended with {}:\n{said}", output.status)));
         }
         Ok((String::from_utf8_lossy(&output.stdout).into_owned(), cpu::of_children()? - before))
     };
     let (_, start) = run(&nothing)?;
     let (said, seconds) = run(&log)?;
-    Ok(Some((slice, counts(&said, rules.len()), seconds - start)))
+    let matched = counts(&said, rules.len());
+    Ok(Some(Outcome { slice, matched, seconds: seconds - start }))
 }
 
 /// A rule that counts the lines which hold the quoted texts and the regex of `pattern`, and not those with a hyphen.
