@@ -37,7 +37,7 @@ pub struct Spent {
     /// The most there was in one such stretch.
     pub most: usize,
     /// When that stretch began; `None` if nothing rang.
-    #[serde(serialize_with = "super::optional_time")]
+    #[serde(serialize_with = "watchbell_model::rfc3339::optional_time")]
     pub from: Option<Timestamp>,
     /// Whether it was more than allowed.
     pub exceeded: bool,

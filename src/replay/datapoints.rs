@@ -15,7 +15,7 @@ const POINTS_MAX: usize = 2048;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Point {
     /// Where the first slot starts.
-    #[serde(serialize_with = "super::time")]
+    #[serde(serialize_with = "watchbell_model::rfc3339::time")]
     pub start: Timestamp,
     /// The least value.
     pub minimum: f64,

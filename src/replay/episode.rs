@@ -12,10 +12,10 @@ use super::Change;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Episode {
     /// When it began.
-    #[serde(serialize_with = "super::time")]
+    #[serde(serialize_with = "watchbell_model::rfc3339::time")]
     pub from: Timestamp,
     /// When it ended; `None` if it had not when the lines ended.
-    #[serde(serialize_with = "super::optional_time")]
+    #[serde(serialize_with = "watchbell_model::rfc3339::optional_time")]
     pub until: Option<Timestamp>,
     /// The first line of the message about its beginning.
     pub summary: String,

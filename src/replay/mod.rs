@@ -21,7 +21,6 @@ pub mod words;
 
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
 use watchbell_model::{EventFlags, GroupName, Timestamp};
 
 pub use archive::objects;
@@ -59,15 +58,4 @@ pub struct Line<'a> {
     pub flags: EventFlags,
     /// Its text.
     pub text: &'a str,
-}
-
-/// Times in what programs read: RFC 3339.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
-fn time<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(at)
-}
-
-#[expect(clippy::ref_option, reason = "the shape serde asks for")]
-fn optional_time<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
-    at.map(|at| at.to_string()).serialize(serializer)
 }

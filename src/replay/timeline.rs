@@ -15,7 +15,7 @@ use super::words;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Change {
     /// When.
-    #[serde(serialize_with = "super::time")]
+    #[serde(serialize_with = "watchbell_model::rfc3339::time")]
     pub at: Timestamp,
     /// The alarm.
     pub alarm: String,
@@ -56,7 +56,7 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FirstLine {
     /// When it happened.
-    #[serde(serialize_with = "super::time")]
+    #[serde(serialize_with = "watchbell_model::rfc3339::time")]
     pub timestamp: Timestamp,
     /// The log group.
     pub log_group: GroupName,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use watchbell_model::{
     AlarmState, Child, Comparison, Datapoint, Dimensions, LowSamples, MatchedLine, SuppressedBy, Timestamp,
-    TransitionFilter, TreatMissingData,
+    TransitionFilter, TreatMissingData, rfc3339,
 };
 
 use crate::Engine;
@@ -27,7 +27,7 @@ pub struct Explanation {
     /// The state.
     pub state: AlarmState,
     /// Since when.
-    #[serde(serialize_with = "time")]
+    #[serde(serialize_with = "rfc3339::time")]
     pub since: Timestamp,
     /// The reason that was given for it.
     pub reason: String,
@@ -52,7 +52,7 @@ pub struct Suppressed {
     /// What it holds the change back with.
     pub by: SuppressedBy,
     /// Until when, if that is known.
-    #[serde(serialize_with = "optional_time")]
+    #[serde(serialize_with = "rfc3339::optional_time")]
     pub until: Option<Timestamp>,
 }
 
@@ -62,7 +62,7 @@ pub struct Muted {
     /// The rule.
     pub rule: String,
     /// The window's end.
-    #[serde(serialize_with = "time")]
+    #[serde(serialize_with = "rfc3339::time")]
     pub until: Timestamp,
     /// A change waits for it to be told.
     pub withholds: bool,
@@ -89,10 +89,10 @@ pub enum Basis {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MetricBasis {
     /// When it took place; `None` if there was none yet.
-    #[serde(serialize_with = "optional_time")]
+    #[serde(serialize_with = "rfc3339::optional_time")]
     pub evaluated_at: Option<Timestamp>,
     /// When the next one takes place.
-    #[serde(serialize_with = "time")]
+    #[serde(serialize_with = "rfc3339::time")]
     pub next_at: Timestamp,
     /// M.
     pub datapoints_to_alarm: usize,
@@ -116,7 +116,7 @@ pub struct MetricBasis {
     /// Which rule decided.
     pub decided_by: Decider,
     /// ALARM is certain already up to this evaluation, whatever comes.
-    #[serde(serialize_with = "optional_time")]
+    #[serde(serialize_with = "rfc3339::optional_time")]
     pub certain_until: Option<Timestamp>,
     /// How many events matched in the datapoints that decided, with the first and the last of them.
     pub matched: u64,
@@ -173,22 +173,12 @@ pub struct Flip {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Instead {
     /// The slot's start.
-    #[serde(serialize_with = "time")]
+    #[serde(serialize_with = "rfc3339::time")]
     pub start: Timestamp,
     /// Its value; `None` if it has none.
     pub value: Option<f64>,
     /// Whether it would have to be breaching.
     pub breaching: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
-fn time<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(at)
-}
-
-#[expect(clippy::ref_option, reason = "the shape serde asks for")]
-fn optional_time<S: serde::Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
-    at.map(|at| at.to_string()).serialize(serializer)
 }
 
 impl Engine {

@@ -19,6 +19,7 @@ mod metric;
 mod mute;
 mod own;
 mod plan;
+pub mod rfc3339;
 mod sample;
 mod secret;
 mod skip;
