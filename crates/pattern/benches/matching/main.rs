@@ -4,8 +4,10 @@
 //! each kind: the set, the plain matcher one pattern after another, and `mtail` where it is installed, on the same
 //! lines and patterns. Times are of the processor, not of the clock on the wall: neighbours on the machine count
 //! little. The slow ones get a slice of the data, whose size is printed.
+//! Last comes how time grows with the length of a line.
 //! Arguments: a number is the megabytes of data (300), a word selects tables by their name.
 
+mod growth;
 mod table;
 
 use std::io::{self, Write};
@@ -29,6 +31,9 @@ fn main() -> io::Result<()> {
             let (corpus, rules) = make(bytes);
             table::print(&mut out, &corpus, &*rules, name == "text")?;
         }
+    }
+    if wanted("growth") {
+        growth::print(&mut out)?;
     }
     Ok(())
 }
