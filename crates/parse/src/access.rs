@@ -9,9 +9,6 @@ use watchbell_model::{Severity, Timestamp};
 use crate::object::Object;
 use crate::{Parsed, time};
 
-/// Bytes of `17/May/2015:10:05:03 +0000`.
-const TIME_BYTES: usize = 26;
-
 /// The columns of one line, borrowed from it, as written there.
 struct Columns<'a> {
     ip: &'a str,
@@ -44,7 +41,7 @@ pub(crate) fn parse(line: &str) -> Option<Parsed> {
 /// Where the bracket of the time opens, and the time. Brackets around an address or a name before it hold no time.
 fn find_time(line: &str) -> Option<(usize, Timestamp)> {
     memchr_iter(b'[', line.as_bytes()).find_map(|open| {
-        let end = open + 1 + TIME_BYTES;
+        let end = open + 1 + time::ACCESS_BYTES;
         let inner = line.as_bytes().get(open + 1..end)?;
         let closed = line.as_bytes().get(end) == Some(&b']');
         closed.then(|| time::access(inner)).flatten().map(|timestamp| (open, timestamp))
@@ -54,7 +51,7 @@ fn find_time(line: &str) -> Option<(usize, Timestamp)> {
 impl<'a> Columns<'a> {
     fn split(line: &'a str) -> Option<Columns<'a>> {
         let (open, _) = find_time(line)?;
-        let (time_start, time_end) = (open + 1, open + 1 + TIME_BYTES);
+        let (time_start, time_end) = (open + 1, open + 1 + time::ACCESS_BYTES);
         let (ip, rest) = line[..open].strip_suffix(' ')?.split_once(' ')?;
         let (identity, user) = rest.split_once(' ')?;
         let (request, rest) = quoted(line[time_end + 1..].strip_prefix(' ')?)?;

@@ -1,16 +1,20 @@
 //! One JSON object a line.
 //!
-//! The line is checked once, without a tree and without recursion, so that no nesting can overflow the stack; only the
-//! values of a few keys at its top are looked at.
+//! For severity and fields the line is checked once, without a tree and without recursion, so that no nesting can
+//! overflow the stack; only the values of a few keys at its top are looked at. For the time it is not checked: the
+//! collector asks for it while lines wait, and it usually stands near the beginning.
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use memchr::{memchr, memchr2};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use watchbell_model::{Severity, Timestamp};
 
+use crate::members::{Members, meaning};
 use crate::zone::Place;
 use crate::{Parsed, level, time};
 
@@ -24,7 +28,7 @@ pub(crate) const LEVEL_KEYS: [&str; 5] = ["level", "severity", "lvl", "log.level
 /// Where `log.level` stands in [`LEVEL_KEYS`].
 const LOG_LEVEL: usize = 3;
 
-/// How long these keys are.
+/// How long the keys of times and levels are.
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 2..=10;
 
 /// Deeper objects are not kept as fields: readers of the archive have such a limit too, and it is `serde_json`'s own.
@@ -33,35 +37,68 @@ const DEPTH_MAX: usize = 127;
 /// How long the escape of a UTF-16 unit is: `\u00e9`.
 const UNIT_BYTES: usize = 6;
 
+/// Every key that counts as much as the one at this place of [`TIME_KEYS`], or more, begins like one of these.
+static BEGINNINGS: LazyLock<[Vec<Finder<'static>>; 3]> = LazyLock::new(|| {
+    let [timestamp, time, ts] = ["\"timestamp\"", "\"time", "\"ts\""].map(Finder::new);
+    [vec![timestamp], vec![time.clone()], vec![time, ts]]
+});
+
 /// Everything the line says; `None` if it is not one JSON object.
 pub(crate) fn parse(line: &str) -> Option<Parsed> {
-    let object = walk(line)?;
+    // Escapes can spell half a UTF-16 pair, which is no text: `serde_json` does not look into strings it skips.
+    let object: Object<'_> = serde_json::from_str(line).ok().filter(|_| !has_half_pair(line.as_bytes()))?;
     Some(Parsed { severity: object.severity(), fields: compact(line) })
 }
 
-/// Checks that the line is one JSON object and finds the values that may be its time or level.
-pub(crate) fn walk(line: &str) -> Option<Object<'_>> {
-    // Escapes can spell half a UTF-16 pair, which is no text: `serde_json` does not look into strings it skips.
-    serde_json::from_str(line).ok().filter(|_| !has_half_pair(line.as_bytes()))
+/// The time of the first key that holds one; of a repeated key the last value counts. A line that breaks off, or is no
+/// JSON further on, has the time that stands before.
+pub(crate) fn timestamp(line: &str, place: &Place<'_>) -> Option<Timestamp> {
+    let mut values = [None; TIME_KEYS.len()];
+    let first = |values: &[Option<&str>]| values.iter().flatten().find_map(|value| time_of(value, place));
+    let mut members = Members::of(line);
+    while let Some(member) = members.next() {
+        let Some(key) = time_key(&member.key) else { continue };
+        values[key] = Some(member.value);
+        if is_last_word(key, members.rest())
+            && let Some(time) = first(&values[..=key])
+        {
+            return Some(time);
+        }
+    }
+    first(&values)
 }
 
-/// The values of the keys that are looked at, as written; of a repeated key the last.
+fn time_key(name: &str) -> Option<usize> {
+    // Most keys hold no time: their length tells at once.
+    let is_long_enough = KEY_BYTES.contains(&name.len());
+    TIME_KEYS.iter().position(|key| is_long_enough && *key == name)
+}
+
+/// Whether no key that counts as much as this one, or more, stands in the rest of the line: that is much quicker to see
+/// than which keys do.
+fn is_last_word(key: usize, rest: &str) -> bool {
+    let rest = rest.as_bytes();
+    // A key may be spelt with escapes.
+    BEGINNINGS.get(key).is_some_and(|finders| {
+        finders.iter().all(|finder| finder.find(rest).is_none()) && memchr(b'\\', rest).is_none()
+    })
+}
+
+fn time_of(value: &str, place: &Place<'_>) -> Option<Timestamp> {
+    match meaning(value) {
+        Some(text) => time::text(&text, place),
+        None => time::epoch(value),
+    }
+}
+
+/// The values of the keys that may tell the level, as written; of a repeated key the last.
 #[derive(Default)]
-pub(crate) struct Object<'a> {
-    times: [Option<&'a RawValue>; TIME_KEYS.len()],
+struct Object<'a> {
     levels: [Option<&'a RawValue>; LEVEL_KEYS.len()],
     log: Option<&'a RawValue>,
 }
 
 impl Object<'_> {
-    /// The first value that is a time.
-    pub(crate) fn timestamp(&self, place: &Place<'_>) -> Option<Timestamp> {
-        self.times.iter().flatten().find_map(|value| match text(value) {
-            Some(text) => time::text(&text, place),
-            None => time::epoch(value.get()),
-        })
-    }
-
     fn severity(&self) -> Severity {
         let nested = self.log.filter(|_| self.levels[LOG_LEVEL].is_none()).and_then(level_in);
         let (above, below) = self.levels.split_at(LOG_LEVEL + 1);
@@ -71,24 +108,13 @@ impl Object<'_> {
 }
 
 fn severity_of(value: &RawValue) -> Severity {
-    let written = text(value).unwrap_or(Cow::Borrowed(value.get()));
+    let written = meaning(value.get()).unwrap_or(Cow::Borrowed(value.get()));
     let written = written.trim();
     written.parse().map_or_else(|_| level::of_word(written.as_bytes()), level::of_number)
 }
 
-/// The value, if it is a JSON string.
-fn text(value: &RawValue) -> Option<Cow<'_, str>> {
-    let inner = value.get().strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') {
-        serde_json::from_str(value.get()).ok().map(Cow::Owned)
-    } else {
-        Some(Cow::Borrowed(inner))
-    }
-}
-
 /// What a key at the object's top is good for.
 enum Key {
-    Time(usize),
     Level(usize),
     Log,
     Other,
@@ -100,12 +126,10 @@ impl Key {
         if !KEY_BYTES.contains(&name.len()) {
             return Key::Other;
         }
-        let place = |keys: &[&str]| keys.iter().position(|key| *key == name);
-        match (place(&TIME_KEYS), place(&LEVEL_KEYS)) {
-            (Some(place), _) => Key::Time(place),
-            (_, Some(place)) => Key::Level(place),
-            _ if name == "log" => Key::Log,
-            _ => Key::Other,
+        match LEVEL_KEYS.iter().position(|key| *key == name) {
+            Some(place) => Key::Level(place),
+            None if name == "log" => Key::Log,
+            None => Key::Other,
         }
     }
 }
@@ -138,7 +162,6 @@ impl<'de> Deserialize<'de> for Object<'de> {
                 let mut object = Object::default();
                 while let Some(key) = map.next_key()? {
                     match key {
-                        Key::Time(place) => object.times[place] = Some(map.next_value()?),
                         Key::Level(place) => object.levels[place] = Some(map.next_value()?),
                         Key::Log => object.log = Some(map.next_value()?),
                         Key::Other => {
@@ -224,10 +247,14 @@ fn unit(json: &[u8]) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use jiff::tz::TimeZone;
     use proptest::prelude::*;
     use watchbell_model::{ParseKind, TimestampFrom};
 
     use super::*;
+    use crate::members;
 
     fn severity(line: &str) -> &'static str {
         crate::parse(ParseKind::Json, line).severity.as_str()
@@ -276,7 +303,6 @@ mod tests {
         }
         assert_eq!(severity("{\"level\":\"error\",\"cut\":\"of"), "error");
         assert_eq!(severity("ERROR no JSON"), "error");
-        assert_eq!(timestamp_ms("{\"time\":\"2026-11-22T21:11:52Z\",\"cut\":\"of"), None);
     }
 
     #[test]
@@ -325,6 +351,22 @@ mod tests {
     }
 
     #[test]
+    fn a_broken_line_has_the_time_before_the_break() {
+        let at = Some(1_795_381_912_000);
+        assert_eq!(timestamp_ms(r#"{"time":"2026-11-22T21:11:52Z","cut":"of"#), at);
+        assert_eq!(timestamp_ms(r#"{"time":1795381912,"a":'x' y}"#), at);
+        assert_eq!(timestamp_ms(r#"{"time":1795381912,"a" "timestamp":1795381913}"#), at);
+        for none in [
+            r#"{"time":1795381912"#,
+            r#"{"time":1795381912;"#,
+            r#"{"a" 1,"time":1795381912}"#,
+            "time: 1795381912",
+        ] {
+            assert_eq!(timestamp_ms(none), None, "{none}");
+        }
+    }
+
+    #[test]
     fn hostile_nesting_is_bounded() {
         let nested = |depth: usize| format!("{{\"a\":{}1{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1));
         assert!(fields(&nested(DEPTH_MAX)).is_some());
@@ -347,6 +389,23 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_time_is_that_of_the_whole_object(
+            line in members::tests::object(
+                r#""(timestamp|time|ts|@timestamp|date|t[is]me|t\\u0073|@|log)""#,
+                r#"17953819[0-9]{2}|"2026-11-22T21:11:[0-5][0-9](Z|\\u005a)"|"\\"ts\\"""#,
+            )
+        ) {
+            let members: BTreeMap<String, &RawValue> = serde_json::from_str(&line).unwrap();
+            let mut values = TIME_KEYS.iter().filter_map(|key| members.get(*key));
+            let place = Place { zone: &TimeZone::UTC, arrival: Timestamp(0) };
+            let time = |value: &&RawValue| match serde_json::from_str::<String>(value.get()) {
+                Ok(text) => time::text(&text, &place),
+                Err(_) => time::epoch(value.get()),
+            };
+            prop_assert_eq!(timestamp(&line, &place), values.find_map(time));
+        }
+
         #[test]
         fn escapes_mean_what_they_spell(text in r#"(\\\\u(00e9|d83d|de00|DBFF|DFFF|e000|12)|\\\\[\\\\"nu]|x){0,6}"#) {
             for line in [format!("{{\"a\":[{{\"{text}\":1}}]}}"), format!("{{\"{text}\":\"{text}\"}}")] {

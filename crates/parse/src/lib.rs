@@ -11,6 +11,7 @@ mod format;
 mod json;
 mod level;
 mod logfmt;
+mod members;
 mod object;
 mod syslog;
 mod time;

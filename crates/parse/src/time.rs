@@ -1,6 +1,5 @@
 //! Times as lines write them.
 
-use jiff::civil::{DateTime, date};
 use watchbell_model::Timestamp;
 
 use crate::zone::Place;
@@ -20,6 +19,77 @@ pub(crate) fn text(text: &str, place: &Place<'_>) -> Option<Timestamp> {
 
 /// RFC 3339, or the same without a zone.
 pub(crate) fn date_and_time(text: &str, place: &Place<'_>) -> Option<Timestamp> {
+    usual(text.as_bytes()).or_else(|| any_date_and_time(text, place))
+}
+
+/// What most programs write, `2026-11-22T21:11:52.125Z` or with an offset `+01:00`, read here because the general reader
+/// takes as long as the rest of a JSON line. `None` says only that it is not that.
+fn usual(text: &[u8]) -> Option<Timestamp> {
+    let (&head, tail) = text.split_first_chunk::<19>()?;
+    let [y1, y2, y3, y4, b'-', o1, o2, b'-', d1, d2, b'T' | b' ', h1, h2, b':', m1, m2, b':', s1, s2] = head
+    else {
+        return None;
+    };
+    let date = (four([y1, y2, y3, y4])?, two(o1, o2)?, two(d1, d2)?);
+    let second_ms = utc_ms(date, two(h1, h2)?, two(m1, m2)?, two(s1, s2)?)?;
+    let (fraction_ms, zone) = match tail.strip_prefix(b".") {
+        Some(fraction) => {
+            let length = fraction
+                .iter()
+                .position(|b| !b.is_ascii_digit())
+                .filter(|length| (1..=9).contains(length))?;
+            let (digits, zone) = fraction.split_at(length);
+            let place = |place: usize| digits.get(place).map_or(0, |digit| i64::from(digit - b'0'));
+            (place(0) * 100 + place(1) * 10 + place(2), zone)
+        }
+        None => (0, tail),
+    };
+    let offset_ms = match zone {
+        b"Z" => 0,
+        [b'+', h1, h2, b':', m1, m2] => offset_ms([*h1, *h2, *m1, *m2])?,
+        [b'-', h1, h2, b':', m1, m2] => -offset_ms([*h1, *h2, *m1, *m2])?,
+        _ => return None,
+    };
+    Some(Timestamp(second_ms + fraction_ms - offset_ms)).filter(|time| time.0 >= 0)
+}
+
+/// Milliseconds since 1970 of a date (year, month, day) and a time in UTC; `None` before 1970 and if there is none such.
+fn utc_ms((year, month, day): (i64, i64, i64), hour: i64, minute: i64, second: i64) -> Option<i64> {
+    const DAYS_BEFORE: [i64; 13] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
+    let is_leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let before = DAYS_BEFORE.get(usize::try_from(month - 1).ok()?)?;
+    let days =
+        DAYS_BEFORE.get(usize::try_from(month).ok()?)? - before + i64::from(month == 2 && is_leap(year));
+    // The date library knows no later year.
+    let is_time =
+        (1970..=9998).contains(&year) && (1..=days).contains(&day) && hour < 24 && minute < 60 && second < 60;
+    if !is_time {
+        return None;
+    }
+    let leap_days = |year: i64| year / 4 - year / 100 + year / 400;
+    let this_leap_day = i64::from(month > 2 && is_leap(year));
+    let leap_days = leap_days(year - 1) - leap_days(1969) + this_leap_day;
+    let day = (year - 1970) * 365 + leap_days + before + day - 1;
+    Some((((day * 24 + hour) * 60 + minute) * 60 + second) * 1000)
+}
+
+/// Of an offset from UTC without its sign; `None` from a day on.
+fn offset_ms([h1, h2, m1, m2]: [u8; 4]) -> Option<i64> {
+    let (hours, minutes) = (two(h1, h2)?, two(m1, m2)?);
+    (hours < 24 && minutes < 60).then_some((hours * 60 + minutes) * 60_000)
+}
+
+fn two(tens: u8, ones: u8) -> Option<i64> {
+    let is_number = tens.is_ascii_digit() && ones.is_ascii_digit();
+    is_number.then(|| i64::from(tens - b'0') * 10 + i64::from(ones - b'0'))
+}
+
+fn four([a, b, c, d]: [u8; 4]) -> Option<i64> {
+    Some(two(a, b)? * 100 + two(c, d)?)
+}
+
+/// The same as [`date_and_time`], whatever is written.
+fn any_date_and_time(text: &str, place: &Place<'_>) -> Option<Timestamp> {
     let time = match text.parse::<jiff::Timestamp>() {
         Ok(instant) => Timestamp(instant.as_millisecond()),
         Err(_) if is_wall_time(text) => place.instant(text.parse().ok()?)?,
@@ -35,11 +105,6 @@ fn is_wall_time(text: &str) -> bool {
     bytes.len() >= "2026-11-22 21:11".len()
         && matches!(bytes[10], b' ' | b'T' | b't')
         && bytes[11..].iter().all(|b| b.is_ascii_digit() || matches!(b, b':' | b'.' | b','))
-}
-
-fn civil(time: DateTime) -> Option<Timestamp> {
-    let instant = jiff::tz::Offset::UTC.to_timestamp(time).ok()?;
-    Some(Timestamp(instant.as_millisecond()))
 }
 
 /// A decimal number since the epoch, in the unit that puts it between the years 1973 and 5138.
@@ -68,8 +133,12 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
+/// Bytes of a time in an access log, without its brackets.
+pub(crate) const ACCESS_BYTES: usize = 26;
+
 /// The time of an access log, without its brackets: `17/May/2015:10:05:03 +0200`.
 pub(crate) fn access(text: &[u8]) -> Option<Timestamp> {
+    let text: [u8; ACCESS_BYTES] = text.try_into().ok()?;
     let [
         d1,
         d2,
@@ -99,18 +168,11 @@ pub(crate) fn access(text: &[u8]) -> Option<Timestamp> {
     else {
         return None;
     };
-    let two = |tens: &u8, ones: &u8| Some(digit(*tens)? * 10 + digit(*ones)?);
-    let year = i16::from(two(y1, y2)?) * 100 + i16::from(two(y3, y4)?);
-    let date = date_of(year, month_of(month)?, two(d1, d2)?)?;
+    let date = (four([y1, y2, y3, y4])?, i64::from(month_of(&month)?), two(d1, d2)?);
     // A leap second is told as the second before it, as everywhere in Unix.
     let second = two(s1, s2).filter(|second| *second <= 60)?.min(59);
-    let instant =
-        civil(date.to_datetime(jiff::civil::Time::new(two(h1, h2)?, two(m1, m2)?, second, 0).ok()?))?;
-    let (offset_hours, offset_minutes) = (two(o1, o2)?, two(o3, o4)?);
-    if offset_hours > 23 || offset_minutes > 59 {
-        return None;
-    }
-    let offset_ms = (i64::from(offset_hours) * 60 + i64::from(offset_minutes)) * 60_000;
+    let instant = Timestamp(utc_ms(date, two(h1, h2)?, two(m1, m2)?, second)?);
+    let offset_ms = offset_ms([o1, o2, o3, o4])?;
     match sign {
         b'+' => Some(instant.plus_ms(-offset_ms)),
         b'-' => Some(instant.plus_ms(offset_ms)),
@@ -122,10 +184,6 @@ pub(crate) fn digit(byte: u8) -> Option<i8> {
     byte.is_ascii_digit().then(|| (byte - b'0').cast_signed())
 }
 
-fn date_of(year: i16, month: i8, day: i8) -> Option<jiff::civil::Date> {
-    jiff::civil::Date::new(year, month, day).ok().filter(|found| *found >= date(1970, 1, 1))
-}
-
 pub(crate) fn month_of(name: &[u8]) -> Option<i8> {
     const MONTHS: [&[u8]; 12] =
         [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
@@ -134,6 +192,8 @@ pub(crate) fn month_of(name: &[u8]) -> Option<i8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const UTC: Place<'static> = Place { zone: &jiff::tz::TimeZone::UTC, arrival: Timestamp(0) };
@@ -254,6 +314,50 @@ mod tests {
             "+1795381912",
         ] {
             assert_eq!(epoch(number), None, "{number}");
+        }
+    }
+
+    /// Every day up to 2400, and the last ones.
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        let mut day = jiff::civil::date(1970, 1, 1);
+        let mut ms = 0;
+        while day.year() < 2401 {
+            let read = utc_ms((day.year().into(), day.month().into(), day.day().into()), 0, 0, 0);
+            assert_eq!(read, Some(ms), "{day}");
+            day = day.tomorrow().unwrap();
+            ms += 86_400_000;
+        }
+        assert_eq!(utc_ms((9998, 12, 31), 23, 59, 59), Some(253_370_764_799_000));
+        for none in [
+            (1969, 12, 31),
+            (9999, 1, 1),
+            (2026, 0, 1),
+            (2026, 13, 1),
+            (2026, 1, 0),
+            (2026, 4, 31),
+            (2100, 2, 29),
+        ] {
+            assert_eq!(utc_ms(none, 0, 0, 0), None, "{none:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_usual_is_read_as_anything_is(
+            text in "(19[67]|20[0-9]|999)[0-9]-[01][0-9]-[0-3][0-9][T t][0-2][0-9]:[0-6][0-9]:[0-6][0-9]([.,][0-9]{0,10})?(Z|z|[+-][0-2][0-9]:?[0-6][0-9])?"
+        ) {
+            prop_assert_eq!(date_and_time(&text, &UTC), any_date_and_time(&text, &UTC));
+        }
+
+        #[test]
+        fn access_times_are_those_of_rfc_3339(
+            year in 1970..=9998_i16, month in 1..=12_usize, day in 1..=31_i8, clock in "[0-2][0-9]:[0-5][0-9]:[0-5][0-9]", sign in "[+-]", hours in 0..=23_i8
+        ) {
+            let name = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][month - 1];
+            let written = access(format!("{day:02}/{name}/{year}:{clock} {sign}{hours:02}30").as_bytes());
+            let rfc_3339 = format!("{year}-{month:02}-{day:02}T{clock}{sign}{hours:02}:30").parse::<jiff::Timestamp>();
+            prop_assert_eq!(written, rfc_3339.ok().map(|instant| Timestamp(instant.as_millisecond())));
         }
     }
 }

@@ -93,6 +93,7 @@ impl Timestamps {
     ///   order, at the object's top, that holds a time: RFC 3339; `2026-11-22 21:11:52.125` without a zone; or a number
     ///   since the epoch, in the unit that puts it between the years 1973 and 5138: seconds, milliseconds,
     ///   microseconds or nanoseconds. Times before 1970 are no log's times: `0001-01-01T00:00:00Z` means "not set".
+    ///   A line that breaks off, or is no JSON further on, has the time that stands before.
     /// - `Logfmt`: the same keys.
     /// - `Syslog`: `Dec 10 06:55:46` or RFC 3339 at the line's beginning.
     /// - `Plain`: the format, after spaces, at the line's beginning or after the first `after`. A fraction behind the
@@ -102,7 +103,7 @@ impl Timestamps {
         match &self.how {
             How::Arrival | How::Parser(ParseKind::Plain) => None,
             How::Parser(ParseKind::Combined) => access::timestamp(line),
-            How::Parser(ParseKind::Json) => json::walk(line)?.timestamp(&place),
+            How::Parser(ParseKind::Json) => json::timestamp(line, &place),
             How::Parser(ParseKind::Syslog) => syslog::timestamp(line, &place),
             How::Parser(ParseKind::Logfmt) => logfmt::timestamp(line, &place),
             How::Format(format) => format.read(line, &place),
