@@ -46,7 +46,8 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     let (replayed, replays) = options.lines.replay(&[plan], false)?;
     let all = replays[0].changes();
     let stories = stories(alarms.iter().map(String::as_str), all, replayed.until, &night);
-    let shown: Vec<&Change> = all.iter().filter(|change| options.all || change.is_about_alarm()).collect();
+    let is_shown = |change: &&Change| options.all || change.released || change.is_about_alarm();
+    let shown: Vec<&Change> = all.iter().filter(is_shown).collect();
     match global.format {
         Format::Json => {
             let report = json!({
@@ -79,14 +80,15 @@ pub(super) fn painted(state: AlarmState, colour: bool) -> String {
 }
 
 fn print_change(out: &mut dyn Write, change: &Change, colour: bool) -> io::Result<()> {
+    let (at, title) = (time(change.at), visible_cut(&change.title(), LINE_WIDTH));
     let (from, to) = (painted(change.from, colour), painted(change.to, colour));
-    let early = if change.early { ", early" } else { "" };
-    writeln!(
-        out,
-        "{}  {}  {from} -> {to}{early}",
-        time(change.at),
-        visible_cut(&change.title(), LINE_WIDTH)
-    )?;
+    if change.released {
+        writeln!(out, "{at}  {title}  {to}, told only now")?;
+        return writeln!(out, "  tells  {}", change.told.join(", "));
+    }
+    let flags = [(change.early, ", early"), (change.late, ", late")];
+    let flags: String = flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).collect();
+    writeln!(out, "{at}  {title}  {from} -> {to}{flags}")?;
     writeln!(out, "  {}", change.summary)?;
     writeln!(out, "  {}", change.reason)?;
     if let Some(line) = &change.first_line {
@@ -94,6 +96,9 @@ fn print_change(out: &mut dyn Write, change: &Change, colour: bool) -> io::Resul
     }
     if !change.told.is_empty() {
         writeln!(out, "  tells  {}", change.told.join(", "))?;
+    }
+    if let Some(by) = &change.held_back_by {
+        writeln!(out, "  waits  held back by {by}")?;
     }
     Ok(())
 }

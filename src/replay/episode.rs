@@ -127,6 +127,7 @@ mod tests {
             told: vec!["ops/console".into()],
             muted: None,
             suppressed_by: None,
+            held_back_by: None,
             message: None,
         }
     }

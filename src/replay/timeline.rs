@@ -47,6 +47,9 @@ pub struct Change {
     /// What a composite alarm's suppressor keeps them from it with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suppressed_by: Option<SuppressedBy>,
+    /// The same for people: `the mute rule nightly`.
+    #[serde(skip)]
+    pub held_back_by: Option<String>,
     /// The whole message as a console shows it, without its id, which only a real one has. Kept only if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -74,7 +77,15 @@ impl Change {
             Decision::Released { at, transition } => {
                 let change = Change::of(transition, with_message);
                 let told = recipients(transition);
-                Some(Change { at: *at, released: true, told, muted: None, suppressed_by: None, ..change })
+                Some(Change {
+                    at: *at,
+                    released: true,
+                    told,
+                    muted: None,
+                    suppressed_by: None,
+                    held_back_by: None,
+                    ..change
+                })
             }
             Decision::Correction(_) | Decision::SeriesLimit(_) => None,
         })
@@ -99,6 +110,7 @@ impl Change {
             told: if transition.is_held_back() { Vec::new() } else { recipients(transition) },
             muted: transition.muted.clone(),
             suppressed_by: transition.suppressed_by,
+            held_back_by: transition.held_back_by(),
             message: with_message.then(|| without_id(&message.text(TEXT_WIDTH, false))),
         }
     }

@@ -161,3 +161,35 @@ fn the_year_of_syslog_lines_comes_from_the_end_of_the_time_that_is_replayed() {
     let report = folder.json(&["replay", "shop/plain=messages"], 0);
     assert!(report["from"].as_str().unwrap() > "2025-", "{report}");
 }
+
+#[test]
+fn what_a_suppressor_holds_back_is_shown_when_it_waits_and_when_it_is_told() {
+    let composite = r#"
+[composite_alarms.site]
+rule = "ALARM(errors)"
+notify = ["ops"]
+actions_suppressor = "deploying"
+actions_suppressor_wait_period = "90s"
+actions_suppressor_extension_period = "90s"
+[alarms.deploying]
+log_group = "shop/app"
+pattern = '{ $.message = "deploy *" }'
+period = "60s"
+"#;
+    let folder = Folder::new(&(PLAN.to_owned() + composite));
+    let lines = json_lines(at(600), 1000, 3, "error") + &json_line(at(3600), "info", "fine");
+    folder.write("logs/app.jsonl", lines);
+    let said = folder.run(&["replay"]);
+    for shown in [
+        "00:10:02 UTC  site  OK -> ALARM, early\n",
+        "  waits  held back by the suppressor deploying\n",
+        "  site  ALARM, told only now\n  tells  ops/console\n",
+    ] {
+        assert!(said.stdout.contains(shown), "{said:?}");
+    }
+    let report = folder.json(&["replay"], 0);
+    let mut site = report["changes"].as_array().unwrap().iter().filter(|it| it["alarm"] == "site");
+    let (waits, told) = (site.next().unwrap(), site.next().unwrap());
+    assert_eq!((&waits["suppressed_by"], &waits["released"]), (&"WaitPeriod".into(), &false.into()));
+    assert_eq!((&told["at"], &told["released"]), (&"2026-11-22T00:11:32.000Z".into(), &true.into()));
+}
