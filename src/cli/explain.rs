@@ -27,6 +27,8 @@ use crate::{ExitStatus, Failure, out};
 const LINE_WIDTH: usize = 160;
 /// Columns of a label.
 const LABEL_WIDTH: usize = 13;
+/// A running `watchbell up` writes more often than this, in milliseconds, as long as any alarm looks at anything.
+const SILENCE_MS: i64 = 2 * 60 * 1000;
 /// How far back changes of state are told, in milliseconds: as long as CloudWatch keeps an alarm's history.
 const HISTORY_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 /// How many of them, the newest, are told as text.
@@ -68,6 +70,8 @@ fn dimension(text: &str) -> Result<(String, String), String> {
 /// What is known at a time.
 struct Known {
     at: Timestamp,
+    /// When the last entry was written.
+    last: Timestamp,
     engine: Engine,
     /// Changes of the alarm's state in the days before, oldest first.
     history: Vec<Transition>,
@@ -83,8 +87,19 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
         let replay = replays.remove(0);
         return tell(global, options, replay.engine(), &[], replayed.until);
     }
-    let at = options.at.as_ref().map(|text| options.lines.instant("--at", text)).transpose()?;
-    let known = fold(global, &options.data, at.unwrap_or_else(|| SystemClock.now()), is_asked)?;
+    let now = SystemClock.now();
+    let at = options.at.as_ref().map(|text| options.lines.instant("--at", text)).transpose()?.unwrap_or(now);
+    if at > now {
+        let failure = Failure::new(ExitStatus::Usage, format!("--at lies in the future: {}", time(at)));
+        return Err(failure.help("write a time that has passed, or leave it out for the present"));
+    }
+    let known = fold(global, &options.data, at, is_asked)?;
+    if at.ms_since(known.last) > SILENCE_MS {
+        let last = time(known.last);
+        super::say(&format!(
+            "the journal ends at {last}; from there on this is what would hold if nothing came"
+        ));
+    }
     tell(global, options, &known.engine, &known.history, known.at)
 }
 
@@ -100,7 +115,7 @@ fn fold(
     let mut first = reader.next().map_err(journal_failure)?;
     let mut engine = Engine::new(InstallationId(reader.installation().unwrap_or_default()));
     let mut history: Vec<Transition> = Vec::new();
-    let mut next = Offset(0);
+    let (mut next, mut last) = (Offset(0), at);
     let cannot = |offset: Offset, error| {
         Failure::new(ExitStatus::InputOutput, format!("journal entry {offset}: {error}"))
     };
@@ -117,13 +132,13 @@ fn fold(
             history.extend(changes.filter(recent).cloned());
         }
         engine.step(&record).map_err(|error| cannot(record.offset, error))?;
-        next = record.offset.next();
+        (next, last) = (record.offset.next(), record.time);
     }
     // What would have been decided by then, had a tick come.
     let tick = Record { offset: next, time: at.plus_ms(1), entry: Entry::Tick };
     let decided = engine.step(&tick).map_err(|error| cannot(next, error))?;
     history.extend(decided.iter().filter_map(|item| item.transition()).filter(|it| is_asked(it)).cloned());
-    Ok(Known { at, engine, history })
+    Ok(Known { at, last, engine, history })
 }
 
 fn tell(
@@ -194,9 +209,13 @@ fn choose(engine: &Engine, options: &Options) -> Result<Chosen, Failure> {
     if states.is_empty() {
         let each = alarm.metric().map(|metric| metric.each.join(", ")).unwrap_or_default();
         let message = format!("alarm \"{}\" has no such state at that time", options.alarm);
-        let help = format!(
-            "it has one for each value of {each} that had a matching event; one without is as if it had never been"
-        );
+        let help = if each.is_empty() {
+            "it has one state for all: leave --each out".to_owned()
+        } else {
+            format!(
+                "it has one for each value of {each} that had a matching event; one without is as if it had never been"
+            )
+        };
         return Err(Failure::new(ExitStatus::Usage, message).help(help));
     }
     states.sort_by_key(|(_, _, run)| (run.state != AlarmState::Alarm, std::cmp::Reverse(run.since)));

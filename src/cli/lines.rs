@@ -22,7 +22,7 @@ const SPREAD_START: Timestamp = Timestamp(946_684_800_000);
 /// Which lines to read.
 #[derive(Args, Clone)]
 pub(super) struct LinesOptions {
-    /// Files to read, as FILE or LOG-GROUP=FILE; by default every file that the log groups of the plan name
+    /// Files to read, as FILE or LOG-GROUP=FILE; without any, `explain` reads the journal, others the files of the plan's log groups
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// The log group that files without one of their own belong to
@@ -158,6 +158,12 @@ impl LinesOptions {
                 && plan.log_groups.contains_key(name)
             {
                 return Ok((group(plan, name)?, PathBuf::from(file)));
+            }
+            if let Some((name, file)) = with_group
+                && !path.exists()
+                && Path::new(file).exists()
+            {
+                return Err(group(plan, name).expect_err("it is not in the plan"));
             }
             let found = default.clone().or_else(|| the_only(plan)).or_else(|| by_glob(plan, path));
             found.map(|name| (name, path.clone())).ok_or_else(|| {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
-use watchbell_model::{Kept, without_end};
+use watchbell_model::{BYTE_ORDER_MARK, Kept, without_end};
 use watchbell_pattern::{Explanation, Pattern, PatternError, PatternKind, Words};
 
 use super::{Format, Global, say, written};
@@ -75,6 +75,7 @@ impl Printer<'_> {
     /// Prints what matches in `input`. The outer result is about writing, the inner one about reading.
     fn print(&mut self, mut input: BufReader<impl Read>) -> io::Result<io::Result<()>> {
         let mut line = Vec::new();
+        let mut is_first = true;
         loop {
             if input.buffer().is_empty() {
                 // The next line may take its time: what has matched so far is shown first.
@@ -83,7 +84,11 @@ impl Printer<'_> {
             line.clear();
             match input.read_until(b'\n', &mut line) {
                 Ok(0) => return Ok(Ok(())),
-                Ok(_) => self.print_line(&line)?,
+                Ok(_) => {
+                    let mark = line.strip_prefix(BYTE_ORDER_MARK).filter(|_| is_first);
+                    self.print_line(mark.unwrap_or(&line))?;
+                    is_first = false;
+                }
                 Err(error) => return Ok(Err(error)),
             }
         }

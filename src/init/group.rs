@@ -70,7 +70,10 @@ pub(crate) fn groups(samples: impl Iterator<Item = (Sample, Form)>, folder: &Pat
 fn number_equal_names(groups: &mut [Group]) {
     let mut counts: BTreeMap<GroupName, usize> = BTreeMap::new();
     let mut taken: BTreeSet<GroupName> = groups.iter().map(|group| group.name.clone()).collect();
-    for group in groups {
+    // The file without a date in its name has the name as it is.
+    let mut in_turn: Vec<&mut Group> = groups.iter_mut().collect();
+    in_turn.sort_by_key(|group| group.glob.contains('*'));
+    for group in in_turn {
         let count = counts.entry(group.name.clone()).or_insert(0);
         *count += 1;
         while *count > 1 {
@@ -107,6 +110,11 @@ fn stem_of(path: &Path) -> String {
     let name = match name.rsplit_once('.') {
         Some((stem, number)) if !stem.is_empty() && is_number(number) && number.len() <= 3 => stem,
         _ => &name,
+    };
+    // `access.log-20261122` was `access.log`, too.
+    let name = match name.rsplit_once('-') {
+        Some((stem, date)) if stem.contains('.') && is_number(date) && date.len() >= 8 => stem,
+        _ => name,
     };
     let mut out = String::new();
     let mut rest = name;
@@ -189,6 +197,7 @@ mod tests {
             ("/etc/watch/logs/app.log", "logs/app.log"),
             ("/etc/watch/app.log", "app.log"),
             ("/var/log/app.log.12", "/var/log/app.log"),
+            ("/var/log/app.log-20261122", "/var/log/app.log"),
             ("/var/log/app-20261122.log", "/var/log/app-*.log"),
             ("/var/log/app-2026-11-22_1.log", "/var/log/app-*.log"),
             ("/var/log/app2.log", "/var/log/app2.log"),
@@ -218,6 +227,6 @@ mod tests {
             .iter()
             .map(|group| format!("{} {} {}", group.name, group.glob, group.samples.len()))
             .collect();
-        assert_eq!(shown, ["x/app x/app-*.log 1", "x/app-2 x/app.log 2", "x/app-3 /b/x/app.log 1"]);
+        assert_eq!(shown, ["x/app x/app.log 2", "x/app-2 /b/x/app.log 1", "x/app-3 x/app-*.log 1"]);
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use watchbell_model::{Kept, Timestamp, without_end};
+use watchbell_model::{BYTE_ORDER_MARK, Kept, Timestamp, without_end};
 
 /// Bytes that are read from either end of a file.
 pub(crate) const PIECE_BYTES: u64 = 1024 * 1024;
@@ -32,6 +32,8 @@ pub(crate) enum Skipped {
     Binary,
     #[error("it has no lines yet")]
     Empty,
+    #[error("no line ends in its first or last MiB")]
+    LongLine,
     #[error("it does not look like a log; name the file itself if it is one")]
     NoLog,
 }
@@ -58,7 +60,7 @@ impl Sample {
         let mut lines = Vec::new();
         let whole = length <= PIECE_BYTES;
         // A byte order mark belongs to no line.
-        let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
+        let head = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&head);
         take(head, whole, &mut lines);
         let gap = (!whole).then_some(lines.len());
         if !whole {
@@ -70,7 +72,11 @@ impl Sample {
             take(&tail[start..], true, &mut lines);
         }
         let sample = Sample { path: path.to_owned(), named, written, lines, gap };
-        Ok(if sample.lines.is_empty() { Err(Skipped::Empty) } else { Ok(sample) })
+        Ok(match sample.lines.is_empty() {
+            false => Ok(sample),
+            true if whole => Err(Skipped::Empty),
+            true => Err(Skipped::LongLine),
+        })
     }
 }
 
@@ -137,5 +143,6 @@ mod tests {
         assert_eq!(read(b"a\0b\n").unwrap_err(), Skipped::Binary);
         assert_eq!(read(b"").unwrap_err(), Skipped::Empty);
         assert_eq!(read(b"\n\n").unwrap_err(), Skipped::Empty);
+        assert_eq!(read(&vec![b'a'; 3_000_000]).unwrap_err(), Skipped::LongLine);
     }
 }

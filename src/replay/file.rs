@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use watchbell_model::{
-    EventFlags, GroupName, Kept, LINE_BYTES_MAX, LogGroup, ParseKind, Timestamp, TimestampFrom, without_end,
+    BYTE_ORDER_MARK, EventFlags, GroupName, Kept, LINE_BYTES_MAX, LogGroup, ParseKind, Timestamp,
+    TimestampFrom, without_end,
 };
 use watchbell_parse::Timestamps;
 
@@ -195,7 +196,7 @@ impl FileLines {
         match self.file.times {
             Times::Own(_) => {
                 // A line without a time belongs to the one before it; time does not run backwards.
-                let own = self.file.timestamps.of(&kept.text, self.file.written);
+                let own = self.file.timestamps.of_next(&kept.text, self.file.written, current.arrival);
                 current.arrival = own.map_or(current.arrival, |own| own.max(current.arrival));
                 current.timestamp = own.filter(|_| self.file.from_line).unwrap_or(current.arrival);
             }
@@ -241,6 +242,10 @@ impl Reader {
     fn read(&mut self) -> io::Result<bool> {
         self.line.clear();
         let held = self.input.by_ref().take(Self::HELD_BYTES_MAX).read_until(b'\n', &mut self.line)?;
+        if self.bytes == 0 && self.line.starts_with(BYTE_ORDER_MARK) {
+            // It belongs to no line.
+            self.line.drain(..BYTE_ORDER_MARK.len());
+        }
         self.bytes += held as u64;
         if held as u64 == Self::HELD_BYTES_MAX && !self.line.ends_with(b"\n") {
             self.bytes += self.input.skip_until(b'\n')? as u64;

@@ -128,3 +128,48 @@ fn what_there_is_not_is_said_with_what_there_is() {
     let (code, _, stderr) = wrong(&["explain", "errors", "--at", "soon", "auth=auth.log"]);
     assert_eq!(code, Some(2), "{stderr}");
 }
+
+#[test]
+fn undecided_slots_are_shown_and_silence_has_a_smallest_change() {
+    let plan = r#"
+[log_groups."shop/app"]
+timestamp = { format = "%Y-%m-%dT%H:%M:%SZ" }
+lateness = "2m"
+[alarms.errors]
+log_group = "shop/app"
+pattern = "ERROR"
+statistic = "Average"
+period = "60s"
+condition = ">= 1"
+[alarms.silence]
+heartbeat = { log_group = "shop/app" }
+period = "60s"
+notify = "ops"
+[mute_rules.noon]
+alarms = "silence"
+schedule = "cron(0 12 * * *)"
+duration = "30m"
+[topics.ops]
+console = {}
+"#;
+    let site = Site::new(plan);
+    let lines = ["12:00:05 fine", "12:03:05 ERROR", "12:04:05 ERROR"];
+    site.write("x.log", &lines.map(|line| format!("2026-03-01T{}Z {}\n", &line[..8], &line[9..])).concat());
+    let at = |at, alarm| explained(&site, &[alarm, "--at", at, "shop/app=x.log"]);
+    let waiting = at("2026-03-01T12:04:30Z", "errors");
+    for slot in ["12:03:00 UTC  1  breaching  not decided yet", "12:04:00 UTC  1  breaching  not decided yet"]
+    {
+        assert!(waiting.contains(slot), "no {slot:?} in\n{waiting}");
+    }
+    let silent = at("2026-03-01T12:20:00Z", "silence");
+    for part in
+        ["silence is in ALARM", "to be OK", "would have to be >= 1: there is no data", "a change waits"]
+    {
+        assert!(silent.contains(part), "no {part:?} in\n{silent}");
+    }
+    let up = Up::start(&site);
+    up.stop();
+    let (code, _, stderr) = said(&run(&site, &["explain", "errors", "--at", "2999-01-01"]));
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("--at lies in the future"), "{stderr}");
+}

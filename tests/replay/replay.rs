@@ -193,3 +193,34 @@ period = "60s"
     assert_eq!((&waits["suppressed_by"], &waits["released"]), (&"WaitPeriod".into(), &false.into()));
     assert_eq!((&told["at"], &told["released"]), (&"2026-11-22T00:11:32.000Z".into(), &true.into()));
 }
+
+#[test]
+fn a_byte_order_mark_belongs_to_no_line() {
+    let folder = Folder::new(PLAN);
+    folder.write("logs/app.jsonl", "\u{feff}".to_owned() + &json_lines(at(600), 1000, 3, "error"));
+    let report = folder.json(&["replay"], 0);
+    assert_eq!((&report["from"], &report["lines"]), (&"2026-11-22T00:10:00.000Z".into(), &3.into()));
+    let said = folder.run(&["pattern", "{ $.level = \"error\" }", "logs/app.jsonl"]);
+    assert_eq!(said.stdout.lines().count(), 3, "{said:?}");
+}
+
+#[test]
+fn clocks_that_were_set_back_are_followed_line_by_line() {
+    let plan = r#"
+[log_groups.a]
+timestamp = { format = "%Y-%m-%d %H:%M", zone = "Europe/Berlin" }
+[alarms.errors]
+log_group = "a"
+pattern = "ERROR"
+period = "60s"
+notify = ["ops"]
+[topics.ops]
+console = {}
+"#;
+    let folder = Folder::new(plan);
+    let times = ["01:59 fine", "02:30 ERROR", "02:59 fine", "02:05 fine", "02:30 ERROR", "03:01 fine"];
+    folder.write("x.log", times.map(|line| format!("2026-10-25 {line}\n")).concat());
+    let report = folder.json(&["replay", "a=x.log"], 0);
+    let alarms = changes(&report).into_iter().filter(|it| it.ends_with("ALARM")).collect::<Vec<_>>();
+    assert_eq!(alarms, ["2026-10-25T00:30:00.000Z ALARM", "2026-10-25T01:30:00.000Z ALARM"]);
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use watchbell_model::{MuteRule, matches_wildcard};
-use watchbell_schedule::{Limits, Part, Schedule};
+use watchbell_schedule::{Limits, Part, Schedule, ScheduleError};
 
 use crate::name;
 use crate::problem::{Problem, quote};
@@ -42,18 +42,34 @@ fn read_one(mut table: Table<'_>, alarms: &[String]) -> Option<MuteRule> {
         duration_ms: duration_ms?,
         timezone: timezone?,
     };
-    let Err(error) = Schedule::parse(&rule.schedule, rule.duration_ms, &rule.timezone, Limits::NONE) else {
-        return Some(rule);
+    // Each part beside good ones, so that all mistakes are told at once; then the parts together.
+    let (any_schedule, any_ms, any_zone) = ("cron(0 0 * * *)", 60_000, TIMEZONE_DEFAULT);
+    let alone = [
+        (rule.schedule.as_str(), any_ms, any_zone),
+        (any_schedule, rule.duration_ms, any_zone),
+        (any_schedule, any_ms, rule.timezone.as_str()),
+    ];
+    let together = [(rule.schedule.as_str(), rule.duration_ms, rule.timezone.as_str())];
+    let parse = |(schedule, duration_ms, zone): &(&str, i64, &str)| {
+        Schedule::parse(schedule, *duration_ms, zone, Limits::NONE).err()
     };
-    let (place, at) = match error.part {
-        Part::Expression => (schedule_field, schedule.map(|text| text.part(file, &error.span))),
-        Part::Zone => (timezone_field.or(schedule_field), None),
-        Part::Duration | Part::Limits => (duration_field, None),
-    };
-    let field = place?;
-    let span = at.unwrap_or_else(|| field.span());
-    field.refuse_at(span, &error.message, Some(error.help));
-    None
+    let mut errors: Vec<ScheduleError> = alone.iter().filter_map(parse).collect();
+    if errors.is_empty() {
+        errors.extend(together.iter().filter_map(parse));
+    }
+    let is_good = errors.is_empty();
+    for error in errors {
+        let (place, at) = match error.part {
+            Part::Expression => (&schedule_field, schedule.as_ref().map(|text| text.part(file, &error.span))),
+            Part::Zone if timezone_field.is_some() => (&timezone_field, None),
+            Part::Zone => (&schedule_field, None),
+            Part::Duration | Part::Limits => (&duration_field, None),
+        };
+        if let Some(field) = place {
+            field.refuse_at(at.unwrap_or_else(|| field.span()), &error.message, Some(error.help));
+        }
+    }
+    is_good.then_some(rule)
 }
 
 /// The alarms that keep quiet; a pattern that fits none is noted.

@@ -76,6 +76,17 @@ impl Hold {
 }
 
 impl AlarmRun {
+    /// Whether what waits would be told if the wait ended now.
+    pub(crate) fn withholds_news(&self) -> bool {
+        self.withheld.as_ref().is_some_and(|withheld| match self.state {
+            AlarmState::Alarm => withheld.transition.to == AlarmState::Alarm && !self.told,
+            // An OK stays news if nothing more is known since.
+            AlarmState::Ok | AlarmState::InsufficientData => {
+                withheld.transition.to == AlarmState::Ok && self.told
+            }
+        })
+    }
+
     /// One that was never evaluated.
     pub(crate) fn new(state: AlarmState, now: Timestamp, next_end: Timestamp) -> AlarmRun {
         AlarmRun {
@@ -182,22 +193,18 @@ impl CompiledAlarm {
         if let Some(oldest) = range.first().filter(|_| !run.corrected.is_empty()) {
             run.corrected = run.corrected.split_off(&oldest.start);
         }
-        if self.is_warming_up(run, &range) {
+        let to = self.verdict(&range, run.state);
+        if to == AlarmState::Alarm && self.is_warming_up(run, &range) {
             return None;
         }
-        let to = self.verdict(&range, run.state);
         (to != run.state).then_some(Change { to, range })
     }
 
-    /// Whether the alarm is younger than the slots that it would look at, and these are empty.
+    /// Whether the alarm is younger than the slots that it looks at: those from before its making are no silence.
     pub(crate) fn is_warming_up(&self, run: &AlarmRun, range: &[Datapoint]) -> bool {
         // An alarm that was never moved is in its first state since its making.
         let is_new = run.reason == crate::reason::UNCHECKED;
-        let is_empty = range.iter().all(|point| point.samples == 0);
-        self.metric.warms_up
-            && is_new
-            && is_empty
-            && range.first().is_some_and(|oldest| oldest.start < run.since)
+        self.metric.warms_up && is_new && range.first().is_some_and(|oldest| oldest.start < run.since)
     }
 
     /// The state that `range` gives an alarm that is in `current`.

@@ -16,6 +16,9 @@ use crate::mute::muted;
 /// How many children a smallest change of a composite alarm may need to be looked for.
 const CHILDREN_CHANGED_MAX: usize = 2;
 
+/// How many slots are shown that no evaluation has looked at: the newest.
+const UNDECIDED_SLOTS_MAX: usize = 60;
+
 /// Everything that an alarm's state rests on, as it is now.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Explanation {
@@ -102,8 +105,8 @@ pub struct MetricBasis {
     pub comparison: Comparison,
     /// With what.
     pub threshold: f64,
-    /// The slots that were looked at, oldest first, with the events that have come since, and last the present one. Of an ALARM that is certain
-    /// already: the slots of the evaluation that it anticipates.
+    /// The slots that were looked at, oldest first, with the events that have come since, and then those that are not decided
+    /// yet, up to the present one. Of an ALARM that is certain already: the slots of the evaluation that it anticipates.
     pub datapoints: Vec<Looked>,
     /// Breaching ones among the N newest that exist.
     pub breaching: usize,
@@ -190,7 +193,7 @@ impl Engine {
         let window = muted(&plan.mutes, &announcement.mutes, now);
         let suppressed = || {
             let suppressor = announcement.alarm.composite()?.suppressor.as_ref()?;
-            let Hold { until, suppressed_by } = run.withheld.as_ref()?.hold;
+            let Hold { until, suppressed_by } = run.withheld.as_ref().filter(|_| run.withholds_news())?.hold;
             Some(Suppressed { alarm: suppressor.alarm.clone(), by: suppressed_by?, until })
         };
         let basis = if let Some(metric) = plan.alarms.get(alarm) {
@@ -210,7 +213,7 @@ impl Engine {
             muted: window.map(|(rule, until)| Muted {
                 rule: rule.to_owned(),
                 until,
-                withholds: run.withheld.is_some(),
+                withholds: run.withholds_news(),
             }),
             suppressed: suppressed(),
             basis,
@@ -275,9 +278,9 @@ fn metric_basis(alarm: &CompiledAlarm, run: &AlarmRun, inputs: &Inputs<'_>, now:
     };
     let mut datapoints: Vec<Looked> = range.iter().map(looked).collect();
     if run.early_until.is_none() {
-        let grid_ms = alarm.grid_ms();
-        let present = inputs.range(now.floor_to(grid_ms).plus_ms(grid_ms)).pop();
-        datapoints.extend(present.map(|point| Looked { counts: false, open: true, ..looked(&point) }));
+        let undecided = inputs.datapoints(&undecided_starts(alarm, end, now));
+        let open = |point: &Datapoint| Looked { counts: false, open: true, ..looked(point) };
+        datapoints.extend(undecided.iter().map(open));
     }
     let tally = tally(alarm.rule, &range);
     let change = crate::alarm::Change { to: run.state, range: range.clone() };
@@ -302,6 +305,23 @@ fn metric_basis(alarm: &CompiledAlarm, run: &AlarmRun, inputs: &Inputs<'_>, now:
         filters: alarm.announcement.filters.clone(),
         smallest_change: flip(alarm, &range, run.state),
     }
+}
+
+/// Where slots start that the evaluation which ends at `end` did not look at: those that wait for late events, and the one
+/// that `now` lies in.
+fn undecided_starts(alarm: &CompiledAlarm, end: Timestamp, now: Timestamp) -> Vec<Timestamp> {
+    let grid_ms = alarm.grid_ms();
+    let present = alarm.starts(now.floor_to(grid_ms).plus_ms(grid_ms)).next_back();
+    let period_ms = alarm.metric.period.as_ms();
+    if period_ms > grid_ms {
+        // Longer slots overlap: the present one has what the others that wait have.
+        return present.into_iter().collect();
+    }
+    let newest_first = std::iter::successors(present, |start| Some(start.plus_ms(-period_ms)))
+        .take_while(|start| *start >= end);
+    let mut starts: Vec<Timestamp> = newest_first.take(UNDECIDED_SLOTS_MAX).collect();
+    starts.reverse();
+    starts
 }
 
 fn decider(alarm: &CompiledAlarm, range: &[Datapoint]) -> Decider {
@@ -331,7 +351,7 @@ fn flip(alarm: &CompiledAlarm, range: &[Datapoint], state: AlarmState) -> Option
     let counted: Vec<Timestamp> =
         newest_real(range, alarm.rule.evaluation_periods).map(|point| point.start).collect();
     let could_matter = |point: &Datapoint| {
-        point.breaching != to_breaching && (point.value.is_none() || counted.contains(&point.start))
+        point.value.is_none() || point.breaching != to_breaching && counted.contains(&point.start)
     };
     let mut candidates: Vec<usize> = (0..range.len()).filter(|index| could_matter(&range[*index])).collect();
     // A slot without a value needs one made up: last. Among equals the newest, which stays in range longest.

@@ -157,12 +157,8 @@ impl CompiledPlan {
                 run.withheld.as_mut()?.hold = Hold::mute(end);
                 continue;
             }
+            let is_news = run.withholds_news();
             let mut transition = run.withheld.take()?.transition;
-            let is_news = match run.state {
-                AlarmState::Alarm => transition.to == AlarmState::Alarm && !run.told,
-                // An OK stays news if nothing more is known since.
-                AlarmState::Ok | AlarmState::InsufficientData => transition.to == AlarmState::Ok && run.told,
-            };
             if !is_news {
                 return None;
             }

@@ -254,8 +254,8 @@ pub struct MetricAlarm {
     /// Whether percentiles of few values count.
     #[serde(default)]
     pub low_samples: LowSamples,
-    /// Not evaluated before there are datapoints, or all slots that are looked at lie after its making: so that an alarm on
-    /// silence does not ring because nothing was listening yet.
+    /// Goes into ALARM only once all slots that are looked at lie after its making: so that an alarm on silence does not
+    /// ring because nothing was listening yet.
     #[serde(default, skip_serializing_if = "crate::skip::is_false")]
     pub warms_up: bool,
 }

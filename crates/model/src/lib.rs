@@ -44,7 +44,7 @@ pub use decision::{
 pub use delivery::{Delivery, DeliveryOutcome};
 pub use entry::{DATA_FORMAT, Entry, EntryError, Record};
 pub use event::{Event, EventFlags, EventId, InstallationId, Offset, Severity};
-pub use line::{Kept, LINE_BYTES_MAX, without_end};
+pub use line::{BYTE_ORDER_MARK, Kept, LINE_BYTES_MAX, without_end};
 pub use log_group::{GroupName, LogGroup, NameError, ParseKind, StartAt, TimestampFrom, WrittenTime};
 pub use loss::{Loss, LossReason};
 pub use metric::{

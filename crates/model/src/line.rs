@@ -7,6 +7,9 @@ use crate::EventFlags;
 /// Longest line that is kept whole, in bytes of its text; a longer one is cut here and flagged.
 pub const LINE_BYTES_MAX: usize = 1024 * 1024;
 
+/// What some programs begin a UTF-8 file with; it belongs to no line.
+pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// What is kept of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept<'a> {

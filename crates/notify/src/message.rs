@@ -65,10 +65,12 @@ fn what_happened(transition: &Transition) -> String {
     match transition.to {
         AlarmState::Alarm if among == 1 => format!("{measured}, threshold {condition}"),
         AlarmState::Alarm => {
-            format!(
-                "{} of {among} datapoints {condition}, the last of them {measured}",
-                breaching(transition, rule)
-            )
+            let breaching = breaching(transition, among.into());
+            if breaching < u64::from(needed) {
+                format!("{breaching} of {among} datapoints {condition}, and missing ones count as breaching")
+            } else {
+                format!("{breaching} of {among} datapoints {condition}, the last of them {measured}")
+            }
         }
         AlarmState::Ok if among == 1 => format!("{measured}, threshold {condition} {longer} met"),
         AlarmState::Ok => format!("{longer} {needed} of {among} datapoints {condition}"),
@@ -108,10 +110,11 @@ fn quantity(rule: &MetricAlarm) -> String {
     }
 }
 
-/// How many datapoints counted as breaching: missing ones may have, so an ALARM had at least as many as it needs.
-fn breaching(transition: &Transition, rule: &MetricAlarm) -> u64 {
+/// How many datapoints breach, without missing ones that may have counted as if they did: of more slots than `among` that
+/// were looked at, no more than that decide.
+fn breaching(transition: &Transition, among: u64) -> u64 {
     let seen = transition.datapoints.iter().filter(|it| it.breaching).count() as u64;
-    seen.clamp(rule.datapoints_to_alarm.into(), rule.evaluation_periods.max(rule.datapoints_to_alarm).into())
+    seen.min(among)
 }
 
 /// The newest datapoint that speaks for the new state; failing that, the newest.

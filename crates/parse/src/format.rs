@@ -36,7 +36,7 @@ impl Format {
             return Err(TimestampError::Directive("%Q is not read".to_owned()));
         }
         let arrival = Timestamp(sample.timestamp().as_millisecond());
-        let place = Place { zone: &jiff::tz::TimeZone::UTC, arrival };
+        let place = Place::at(&crate::zone::UTC, arrival);
         match this.read_at(written.as_bytes(), &place) {
             Some(found) if found.floor_to(60_000) == arrival.floor_to(60_000) => Ok(this),
             _ => Err(TimestampError::Incomplete),
@@ -106,7 +106,7 @@ mod tests {
 
     fn read(format: &str, after: Option<&str>, zone: &str, line: &str) -> Option<String> {
         let zone = TimeZone::get(zone).unwrap();
-        let place = Place { zone: &zone, arrival: Timestamp(1_795_381_912_125) };
+        let place = Place::at(&zone, Timestamp(1_795_381_912_125));
         let found = Format::new(format, after).unwrap().read(line, &place);
         found.map(|found| found.to_string())
     }
@@ -164,7 +164,7 @@ mod tests {
             line in "([0-9]{1,4}|[A-Z][a-z]{2}|[ :/é,.+Z-]){0,16}",
             arrival in any::<i64>(),
         ) {
-            let place = Place { zone: &TimeZone::UTC, arrival: Timestamp(arrival) };
+            let place = Place::at(&crate::zone::UTC, Timestamp(arrival));
             for format in [format.as_str(), "%b %d %H:%M:%S", "%Y-%m-%d %H:%M:%S"] {
                 if let Ok(format) = Format::new(format, None) {
                     prop_assert!(format.read(&line, &place).is_none_or(|found| found.0 >= 0));

@@ -250,7 +250,6 @@ fn unit(json: &[u8]) -> Option<u16> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use jiff::tz::TimeZone;
     use proptest::prelude::*;
     use watchbell_model::{ParseKind, TimestampFrom};
 
@@ -399,7 +398,7 @@ mod tests {
         ) {
             let members: BTreeMap<String, &RawValue> = serde_json::from_str(&line).unwrap();
             let mut values = TIME_KEYS.iter().filter_map(|key| members.get(*key));
-            let place = Place { zone: &TimeZone::UTC, arrival: Timestamp(0) };
+            let place = Place::at(&crate::zone::UTC, Timestamp(0));
             let time = |value: &&RawValue| match serde_json::from_str::<String>(value.get()) {
                 Ok(text) => time::text(&text, &place),
                 Err(_) => time::epoch(value.get()),

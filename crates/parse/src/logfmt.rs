@@ -113,13 +113,12 @@ fn quote_end(value: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::tz::TimeZone;
     use proptest::prelude::*;
     use watchbell_model::ParseKind;
 
     use super::*;
 
-    const PLACE: Place<'static> = Place { zone: &TimeZone::UTC, arrival: Timestamp(0) };
+    const PLACE: Place<'static> = Place::at(&crate::zone::UTC, Timestamp(0));
 
     fn fields(line: &str) -> Option<String> {
         parse(line).map(|parsed| parsed.fields.unwrap())

@@ -146,8 +146,7 @@ mod tests {
     fn at(zone: &str, line: &str) -> Option<String> {
         let zone = TimeZone::get(zone).unwrap();
         // 2026-11-22T21:11:52.125Z
-        timestamp(line, &Place { zone: &zone, arrival: Timestamp(1_795_381_912_125) })
-            .map(|at| at.to_string())
+        timestamp(line, &Place::at(&zone, Timestamp(1_795_381_912_125))).map(|at| at.to_string())
     }
 
     fn fields(line: &str) -> Option<String> {
@@ -228,7 +227,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_has_an_answer(line in "(<[0-9]{0,4}>)?(Dec ?[0-9 ]{2} |2026-11-22T)[0-9:é]{0,9} [a-z\\[\\]: ]{0,12}") {
-            let place = Place { zone: &TimeZone::UTC, arrival: Timestamp(1_795_381_912_125) };
+            let place = Place::at(&crate::zone::UTC, Timestamp(1_795_381_912_125));
             let found = timestamp(&line, &place);
             let parsed = crate::parse(watchbell_model::ParseKind::Syslog, &line);
             if let Some(fields) = parsed.fields {

@@ -196,7 +196,7 @@ mod tests {
 
     use super::*;
 
-    const UTC: Place<'static> = Place { zone: &jiff::tz::TimeZone::UTC, arrival: Timestamp(0) };
+    const UTC: Place<'static> = Place::at(&crate::zone::UTC, Timestamp(0));
 
     #[test]
     fn access_times_honour_their_offset() {

@@ -99,14 +99,24 @@ impl Timestamps {
     /// - `Plain`: the format, after spaces, at the line's beginning or after the first `after`. A fraction behind the
     ///   seconds at the format's end, `,978` or `.978`, belongs to the time. A weekday is not held against the date.
     pub fn of(&self, line: &str, arrival: Timestamp) -> Option<Timestamp> {
-        let place = Place { zone: &self.zone, arrival };
+        self.read(line, &Place::at(&self.zone, arrival))
+    }
+
+    /// The same for a line that was taken in long after it happened; the one before it in its log happened at `before`.
+    ///
+    /// Where clocks showed a time twice, the one nearer to `before` counts.
+    pub fn of_next(&self, line: &str, arrival: Timestamp, before: Timestamp) -> Option<Timestamp> {
+        self.read(line, &Place { near: before, ..Place::at(&self.zone, arrival) })
+    }
+
+    fn read(&self, line: &str, place: &Place<'_>) -> Option<Timestamp> {
         match &self.how {
             How::Arrival | How::Parser(ParseKind::Plain) => None,
             How::Parser(ParseKind::Combined) => access::timestamp(line),
-            How::Parser(ParseKind::Json) => json::timestamp(line, &place),
-            How::Parser(ParseKind::Syslog) => syslog::timestamp(line, &place),
-            How::Parser(ParseKind::Logfmt) => logfmt::timestamp(line, &place),
-            How::Format(format) => format.read(line, &place),
+            How::Parser(ParseKind::Json) => json::timestamp(line, place),
+            How::Parser(ParseKind::Syslog) => syslog::timestamp(line, place),
+            How::Parser(ParseKind::Logfmt) => logfmt::timestamp(line, place),
+            How::Format(format) => format.read(line, place),
         }
     }
 }
