@@ -26,6 +26,9 @@ pub struct Checkpoint {
     pub path: String,
     /// What its beginning looked like.
     pub fingerprint: Fingerprint,
+    /// What stood right before `end`, if it is known.
+    #[serde(default)]
+    pub tail: Option<Fingerprint>,
     /// The byte after the last that was accepted.
     pub end: u64,
     /// The last line had no line end yet.
@@ -35,6 +38,14 @@ pub struct Checkpoint {
     pub backfill_until: u64,
     /// When.
     pub at: Timestamp,
+    /// When something was first accepted from it.
+    #[serde(default = "never")]
+    pub first_at: Timestamp,
+}
+
+/// Of checkpoints that do not say.
+fn never() -> Timestamp {
+    Timestamp(i64::MAX)
 }
 
 /// All checkpoints.
@@ -46,19 +57,23 @@ pub struct Checkpoints(BTreeMap<(FileId, GroupName), Checkpoint>);
 impl Checkpoints {
     /// Takes note of a batch.
     pub fn apply(&mut self, group: &GroupName, source: &Source, record: &Record) {
-        let Source::File { path, device, inode, fingerprint, range, unterminated, backfill_until } = source
+        let Source::File { path, device, inode, fingerprint, tail, range, unterminated, backfill_until } =
+            source
         else {
             return;
         };
         let id = FileId { device: *device, inode: *inode };
+        let first_at = self.get(id, group).map_or(record.time, |known| known.first_at.min(record.time));
         let checkpoint = Checkpoint {
             group: group.clone(),
             path: path.clone(),
             fingerprint: *fingerprint,
+            tail: *tail,
             end: range.end,
             unterminated: *unterminated,
             backfill_until: *backfill_until,
             at: record.time,
+            first_at,
         };
         self.remember(id, checkpoint);
     }

@@ -21,6 +21,7 @@ mod other_tools;
 mod own_metrics;
 mod reload;
 mod ringing;
+mod rotation;
 mod start_errors;
 mod tail;
 mod trail;

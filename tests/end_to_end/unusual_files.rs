@@ -69,7 +69,7 @@ fn a_line_of_20_megabytes_is_cut_and_counted_and_its_neighbours_are_whole() {
 #[test]
 fn binary_and_compressed_files_are_refused_once_and_text_beside_them_is_read() {
     let site = site();
-    site.append("logs/a.log.1.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\x03text\n");
+    site.append("logs/a.log.1.packed", b"\x1f\x8b\x08\0\0\0\0\0\0\x03text\n");
     site.append("logs/program", b"\x7fELF\x02\x01\x01\0\0\0\xff\xfe\n");
     site.append("logs/z.log", "text\n");
     std::fs::create_dir(site.path("logs/folder")).unwrap();
@@ -80,6 +80,26 @@ fn binary_and_compressed_files_are_refused_once_and_text_beside_them_is_read() {
     site.append("logs/z.log", "more text\n");
     up.wait_for_events("odd/files", 2);
     assert_eq!(lost(&up, "losses", "not_text"), 2);
+    up.stop();
+    assert_eq!(messages(&site.data()), ["text", "more text"]);
+}
+
+#[test]
+fn compressed_neighbours_are_said_once_and_left_alone() {
+    let site = site();
+    for name in ["a.log.1.gz", "a.log.2.zst", "a.log.3.xz", "a.log.4.bz2", "a.log.5.zip"] {
+        site.append(&format!("logs/{name}"), "looks like text\n");
+    }
+    site.append("logs/z.log", "text\n");
+    let up = Up::start(&site);
+    up.wait_for_events("odd/files", 1);
+    site.append("logs/b.log.1.gz", "more that looks like text\n");
+    site.append("logs/z.log", "more text\n");
+    up.wait_for_events("odd/files", 2);
+    assert_eq!(lost(&up, "losses", "not_text"), 0);
+    let said =
+        up.log().iter().filter(|event| event["message"] == "compressed files are not followed").count();
+    assert_eq!(said, 1);
     up.stop();
     assert_eq!(messages(&site.data()), ["text", "more text"]);
 }

@@ -7,20 +7,20 @@ use serde::{Deserialize, Serialize};
 use crate::entry::EntryError;
 use crate::{Event, EventFlags, GroupName, Timestamp};
 
-/// What the beginning of a file looks like: together with device and inode it is a file's identity.
+/// What a part of a file looks like: its beginning, or what stands before a position.
 ///
-/// `bytes` grows with the file up to [`Fingerprint::BYTES_MAX`]; a file that is shorter than `bytes` now, or whose
-/// first `bytes` have another hash, is another file on the same inode.
+/// Together with device and inode two of them are a file's identity. `bytes` grows with the file up to
+/// [`Fingerprint::BYTES_MAX`]; where other bytes stand now, it is another file on the same inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
-    /// How many bytes from the start were hashed.
+    /// How many bytes were hashed.
     pub bytes: u32,
     /// The first eight bytes of their SHA-256, big-endian.
     pub hash: u64,
 }
 
 impl Fingerprint {
-    /// How much of a file's beginning is looked at.
+    /// How much is looked at.
     pub const BYTES_MAX: u32 = 1024;
 }
 
@@ -38,6 +38,9 @@ pub enum Source {
         inode: u64,
         /// What its beginning looked like.
         fingerprint: Fingerprint,
+        /// What stood right before the end of `range`; `None` in what the first versions wrote.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tail: Option<Fingerprint>,
         /// The bytes that this batch stands for, line ends and dropped bytes included.
         range: Range<u64>,
         /// The last line had no line end yet.

@@ -1,18 +1,18 @@
 //! A follower: one file, read from its checkpoint on.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use ring::digest::{SHA256, digest};
 use watchbell_model::{
     Batch, Fingerprint, GroupName, LINE_BYTES_MAX, LogGroup, Loss, LossReason, Source, Timestamp,
 };
 use watchbell_parse::Timestamps;
 
 use super::super::checkpoint::{Checkpoint, FileId};
+use super::identity::{self, Likeness, Passed, is_beginning_of};
 use super::lines::{Taken, take, take_beginning};
 
 /// Bytes that are read at once, and so the size of a batch; a longer line is read as a whole.
@@ -25,9 +25,6 @@ pub(super) const QUIET_MS: i64 = 1000;
 /// to it until it opens the new one.
 pub(super) const MOVED_AWAY_MS: i64 = 5 * 60 * 1000;
 
-/// The fingerprint of no bytes at all.
-const NOTHING_SEEN: Fingerprint = Fingerprint { bytes: 0, hash: 0xe3b0_c442_98fc_1c14 };
-
 /// What one look at a file gave.
 #[derive(Debug, Default)]
 pub(crate) struct Look {
@@ -35,8 +32,19 @@ pub(crate) struct Look {
     pub(crate) batch: Option<Batch>,
     /// To be journaled after it.
     pub(crate) losses: Vec<Loss>,
+    /// The file was truncated or rewritten; what had not been read may stand in a copy.
+    pub(crate) truncated: Option<Truncated>,
     /// There is more to read at once.
     pub(crate) more: bool,
+}
+
+/// What was known of a file before it was truncated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Truncated {
+    /// How far it had been read.
+    pub(crate) before: Checkpoint,
+    /// Bytes behind that which had been seen, and not read.
+    pub(crate) unread_bytes: u64,
 }
 
 /// A file that is being followed.
@@ -46,20 +54,26 @@ pub(crate) struct Follower {
     /// The same without symbolic links: changes may be told under this name.
     pub(crate) real_path: PathBuf,
     pub(crate) id: FileId,
+    /// When the file came to be, as its file system says.
+    pub(crate) born: SystemTime,
     /// Since when the path leads elsewhere.
     pub(crate) moved_away: Option<Timestamp>,
     /// Bytes that wait for their line end.
     pub(crate) rest_bytes: u64,
     file: File,
     timestamps: Timestamps,
-    fingerprint: Fingerprint,
+    passed: Passed,
     /// The length when it was last looked at, or opened.
     length: u64,
-    position: u64,
     continued: bool,
     backfill_until: u64,
-    /// The length last seen, and when it was first seen.
-    seen: (u64, Timestamp),
+    /// When that was first seen.
+    changed: Timestamp,
+    /// When the file was last written to, as its file system says; and whether it was so at the look before.
+    modified: Option<SystemTime>,
+    settled: bool,
+    /// When it was first followed.
+    first_at: Timestamp,
     /// How far a line that is too long has been looked through for its end.
     scanned_to: u64,
     not_text: bool,
@@ -79,32 +93,71 @@ impl Follower {
             group: name.clone(),
             path: path.to_string_lossy().into_owned(),
             real_path: path.canonicalize()?,
-            id: FileId { device: metadata.dev(), inode: metadata.ino() },
+            id: identity::id(&metadata),
+            born: identity::born(&metadata),
             moved_away: None,
             rest_bytes: 0,
             file,
             timestamps: timestamps(group),
-            fingerprint: NOTHING_SEEN,
+            passed: Passed::NOTHING,
             length: metadata.len(),
-            position: 0,
             continued: false,
             backfill_until: 0,
-            seen: (0, now),
+            changed: now,
+            modified: None,
+            settled: false,
+            first_at: now,
             scanned_to: 0,
             not_text: false,
         })
     }
 
     /// Goes on where `checkpoint` stands, if this is still the file it was made of.
+    ///
+    /// One that is shorter now is: the next look tells that it was truncated.
     pub(crate) fn resume(&mut self, checkpoint: &Checkpoint) -> io::Result<bool> {
-        let same = self.begins_like(checkpoint.fingerprint)?;
+        let same = passed(checkpoint).compare(&self.file)? != Likeness::Other;
         if same {
-            self.fingerprint = checkpoint.fingerprint;
-            self.position = checkpoint.end;
-            self.continued = checkpoint.unterminated;
-            self.backfill_until = checkpoint.backfill_until;
+            self.go_on_from(checkpoint);
         }
         Ok(same)
+    }
+
+    /// Reads what a truncated file had, and nobody had read, from this copy of it; false if this is no copy.
+    ///
+    /// A copy that is older than the checkpoint is one as well: all of it has been read.
+    pub(crate) fn resume_copy(&mut self, before: &Checkpoint) -> io::Result<bool> {
+        match passed(before).compare(&self.file)? {
+            Likeness::Other => return Ok(false),
+            Likeness::Same => self.go_on_from(before),
+            Likeness::Shorter => self.passed.reach(&self.file, self.length)?,
+        }
+        before.path.clone_into(&mut self.path);
+        Ok(true)
+    }
+
+    fn go_on_from(&mut self, checkpoint: &Checkpoint) {
+        self.passed = passed(checkpoint);
+        self.first_at = checkpoint.first_at;
+        self.continued = checkpoint.unterminated;
+        self.backfill_until = checkpoint.backfill_until;
+    }
+
+    /// Whether `other` is a copy of this file, or of what this file was when it was last read, or becomes one.
+    pub(crate) fn is_copied_by(&self, other: &Follower) -> io::Result<bool> {
+        // In this order: by the time that the original is truncated, and compares no more, the copy is complete.
+        Ok(is_beginning_of(&other.file, other.length, &self.file)?
+            || self.passed.beginning.bytes > 0 && self.passed.compare(&other.file)? != Likeness::Other)
+    }
+
+    /// Whether nothing stands in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The length when it was last looked at, or opened.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
     }
 
     /// Where it stands, to be resumed from.
@@ -112,11 +165,13 @@ impl Follower {
         Checkpoint {
             group: self.group.clone(),
             path: self.path.clone(),
-            fingerprint: self.fingerprint,
-            end: self.position,
+            fingerprint: self.passed.beginning,
+            tail: self.passed.tail,
+            end: self.passed.position,
             unterminated: self.continued,
             backfill_until: self.backfill_until,
             at: now,
+            first_at: self.first_at,
         }
     }
 
@@ -124,16 +179,22 @@ impl Follower {
     /// mark, so that a crash in the middle of the old lines does not make the rest of them new.
     pub(crate) fn mark_backfill(&mut self) -> io::Result<Batch> {
         self.backfill_until = self.file.metadata()?.len();
-        self.fingerprint = self.fingerprint_up_to(self.backfill_until)?;
-        Ok(self.batch(Taken::default(), self.position..self.position, true))
+        let mut beginning = Passed::NOTHING;
+        beginning.reach(&self.file, self.backfill_until.min(u64::from(Fingerprint::BYTES_MAX)))?;
+        self.passed.beginning = beginning.beginning;
+        Ok(self.mark())
     }
 
     /// Skips what is there now. Gives a batch without events: it carries the checkpoint.
     pub(crate) fn skip_to_end(&mut self) -> io::Result<Batch> {
-        let start = self.position;
-        self.position = self.file.metadata()?.len();
-        self.fingerprint = self.fingerprint_up_to(self.position)?;
-        Ok(self.batch(Taken::default(), start..self.position, true))
+        let start = self.passed.position;
+        self.passed.reach(&self.file, self.file.metadata()?.len())?;
+        Ok(self.batch(Taken::default(), start..self.passed.position, true))
+    }
+
+    /// A batch without events that carries where it stands.
+    pub(crate) fn mark(&self) -> Batch {
+        self.batch(Taken::default(), self.passed.position..self.passed.position, true)
     }
 
     /// Follows the group's settings after a reload.
@@ -143,12 +204,12 @@ impl Follower {
 
     /// Bytes that have not been handed over, as of the last look: not read yet, or waiting for their line end.
     pub(crate) fn unread_bytes(&self) -> u64 {
-        if self.not_text { 0 } else { self.length.saturating_sub(self.position) }
+        if self.not_text { 0 } else { self.length.saturating_sub(self.passed.position) }
     }
 
     /// Whether everything has been read and nothing more can be expected.
     pub(crate) fn is_finished(&self, now: Timestamp) -> bool {
-        let quiet_ms = now.ms_since(self.seen.1);
+        let quiet_ms = now.ms_since(self.changed);
         self.moved_away.is_some_and(|since| now.ms_since(since) >= MOVED_AWAY_MS && quiet_ms >= MOVED_AWAY_MS)
             && self.rest_bytes == 0
     }
@@ -156,26 +217,40 @@ impl Follower {
     /// Reads on, up to [`READ_BYTES_MAX`]. With `all` a rest without line end is taken at once.
     pub(crate) fn look(&mut self, now: Timestamp, all: bool) -> io::Result<Look> {
         let mut look = Look::default();
-        let length = self.file.metadata()?.len();
-        self.length = length;
-        let shrunk = length < self.seen.0;
-        if length != self.seen.0 {
-            self.seen = (length, now);
+        let metadata = self.file.metadata()?;
+        let length = metadata.len();
+        let seen = std::mem::replace(&mut self.length, length);
+        // A file may be rewritten to the length that was read. Clocks of file systems are coarse: what happens after this look
+        // may bear the same time, so a time that is new is looked at twice.
+        let modified = metadata.modified().ok();
+        let may_be_rewritten = !self.settled || modified != self.modified;
+        self.settled = modified == self.modified;
+        self.modified = modified;
+        if length != seen {
+            self.changed = now;
         }
-        if length < self.position || (length > self.position && !self.begins_like(self.fingerprint)?) {
-            look.losses.push(self.loss(LossReason::Truncated, 0));
-            self.start_over(length)?;
-        } else if shrunk {
+        let nothing_read = self.passed.position == 0 && length < seen;
+        if length < self.passed.position
+            || nothing_read
+            || ((may_be_rewritten || length > self.passed.position)
+                && self.passed.compare(&self.file)? != Likeness::Same)
+        {
+            look.truncated = Some(self.start_over(seen, now)?);
+            look.more = true;
+            return Ok(look);
+        }
+        if length < seen {
             // Only bytes that had been seen and not taken yet are gone.
-            look.losses.push(self.loss(LossReason::Truncated, 0));
-            self.scanned_to = self.position;
+            look.losses.push(self.loss(LossReason::Truncated, seen - length));
+            self.scanned_to = self.passed.position;
+            self.not_text = false;
         }
-        if length == self.position || self.is_not_text(&mut look)? {
+        if length == self.passed.position || self.is_not_text(&mut look)? {
             self.rest_bytes = 0;
             return Ok(look);
         }
-        let rest_too = all || now.ms_since(self.seen.1) >= QUIET_MS;
-        let start = self.position;
+        let rest_too = all || now.ms_since(self.changed) >= QUIET_MS;
+        let start = self.passed.position;
         let mut backfill = start < self.backfill_until;
         let mut taken = Taken::default();
         if backfill {
@@ -191,14 +266,13 @@ impl Follower {
         if taken.bytes > 0 {
             let position = start + taken.bytes as u64;
             // Whatever can fail comes first: bytes are passed only together with their batch.
-            self.fingerprint = self.fingerprint_up_to(position)?;
-            self.position = position;
+            self.passed.reach(&self.file, position)?;
             self.continued = taken.unterminated;
             self.scanned_to = position;
             if taken.cut_bytes > 0 {
                 look.losses.push(self.loss(LossReason::LineTooLong, taken.cut_bytes));
             }
-            look.batch = Some(self.batch(taken, start..self.position, backfill));
+            look.batch = Some(self.batch(taken, start..position, backfill));
         }
         Ok(look)
     }
@@ -207,15 +281,16 @@ impl Follower {
     fn take(&mut self, now: Timestamp, length: u64, rest_too: bool) -> io::Result<Taken> {
         let timestamp = |line: &str| self.timestamps.of(line, now);
         for read_max in [READ_BYTES_MAX, LINE_BYTES_MAX + 2] {
-            let buffer = self.read(self.position..length.min(self.position + read_max as u64))?;
-            let to_the_end = self.position + buffer.len() as u64 == length;
+            let buffer =
+                self.read(self.passed.position..length.min(self.passed.position + read_max as u64))?;
+            let to_the_end = self.passed.position + buffer.len() as u64 == length;
             let taken = take(buffer, self.continued, rest_too && to_the_end, &timestamp);
             if taken.bytes > 0 || to_the_end {
                 return Ok(taken);
             }
         }
         // The line is too long to be held: look for its end piece by piece.
-        self.scanned_to = self.scanned_to.max(self.position + LINE_BYTES_MAX as u64);
+        self.scanned_to = self.scanned_to.max(self.passed.position + LINE_BYTES_MAX as u64);
         let mut end = None;
         while end.is_none() && self.scanned_to < length {
             let piece = self.read(self.scanned_to..length.min(self.scanned_to + READ_BYTES_MAX as u64))?;
@@ -226,13 +301,13 @@ impl Follower {
             self.scanned_to += piece.len() as u64;
         }
         let (line_bytes, line_end) = match end {
-            Some(end) => (end - self.position, 1),
-            None if rest_too => (self.scanned_to - self.position, 0),
+            Some(end) => (end - self.passed.position, 1),
+            None if rest_too => (self.scanned_to - self.passed.position, 0),
             None => return Ok(Taken::default()),
         };
         // A character more than is kept, so that the cut finds the end of one.
         let held = line_bytes.min(LINE_BYTES_MAX as u64 + 4);
-        let beginning = self.read(self.position..self.position + held)?;
+        let beginning = self.read(self.passed.position..self.passed.position + held)?;
         let mut taken = take_beginning(&beginning, line_bytes, self.continued, &timestamp);
         taken.bytes = usize::try_from(line_bytes + line_end).unwrap_or(usize::MAX);
         taken.unterminated = end.is_none();
@@ -244,7 +319,8 @@ impl Follower {
             path: self.path.clone(),
             device: self.id.device,
             inode: self.id.inode,
-            fingerprint: self.fingerprint,
+            fingerprint: self.passed.beginning,
+            tail: self.passed.tail,
             range,
             unterminated: taken.unterminated,
             backfill_until: self.backfill_until,
@@ -256,25 +332,29 @@ impl Follower {
         Loss { group: self.group.clone(), stream: self.path.clone(), reason, bytes }
     }
 
-    /// The file was truncated or rewritten. If its beginning is the one we know, it was only shortened.
-    fn start_over(&mut self, length: u64) -> io::Result<()> {
-        let shortened = self.fingerprint.bytes > 0 && self.begins_like(self.fingerprint)?;
-        if shortened {
-            self.position = length;
-        } else {
-            self.position = 0;
-            self.fingerprint = NOTHING_SEEN;
+    /// The file was truncated or rewritten; `seen` is the length it was last known to have. If it only lost its end, reading
+    /// goes on at the new end, else at the beginning.
+    fn start_over(&mut self, seen: u64, now: Timestamp) -> io::Result<Truncated> {
+        let before = self.checkpoint(now);
+        // Of a file that nothing had been read of, what is there now may be what was there before.
+        let still_there = if before.end == 0 { self.length } else { before.end };
+        let unread_bytes = seen.saturating_sub(still_there);
+        let only_shortened =
+            before.fingerprint.bytes > 0 && self.passed.compare(&self.file)? == Likeness::Shorter;
+        self.passed = Passed::NOTHING;
+        if only_shortened {
+            self.passed.reach(&self.file, self.length)?;
         }
         self.continued = false;
         self.backfill_until = 0;
         self.scanned_to = 0;
         self.not_text = false;
-        Ok(())
+        Ok(Truncated { before, unread_bytes })
     }
 
     /// Compressed and binary files are not followed; said once.
     fn is_not_text(&mut self, look: &mut Look) -> io::Result<bool> {
-        if self.position == 0 && !self.not_text {
+        if self.passed.position == 0 && !self.not_text {
             let beginning = self.read(0..u64::from(Fingerprint::BYTES_MAX))?;
             if is_binary(&beginning) {
                 self.not_text = true;
@@ -284,41 +364,29 @@ impl Follower {
         Ok(self.not_text)
     }
 
-    fn begins_like(&self, fingerprint: Fingerprint) -> io::Result<bool> {
-        let beginning = self.read(0..u64::from(fingerprint.bytes))?;
-        Ok(beginning.len() == fingerprint.bytes as usize && hash(&beginning) == fingerprint.hash)
-    }
-
-    fn fingerprint_up_to(&self, position: u64) -> io::Result<Fingerprint> {
-        let wanted = position.min(u64::from(Fingerprint::BYTES_MAX));
-        if u64::from(self.fingerprint.bytes) >= wanted {
-            return Ok(self.fingerprint);
-        }
-        let beginning = self.read(0..wanted)?;
-        let bytes = u32::try_from(beginning.len()).unwrap_or(Fingerprint::BYTES_MAX);
-        Ok(Fingerprint { bytes, hash: hash(&beginning) })
-    }
-
     /// The bytes of `range` that are there.
     fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
-        let bytes = range.end.saturating_sub(range.start);
-        let mut buffer = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
-        let mut file = &self.file;
-        file.seek(SeekFrom::Start(range.start))?;
-        file.take(bytes).read_to_end(&mut buffer)?;
-        Ok(buffer)
+        identity::read(&self.file, range)
     }
 }
 
-/// The first eight bytes of the SHA-256, big-endian.
-fn hash(bytes: &[u8]) -> u64 {
-    let digest = digest(&SHA256, bytes);
-    u64::from_be_bytes(digest.as_ref()[..8].try_into().expect("SHA-256 has 32 bytes"))
+/// What a checkpoint says has been passed.
+fn passed(checkpoint: &Checkpoint) -> Passed {
+    Passed { position: checkpoint.end, beginning: checkpoint.fingerprint, tail: checkpoint.tail }
 }
 
 /// A known compressed format, or NUL among bytes that are not UTF-8.
 fn is_binary(beginning: &[u8]) -> bool {
-    const COMPRESSED: [&[u8]; 4] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ\0"];
+    const COMPRESSED: [&[u8]; 8] = [
+        b"\x1f\x8b",
+        b"\x1f\x9d",
+        b"\x28\xb5\x2f\xfd",
+        b"BZh",
+        b"\xfd7zXZ\0",
+        b"PK\x03\x04",
+        b"\x04\x22\x4d\x18",
+        b"7z\xbc\xaf\x27\x1c",
+    ];
     let is_text = match std::str::from_utf8(beginning) {
         Ok(_) => true,
         Err(error) => error.error_len().is_none(), // only the end is cut in the middle of a character
@@ -378,6 +446,8 @@ mod tests {
             loop {
                 let look = follower.look(Timestamp(self.now), all).unwrap();
                 losses.extend(look.losses.iter().map(|loss| (loss.reason, loss.bytes)));
+                let truncated = look.truncated.map(|it| (LossReason::Truncated, it.unread_bytes));
+                losses.extend(truncated);
                 texts.extend(look.batch.iter().flat_map(Batch::events).map(|event| event.message.to_owned()));
                 if !look.more {
                     return (texts, losses);
@@ -438,12 +508,14 @@ mod tests {
     #[test]
     fn a_file_that_lost_only_its_end_is_not_read_twice() {
         let fixture = Fixture::new();
-        fixture.append(b"one\ntwo\n");
+        // What identifies a file must still stand there.
+        let head = b"a line\n".repeat(200);
+        fixture.append(&head);
+        fixture.append(b"two\n");
         let mut follower = fixture.open();
         let first = follower.look(Timestamp(0), false).unwrap();
         assert!(first.batch.is_some());
-        follower.fingerprint = Fingerprint { bytes: 4, hash: hash(b"one\n") };
-        fixture.rewrite(b"one\n");
+        fixture.rewrite(&head);
         assert_eq!(fixture.read(&mut follower, false), (vec![], vec![(LossReason::Truncated, 0)]));
         fixture.append(b"three\n");
         assert_eq!(fixture.read(&mut follower, false).0, ["three"]);
@@ -469,7 +541,7 @@ mod tests {
         let mut follower = fixture.open();
         assert_eq!(fixture.read(&mut follower, false), (vec![], vec![]));
         fixture.rewrite(&vec![b'x'; 2_000_000]);
-        assert_eq!(fixture.read(&mut follower, false).1, [(LossReason::Truncated, 0)]);
+        assert_eq!(fixture.read(&mut follower, false).1, [(LossReason::Truncated, 3_600_000)]);
         fixture.now += QUIET_MS;
         let (texts, losses) = fixture.read(&mut follower, false);
         assert_eq!(texts.iter().map(String::len).collect::<Vec<_>>(), [LINE_BYTES_MAX]);
@@ -546,8 +618,73 @@ mod tests {
     }
 
     #[test]
-    fn the_fingerprint_of_nothing_is_the_hash_of_nothing() {
-        assert_eq!(NOTHING_SEEN.hash, hash(b""));
+    fn a_file_that_was_rewritten_behind_the_same_head_is_read_again() {
+        let fixture = Fixture::new();
+        let head = b"# the same head in every file\n".repeat(40);
+        fixture.append(&[head.as_slice(), b"one\ntwo\n"].concat());
+        let mut follower = fixture.open();
+        fixture.read(&mut follower, false);
+        let kept = follower.checkpoint(Timestamp(0));
+        fixture.rewrite(&[head.as_slice(), b"six\nten\nmore\n"].concat());
+        let (texts, losses) = fixture.read(&mut follower, false);
+        assert_eq!(
+            (&texts[40..], losses),
+            (&["six", "ten", "more"].map(str::to_owned)[..], vec![(LossReason::Truncated, 0)])
+        );
+        assert!(!fixture.open().resume(&kept).unwrap(), "nor is it taken for the old one after a restart");
+    }
+
+    #[test]
+    fn a_file_that_was_rewritten_to_the_same_length_is_read_again() {
+        let fixture = Fixture::new();
+        fixture.append(b"one\n");
+        let mut follower = fixture.open();
+        assert_eq!(fixture.read(&mut follower, false).0, ["one"]);
+        fixture.rewrite(b"two\n");
+        let again = (vec!["two".to_owned()], vec![(LossReason::Truncated, 0)]);
+        assert_eq!(fixture.read(&mut follower, false), again);
+    }
+
+    #[test]
+    fn what_was_seen_and_not_read_is_the_known_part_of_a_truncation() {
+        let fixture = Fixture::new();
+        fixture.append(b"one\nhalf a line");
+        let mut follower = fixture.open();
+        assert_eq!(fixture.read(&mut follower, false).0, ["one"]);
+        fixture.rewrite(b"one\nhalf");
+        assert_eq!(fixture.read(&mut follower, false), (vec![], vec![(LossReason::Truncated, 7)]));
+        fixture.rewrite(b"");
+        assert_eq!(fixture.read(&mut follower, false), (vec![], vec![(LossReason::Truncated, 4)]));
+    }
+
+    #[test]
+    fn a_copy_goes_on_where_the_original_was_left_and_one_that_is_older_has_nothing_new() {
+        let fixture = Fixture::new();
+        fixture.append(b"one\ntwo\n");
+        let mut follower = fixture.open();
+        fixture.read(&mut follower, false);
+        let before = follower.checkpoint(Timestamp(0));
+        for (content, is_copy, rest) in [
+            (&b"one\ntwo\nthree\nfour\n"[..], true, &["three", "four"][..]),
+            (b"one\ntwo\n", true, &[]),
+            (b"one\nTWO\nthree\n", false, &[]),
+            (b"one\n", false, &[]),
+        ] {
+            fixture.rewrite(content);
+            let mut copy = fixture.open();
+            assert_eq!(copy.resume_copy(&before).unwrap(), is_copy);
+            if is_copy {
+                assert_eq!(fixture.read(&mut copy, false).0, rest);
+            }
+        }
+        let long = b"a line of a long file\n".repeat(100);
+        fixture.rewrite(&long);
+        let mut follower = fixture.open();
+        fixture.read(&mut follower, false);
+        fixture.rewrite(&long[..1100]);
+        let mut older = fixture.open();
+        assert!(older.resume_copy(&follower.checkpoint(Timestamp(0))).unwrap());
+        assert_eq!(fixture.read(&mut older, true).0, [""; 0]);
     }
 
     #[test]

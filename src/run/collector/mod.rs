@@ -3,21 +3,27 @@
 //! A file's position moves only with a batch that says so, and the batch is in the journal before the next one of the
 //! same round is read: after a crash reading goes on where the journal ends, no line lost and none twice.
 
+mod discovery;
 mod follower;
+mod followers;
+mod identity;
+mod inbox;
 mod lines;
+mod rotation;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::oneshot;
-use watchbell_model::{Entry, GroupName, LogGroup, Loss, LossReason, StartAt, Timestamp};
+use watchbell_model::{Entry, GroupName, LogGroup, Loss, LossReason};
 
-use self::follower::Follower;
+use self::discovery::Refusal;
+use self::followers::{Followers, Key};
+use self::inbox::{Inbox, Waiting};
+pub(crate) use self::rotation::is_compressed_name;
 use self::watch::Watch;
 use super::checkpoint::{Checkpoints, FileId};
 use super::clock::Clock;
@@ -33,34 +39,28 @@ const REST_AGAIN: Duration = Duration::from_millis(200);
 /// Batches of one file that are handed to the writer before the collector waits for the disk.
 const ROUND_BATCHES_MAX: usize = 16;
 
-/// Notifications that may wait; when there are more, every file is looked at.
-const WAKES_MAX: usize = 4096;
-
-/// What wakes the collector.
-pub(crate) enum Wake {
-    /// Something happened to these paths.
-    Changed(Vec<PathBuf>),
+/// What the collector is told to do.
+enum Command {
     /// Follow these groups from now on.
-    Groups(BTreeMap<GroupName, LogGroup>),
+    Follow(BTreeMap<GroupName, LogGroup>),
     /// Read everything to its end, tell, and stop.
     Drain(oneshot::Sender<()>),
 }
 
 /// A handle on the collector.
 #[derive(Clone)]
-pub struct CollectorHandle(SyncSender<Wake>);
+pub struct CollectorHandle(Inbox);
 
 impl CollectorHandle {
     /// Follows these groups from now on.
     pub fn follow(&self, groups: BTreeMap<GroupName, LogGroup>) {
-        // If the collector has ended the process is stopping.
-        let _ = self.0.send(Wake::Groups(groups));
+        self.0.command(Command::Follow(groups));
     }
 
     /// Reads everything to its end and stops; resolves when that is on disk.
     pub fn drain(&self) -> oneshot::Receiver<()> {
         let (done, drained) = oneshot::channel();
-        let _ = self.0.send(Wake::Drain(done));
+        self.0.command(Command::Drain(done));
         drained
     }
 }
@@ -68,30 +68,30 @@ impl CollectorHandle {
 /// The thread's own side.
 pub struct Collector {
     groups: BTreeMap<GroupName, LogGroup>,
+    /// The globs of all groups.
+    globs: Vec<glob::Pattern>,
     /// Groups that have been looked for once: a file that appears later is new, not backfill.
     known_groups: BTreeSet<GroupName>,
-    followers: BTreeMap<(GroupName, FileId), Follower>,
+    followers: Followers,
     /// Of files that are not followed now: where they go on if they come back.
     checkpoints: Checkpoints,
+    /// By path: files beside it that are younger than this, and that rotation named, once had that path.
+    since: BTreeMap<(GroupName, PathBuf), SystemTime>,
+    /// Paths beside which a copy of the file stands: when the file is truncated, the copy may have what was not read.
+    copied: BTreeSet<(GroupName, PathBuf)>,
     /// What moved while the process was stopped has been looked for.
     looked_for_moved: bool,
     /// Paths that could not be opened.
     refused: BTreeMap<(GroupName, PathBuf), Refusal>,
     empty_globs: BTreeSet<String>,
+    /// Groups whose globs match compressed files; it has been said.
+    with_compressed: BTreeSet<GroupName>,
     /// Tells others how much is unread.
     lag: SourceLag,
     writer: Writer,
     clock: Arc<dyn Clock>,
-    wakes: Receiver<Wake>,
+    inbox: Inbox,
     watch: Watch,
-}
-
-/// Why a path could not be opened.
-struct Refusal {
-    /// What was said.
-    reason: String,
-    /// It was there when its group was first looked for: when it opens in the end, its content is old.
-    first_time: bool,
 }
 
 /// The writer takes nothing more.
@@ -107,23 +107,27 @@ impl Collector {
         writer: Writer,
         clock: Arc<dyn Clock>,
     ) -> (Collector, CollectorHandle) {
-        let (wake, wakes) = sync_channel(WAKES_MAX);
-        let watch = Watch::new(wake.clone());
+        let inbox = Inbox::default();
+        let watch = Watch::new(inbox.clone());
         let collector = Collector {
+            globs: globs(&groups),
             groups,
             known_groups,
-            followers: BTreeMap::new(),
+            followers: Followers::default(),
+            since: discovery::since(&checkpoints),
+            copied: BTreeSet::new(),
             checkpoints,
             looked_for_moved: false,
             refused: BTreeMap::new(),
             empty_globs: BTreeSet::new(),
+            with_compressed: BTreeSet::new(),
             lag,
             writer,
             clock,
-            wakes,
+            inbox: inbox.clone(),
             watch,
         };
-        (collector, CollectorHandle(wake))
+        (collector, CollectorHandle(inbox))
     }
 
     /// Journals, for every file of a group that no plan had yet, that what is in it now is old.
@@ -144,28 +148,22 @@ impl Collector {
         self.read_all(false)?;
         let mut next_poll = self.clock.now().plus_ms(POLL_EVERY_MS);
         loop {
-            let rest = self.followers.values().any(|follower| follower.rest_bytes > 0);
-            let mut changed = BTreeSet::new();
-            let mut next = self.wakes.recv_timeout(if rest {
-                REST_AGAIN
-            } else {
-                Duration::from_millis(POLL_EVERY_MS.unsigned_abs())
-            });
-            // Also when notifications about other files never let it time out.
-            let poll = next.is_err() || self.clock.now() >= next_poll;
-            while let Ok(wake) = next {
-                match wake {
-                    Wake::Changed(paths) => changed.extend(paths),
-                    Wake::Groups(groups) => self.adopt(groups)?,
-                    Wake::Drain(done) => {
+            let every = Duration::from_millis(POLL_EVERY_MS.unsigned_abs());
+            let patience = if self.followers.rests().is_empty() { every } else { REST_AGAIN };
+            let Waiting { changed, missed, commands } = self.inbox.take(patience);
+            let nothing = changed.is_empty() && commands.is_empty();
+            for command in commands {
+                match command {
+                    Command::Follow(groups) => self.adopt(groups)?,
+                    Command::Drain(done) => {
                         self.discover();
                         self.read_all(true)?;
                         return Ok(done);
                     }
                 }
-                next = self.wakes.try_recv().map_err(|_| RecvTimeoutError::Timeout);
             }
-            if poll || self.watch.missed_some() {
+            // Also when notifications about other files never let it run out of patience.
+            if nothing || missed || self.clock.now() >= next_poll {
                 next_poll = self.clock.now().plus_ms(POLL_EVERY_MS);
                 self.discover();
                 self.read_all(false)?;
@@ -176,205 +174,67 @@ impl Collector {
     }
 
     fn adopt(&mut self, groups: BTreeMap<GroupName, LogGroup>) -> Result<(), Stopped> {
+        self.globs = globs(&groups);
         self.groups = groups;
         self.empty_globs.clear();
+        self.with_compressed.clear();
         let now = self.clock.now();
-        self.followers.retain(|(name, id), follower| {
-            let group = self.groups.get(name);
-            match group {
-                Some(group) => follower.reconfigure(group),
-                None => self.checkpoints.remember(*id, follower.checkpoint(now)),
+        for key in self.followers.keys() {
+            if let Some(group) = self.groups.get(&key.0) {
+                self.followers.with(&key, |follower| follower.reconfigure(group));
+            } else if let Some(follower) = self.followers.remove(&key) {
+                self.checkpoints.remember(key.1, follower.checkpoint(now));
             }
-            group.is_some()
-        });
+        }
         self.discover();
         self.read_all(false)
     }
 
-    /// Finds files that are not followed yet, and notices those that have moved.
-    fn discover(&mut self) {
-        let now = self.clock.now();
-        self.watch.forget_missing();
-        let mut found: BTreeSet<(GroupName, FileId)> = BTreeSet::new();
-        let groups: Vec<_> = self.groups.iter().map(|(name, group)| (name.clone(), group.clone())).collect();
-        for (name, group) in &groups {
-            let first_time = self.known_groups.insert(name.clone());
-            for path in self.paths(group) {
-                let Ok(metadata) = std::fs::metadata(&path) else { continue };
-                let id = FileId { device: metadata.dev(), inode: metadata.ino() };
-                if !metadata.is_file() || !found.insert((name.clone(), id)) {
-                    continue;
-                }
-                if let Some(follower) = self.followers.get_mut(&(name.clone(), id)) {
-                    follower.path = path.to_string_lossy().into_owned();
-                } else {
-                    self.open(&path, name, group, first_time, now);
-                }
-            }
-        }
-        self.find_moved_while_stopped(&groups, &found, now);
-        for (key, follower) in &mut self.followers {
-            follower.moved_away = if found.contains(key) { None } else { follower.moved_away.or(Some(now)) };
-        }
-        self.followers.retain(|(_, id), follower| {
-            let finished = follower.is_finished(now);
-            if finished {
-                self.checkpoints.remember(*id, follower.checkpoint(now));
-            }
-            !finished
-        });
-        self.tell_lag();
-    }
-
     /// Tells how much is unread as of now, before anything is waited for.
     fn tell_lag(&self) {
-        let mut unread: BTreeMap<GroupName, u64> = self.groups.keys().map(|name| (name.clone(), 0)).collect();
-        for ((name, _), follower) in &self.followers {
-            if let Some(bytes) = unread.get_mut(name) {
-                *bytes += follower.unread_bytes();
-            }
-        }
-        self.lag.replace(unread);
-    }
-
-    /// Paths that match the group's globs, and their folders watched.
-    fn paths(&mut self, group: &LogGroup) -> Vec<PathBuf> {
-        let mut all = Vec::new();
-        for pattern in &group.files {
-            self.watch.folder_of(Path::new(pattern));
-            // The plan holds only globs that parse; folders that cannot be read have nothing to follow.
-            let paths: Vec<PathBuf> = glob::glob(pattern).into_iter().flatten().flatten().collect();
-            if paths.is_empty() && self.empty_globs.insert(pattern.clone()) {
-                tracing::warn!(files = pattern, "no file matches yet; will keep looking");
-            }
-            all.extend(paths);
-        }
-        all.sort();
-        all
-    }
-
-    fn open(&mut self, path: &Path, name: &GroupName, group: &LogGroup, first_time: bool, now: Timestamp) {
-        let refusal = (name.clone(), path.to_owned());
-        let first_time = first_time || self.refused.get(&refusal).is_some_and(|refusal| refusal.first_time);
-        let opened = Follower::open(path, name, group, now).and_then(|mut follower| {
-            let known = self.checkpoints.get(follower.id, name);
-            let resumed = known.map_or(Ok(false), |checkpoint| follower.resume(checkpoint))?;
-            let mut marked = None;
-            if first_time && !resumed {
-                match group.start {
-                    StartAt::Beginning => marked = Some(follower.mark_backfill()?),
-                    StartAt::End => marked = Some(follower.skip_to_end()?),
-                }
-            }
-            let rewritten = known.is_some() && !resumed && !self.looked_for_moved;
-            Ok((follower, resumed, rewritten, marked))
-        });
-        match opened {
-            Ok((follower, resumed, rewritten, marked)) => {
-                tracing::info!(log_group = %name, path = %path.display(), resumed, "following");
-                if rewritten {
-                    // Truncated while nobody looked, or replaced by another file: what stood there unread is gone.
-                    let loss = follower.loss(LossReason::Truncated, 0);
-                    say(&loss);
-                    self.writer.append(Entry::Loss(loss));
-                }
-                self.refused.remove(&refusal);
-                self.watch.folder_of(path);
-                // Behind a symbolic link the changes happen in another folder.
-                self.watch.folder_of(&follower.real_path);
-                self.followers.insert((name.clone(), follower.id), follower);
-                // Nobody waits for it: it stands in the journal before whatever is read from the file.
-                drop(marked.map(|batch| self.writer.batch_waiting(batch)));
-            }
-            Err(error) => {
-                let reason = error.to_string();
-                if self.refused.get(&refusal).is_none_or(|before| before.reason != reason) {
-                    tracing::warn!(log_group = %name, path = %path.display(), reason, "cannot be followed");
-                }
-                self.refused.insert(refusal, Refusal { reason, first_time });
-            }
-        }
-    }
-
-    /// Files that were being read when the process ended and have another name now: their rest is still ours.
-    fn find_moved_while_stopped(
-        &mut self,
-        groups: &[(GroupName, LogGroup)],
-        found: &BTreeSet<(GroupName, FileId)>,
-        now: Timestamp,
-    ) {
-        // Once is enough: what moves while we run is still open.
-        if std::mem::replace(&mut self.looked_for_moved, true) {
-            return;
-        }
-        let mut lost: BTreeMap<PathBuf, Vec<(FileId, GroupName)>> = BTreeMap::new();
-        for (id, checkpoint) in self.checkpoints.iter() {
-            let key = (checkpoint.group.clone(), id);
-            let folder = Path::new(&checkpoint.path).parent();
-            if let Some(folder) =
-                folder.filter(|_| !found.contains(&key) && !self.followers.contains_key(&key))
-            {
-                lost.entry(folder.to_owned()).or_default().push((id, checkpoint.group.clone()));
-            }
-        }
-        for (folder, wanted) in lost {
-            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-                let Ok(metadata) = entry.metadata() else { continue };
-                let id = FileId { device: metadata.dev(), inode: metadata.ino() };
-                for (_, name) in wanted.iter().filter(|(wanted, _)| *wanted == id) {
-                    let group = groups.iter().find(|(known, _)| known == name).map(|(_, group)| group);
-                    let (Some(group), Some(checkpoint)) = (group, self.checkpoints.get(id, name)) else {
-                        continue;
-                    };
-                    let Ok(mut follower) = Follower::open(&entry.path(), name, group, now) else { continue };
-                    if follower.resume(checkpoint).unwrap_or(false) {
-                        tracing::info!(log_group = %name, path = follower.path, "following a file that was moved");
-                        self.followers.insert((name.clone(), id), follower);
-                    }
-                }
-            }
-        }
+        self.lag.replace(self.followers.unread(self.groups.keys()));
     }
 
     /// Reads the files that these paths lead to; looks for new ones if a path could be one.
     fn read_changed(&mut self, changed: &BTreeSet<PathBuf>) -> Result<(), Stopped> {
-        let mut keys = BTreeSet::new();
+        let mut keys = self.followers.rests().clone();
         for path in changed {
-            let known =
-                self.followers.iter().filter(|(_, it)| *path == it.real_path || path == Path::new(&it.path));
-            let known: Vec<_> = known.map(|(key, it)| (key.clone(), is_still(path, it.id))).collect();
-            let moved = known.iter().any(|(_, still)| !still);
-            if moved || (known.is_empty() && self.could_be_followed(path)) {
+            // Those that have moved away keep their old path and say nothing about what is there now.
+            let here = self.followers.at(path).filter(|(_, follower)| follower.moved_away.is_none());
+            let here: Vec<&Key> = here.map(|(key, _)| key).collect();
+            let look_for_new = match here.first() {
+                None => self.could_be_followed(path),
+                Some((_, id)) => !leads_to(path, *id),
+            };
+            if look_for_new {
                 self.discover();
                 return self.read_all(false);
             }
-            keys.extend(known.into_iter().map(|(key, _)| key));
+            if here.is_empty() {
+                keys.extend(self.rotated_file(path));
+            } else {
+                keys.extend(here.into_iter().cloned());
+            }
         }
-        let rests = self.followers.iter().filter(|(_, it)| it.rest_bytes > 0).map(|(key, _)| key.clone());
-        keys.extend(rests);
         self.read(keys.into_iter().collect(), false)
     }
 
     /// Whether some glob may lead to `path`, or to something below it.
     fn could_be_followed(&self, path: &Path) -> bool {
-        let globs = self.groups.values().flat_map(|group| &group.files);
-        path.is_dir()
-            || globs.filter_map(|glob| glob::Pattern::new(glob).ok()).any(|glob| glob.matches_path(path))
+        self.globs.iter().any(|glob| glob.matches_path(path)) && !is_compressed_name(path) || path.is_dir()
     }
 
     fn read_all(&mut self, to_the_end: bool) -> Result<(), Stopped> {
-        self.read(self.followers.keys().cloned().collect(), to_the_end)
+        self.read(self.followers.keys(), to_the_end)
     }
 
     /// Reads these files, round by round, until none has more.
-    fn read(&mut self, mut keys: Vec<(GroupName, FileId)>, to_the_end: bool) -> Result<(), Stopped> {
+    fn read(&mut self, mut keys: Vec<Key>, to_the_end: bool) -> Result<(), Stopped> {
         while !keys.is_empty() {
             let mut told = Vec::new();
             let mut again = Vec::new();
             for key in keys {
-                if self.read_one(&key, to_the_end, &mut told) {
-                    again.push(key);
-                }
+                self.read_one(key, to_the_end, &mut told, &mut again);
             }
             self.tell_lag();
             told.into_iter().try_for_each(wait)?;
@@ -383,37 +243,52 @@ impl Collector {
         Ok(())
     }
 
-    /// Hands over some batches of one file; true if there is more.
+    /// Hands over some batches of one file; `again` learns which files have more.
     fn read_one(
         &mut self,
-        key: &(GroupName, FileId),
+        key: Key,
         to_the_end: bool,
         told: &mut Vec<oneshot::Receiver<Appended>>,
-    ) -> bool {
-        let Some(follower) = self.followers.get_mut(key) else { return false };
+        again: &mut Vec<Key>,
+    ) {
         for _ in 0..ROUND_BATCHES_MAX {
-            let look = match follower.look(self.clock.now(), to_the_end) {
+            let now = self.clock.now();
+            let Some(looked) = self.followers.with(&key, |follower| follower.look(now, to_the_end)) else {
+                return;
+            };
+            let look = match looked {
                 Ok(look) => look,
                 Err(error) => {
-                    tracing::warn!(log_group = %key.0, path = follower.path, %error, "cannot be read now");
-                    return false;
+                    let path = self.followers.get(&key).map_or("", |follower| &follower.path);
+                    tracing::warn!(log_group = %key.0, path, %error, "cannot be read now");
+                    return;
                 }
             };
-            told.extend(look.batch.map(|batch| self.writer.batch_waiting(batch)));
-            for loss in look.losses {
-                say(&loss);
-                self.writer.append(Entry::Loss(loss));
+            if let Some(truncated) = look.truncated {
+                again.extend(self.recover(&key.0, &truncated));
             }
+            told.extend(look.batch.map(|batch| self.writer.batch_waiting(batch)));
+            look.losses.into_iter().for_each(|loss| self.lose(loss));
             if !look.more {
-                return false;
+                return;
             }
         }
-        true
+        again.push(key);
+    }
+
+    fn lose(&self, loss: Loss) {
+        say(&loss);
+        self.writer.append(Entry::Loss(loss));
     }
 }
 
-fn is_still(path: &Path, id: FileId) -> bool {
-    std::fs::metadata(path).is_ok_and(|now| (now.dev(), now.ino()) == (id.device, id.inode))
+fn globs(groups: &BTreeMap<GroupName, LogGroup>) -> Vec<glob::Pattern> {
+    let all = groups.values().flat_map(|group| &group.files);
+    all.filter_map(|glob| glob::Pattern::new(glob).ok()).collect()
+}
+
+fn leads_to(path: &Path, id: FileId) -> bool {
+    std::fs::metadata(path).is_ok_and(|now| identity::id(&now) == id)
 }
 
 fn say(loss: &Loss) {
