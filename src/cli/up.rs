@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use watchbell_journal::RealDisk;
 
@@ -52,6 +53,7 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
         say(warnings.trim_end());
     }
     start_logging(options);
+    allow_many_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(ExitStatus::Unavailable, error))?;
     let setup = Setup {
@@ -69,6 +71,15 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     // A read of a file system that hangs must not keep a process that has drained.
     runtime.shutdown_background();
     outcome
+}
+
+/// Every followed file stays open. The limit that a process starts with is low for the sake of programs that use `select`;
+/// up to the hard one it is ours to raise.
+fn allow_many_files() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
 }
 
 struct Signals {
