@@ -12,6 +12,7 @@ mod lines;
 mod pattern;
 mod replay;
 mod schema;
+mod sources;
 mod tail;
 mod test;
 mod trail;
@@ -87,6 +88,8 @@ enum Verb {
     Check,
     /// Print the JSON Schema of the file
     Schema,
+    /// Show the followed files: how far each is read, what was lost
+    Sources(sources::Options),
     /// Show lines as they arrive, from a running or stopped watchbell up
     Tail(tail::Options),
     /// Print the lines that match a CloudWatch filter pattern
@@ -117,6 +120,7 @@ pub fn main() -> ExitCode {
         Verb::Up(options) => up::run(&global, &options),
         Verb::Check => check::run(&global),
         Verb::Schema => schema::run(),
+        Verb::Sources(options) => sources::run(&global, &options),
         Verb::Tail(options) => tail::run(&global, &options),
         Verb::Pattern(options) => pattern::run(&global, &options),
         Verb::Test(options) => test::run(&global, &options),

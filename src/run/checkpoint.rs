@@ -57,8 +57,9 @@ pub struct Checkpoints(BTreeMap<(FileId, GroupName), Checkpoint>);
 impl Checkpoints {
     /// Takes note of a batch.
     pub fn apply(&mut self, group: &GroupName, source: &Source, record: &Record) {
-        let Source::File { path, device, inode, fingerprint, tail, range, unterminated, backfill_until } =
-            source
+        let Source::File {
+            path, device, inode, fingerprint, tail, range, unterminated, backfill_until, ..
+        } = source
         else {
             return;
         };

@@ -13,6 +13,7 @@ use watchbell_model::{Decisions, Entry, GroupName, InstallationId, Offset, Recor
 use super::backlog::Backlog;
 use super::checkpoint::{Checkpoint, Checkpoints, FileId};
 use super::clock::Clock;
+use super::ledger::{Ledger, LedgerSnapshot};
 use super::notice;
 use super::outbox::{Outbox, OutboxSnapshot, Outgoing};
 use super::own::{self, Rhythm, SourceLag};
@@ -32,6 +33,8 @@ pub struct Fold {
     pub outbox: Outbox,
     /// What has to be archived.
     pub backlog: Backlog,
+    /// What became of the bytes of files.
+    pub ledger: Ledger,
     /// Log groups that some plan has had: a file of a new one counts as there before.
     pub groups: BTreeSet<GroupName>,
     /// The next record.
@@ -45,6 +48,8 @@ pub struct FoldSnapshot {
     checkpoints: Vec<(FileId, Checkpoint)>,
     outbox: OutboxSnapshot,
     backlog: Backlog,
+    #[serde(default)]
+    ledger: LedgerSnapshot,
     groups: BTreeSet<GroupName>,
     /// The next record.
     pub next: Offset,
@@ -67,6 +72,7 @@ impl Fold {
             checkpoints: Checkpoints::default(),
             outbox: Outbox::default(),
             backlog: Backlog::default(),
+            ledger: Ledger::default(),
             groups: BTreeSet::new(),
             next: Offset(0),
         }
@@ -82,7 +88,11 @@ impl Fold {
         self.backlog.apply(record, self.engine.plan().map_or(Offset(0), |(plan, _)| plan));
         let mut outgoing = Vec::new();
         match &record.entry {
-            Entry::Batch(batch) => self.checkpoints.apply(&batch.group, &batch.source, record),
+            Entry::Batch(batch) => {
+                self.checkpoints.apply(&batch.group, &batch.source, record);
+                self.ledger.batch(batch, record.time);
+            }
+            Entry::Loss(loss) => self.ledger.loss(loss, record.time),
             Entry::Plan(plan) => self.groups.extend(plan.log_groups.keys().cloned()),
             Entry::Decisions(decisions) => outgoing = self.outbox.decided(decisions, record.offset),
             Entry::Delivery(delivery) => self.outbox.attempted(delivery),
@@ -98,6 +108,7 @@ impl Fold {
             checkpoints: self.checkpoints.snapshot(),
             outbox: self.outbox.snapshot(),
             backlog: self.backlog.clone(),
+            ledger: self.ledger.snapshot(),
             groups: self.groups.clone(),
             next: self.next,
         }
@@ -108,12 +119,13 @@ impl Fold {
     /// # Errors
     /// [`EngineError`] if the plan in it cannot run in this version.
     pub fn restore(installation: InstallationId, snapshot: FoldSnapshot) -> Result<Fold, EngineError> {
-        let FoldSnapshot { engine, checkpoints, outbox, backlog, groups, next } = snapshot;
+        let FoldSnapshot { engine, checkpoints, outbox, backlog, ledger, groups, next } = snapshot;
         Ok(Fold {
             engine: Engine::restore(installation, engine)?,
             checkpoints: Checkpoints::restore(checkpoints),
             outbox: Outbox::restore(outbox),
             backlog,
+            ledger: Ledger::restore(ledger),
             groups,
             next,
         })

@@ -14,6 +14,7 @@ use super::clock::Clock;
 use super::fold::SharedFold;
 use super::metrics::{self, Figures};
 use super::own::SourceLag;
+use super::sources::Sources;
 use super::trail::TrailDraft;
 use super::writer::{AppendError, Writer};
 
@@ -64,6 +65,8 @@ pub struct Process {
     pub fold: SharedFold,
     /// Knows what has not been read.
     pub lag: SourceLag,
+    /// Knows what is followed.
+    pub sources: Sources,
     /// Tells the second of a denied call.
     pub clock: Arc<dyn Clock>,
     /// Keeps denied calls from filling the journal.
@@ -135,8 +138,15 @@ impl Host for Process {
     }
 
     fn metrics(&self) -> String {
-        let figures = Figures::of(&self.fold.look(), &self.lag);
+        let figures = Figures::of(&self.fold.look(), &self.lag, &self.sources);
         metrics::text(&figures)
+    }
+
+    fn sources(&self) -> String {
+        // Looked at first: then what was read is never less than what is journaled of it.
+        let ledger = self.fold.look().ledger.clone();
+        let report = self.sources.report(&ledger, self.clock.now());
+        serde_json::json!({ "sources": report }).to_string()
     }
 }
 

@@ -13,7 +13,9 @@ use watchbell_engine::{Counters, FilterCounters, GroupCounters};
 use watchbell_model::{AlarmState, GroupName};
 
 use super::fold::Fold;
+use super::ledger::Account;
 use super::own::SourceLag;
+use super::sources::Sources;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Group {
@@ -49,6 +51,8 @@ pub struct Figures {
     filters: Vec<String>,
     series: usize,
     source_lag_bytes: BTreeMap<GroupName, u64>,
+    source_read_bytes: BTreeMap<GroupName, u64>,
+    accounts: BTreeMap<GroupName, Account>,
     messages_waiting: usize,
     archive_waiting_bytes: u64,
     archived_events: u64,
@@ -56,16 +60,18 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// The figures of `fold` and `lag` as they are now.
+    /// The figures of `fold`, `lag` and `sources` as they are now.
     ///
     /// Whatever is counted is counted from the journal, so counters go on after a restart.
-    pub fn of(fold: &Fold, lag: &SourceLag) -> Figures {
+    pub fn of(fold: &Fold, lag: &SourceLag, sources: &Sources) -> Figures {
         let plan = fold.engine.plan().map(|(_, plan)| plan);
         Figures {
             counters: fold.engine.counters().clone(),
             alarms: fold.engine.states(),
             series: fold.engine.series_count(),
             source_lag_bytes: lag.look(),
+            source_read_bytes: sources.read_of_groups(),
+            accounts: fold.ledger.groups().clone(),
             filters: plan.into_iter().flat_map(|plan| plan.metric_filters.keys().cloned()).collect(),
             messages_waiting: fold.outbox.len(),
             archive_waiting_bytes: fold.backlog.bytes(),
@@ -113,6 +119,7 @@ pub fn text(figures: &Figures) -> String {
         losses.get_or_create(&labels).inc_by(*times);
         lost.get_or_create(&labels).inc_by(*bytes);
     }
+    ledger(&mut registry, figures);
     alarms(&mut registry, figures);
     gauge(&mut registry, "metric_series", "Series of metrics that some alarm watches", figures.series);
     let lag = Family::<Group, Gauge>::default();
@@ -168,6 +175,32 @@ fn groups(registry: &mut Registry, figures: &Figures) {
     }
 }
 
+/// What was read of files: journaled, dropped or skipped.
+fn ledger(registry: &mut Registry, figures: &Figures) {
+    let read = family(registry, "source_read_bytes", "Bytes of files that were read or skipped");
+    for (group, bytes) in &figures.source_read_bytes {
+        read.get_or_create(&Group { log_group: group.to_string() }).inc_by(*bytes);
+    }
+    let journaled =
+        family(registry, "source_journaled_bytes", "Bytes of files that events in the journal stand for");
+    let skipped = family(registry, "source_skipped_bytes", "Bytes of files that start = \"end\" passed over");
+    let dropped = Family::<Lost, Total>::default();
+    registry.register(
+        "source_dropped_bytes",
+        "Bytes of files that were read and are in no event",
+        dropped.clone(),
+    );
+    for (group, account) in &figures.accounts {
+        let labels = Group { log_group: group.to_string() };
+        journaled.get_or_create(&labels).inc_by(account.journaled_bytes);
+        skipped.get_or_create(&labels).inc_by(account.skipped_bytes);
+        for (reason, bytes) in &account.dropped_bytes {
+            let labels = Lost { log_group: group.to_string(), reason: reason.as_str() };
+            dropped.get_or_create(&labels).inc_by(*bytes);
+        }
+    }
+}
+
 fn alarms(registry: &mut Registry, figures: &Figures) {
     let states = Family::<Alarm, Gauge>::default();
     registry.register(
@@ -217,12 +250,15 @@ mod tests {
             filters: BTreeMap::new(),
             losses: [((group.clone(), LossReason::Truncated), (1, 0))].into(),
         };
+        let account = Account { dropped_bytes: [(LossReason::LineTooLong, 4)].into(), ..Account::default() };
         Figures {
             counters,
             alarms: vec![("errors".into(), AlarmState::Ok)],
             filters: vec!["errors".into()],
             series: 1,
-            source_lag_bytes: [(group, 5)].into(),
+            source_lag_bytes: [(group.clone(), 5)].into(),
+            source_read_bytes: [(group.clone(), 9)].into(),
+            accounts: [(group, account)].into(),
             messages_waiting: 2,
             archive_waiting_bytes: 3,
             archived_events: 4,

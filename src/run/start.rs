@@ -27,6 +27,7 @@ use super::outbox::Outgoing;
 use super::own::SourceLag;
 use super::secrets::{Locked, SecretError, Unlocked, unlock};
 use super::snapshot::SnapshotWriter;
+use super::sources::Sources;
 use super::trail::TrailDraft;
 use super::writer::{Durable, Writer, WriterThread};
 use super::{Kept, Running, Setup, Threads};
@@ -55,6 +56,7 @@ impl Running {
         let first = First::of(&folder, &plan);
         let known_groups = folder.fold.groups.clone();
         let checkpoints = folder.fold.checkpoints.clone();
+        let sources = Sources::new(&folder.fold.ledger);
 
         let (failed, failures) = mpsc::unbounded_channel();
         let snapshots = SnapshotWriter::new(disk, folder.snapshots.clone(), folder.installation);
@@ -64,7 +66,7 @@ impl Running {
             plan.log_groups.clone(),
             known_groups,
             checkpoints,
-            lag.clone(),
+            (lag.clone(), sources.clone()),
             core.writer.clone(),
             Arc::clone(&kept.clock),
         );
@@ -112,6 +114,7 @@ impl Running {
             writer: core.writer.clone(),
             fold: core.fold.clone(),
             lag,
+            sources,
             clock: Arc::clone(&kept.clock),
             denials: Denials::default(),
             stopping: is_stopping.clone(),

@@ -22,6 +22,7 @@ mod own_metrics;
 mod reload;
 mod ringing;
 mod rotation;
+mod sources;
 mod start_errors;
 mod tail;
 mod trail;

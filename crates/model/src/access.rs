@@ -15,7 +15,7 @@ pub enum Action {
     /// Read `/metrics`.
     #[serde(rename = "watchbell:GetMetrics")]
     GetMetrics,
-    /// Read `/readyz`.
+    /// Read `/readyz` and `/sources`.
     #[serde(rename = "watchbell:GetStatus")]
     GetStatus,
 }

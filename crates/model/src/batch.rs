@@ -49,6 +49,9 @@ pub enum Source {
         /// Bytes before this were there before the group was first watched; 0 if none were.
         #[serde(default, skip_serializing_if = "is_zero")]
         backfill_until: u64,
+        /// Bytes of `range` that are in no event: the ends of lines that were too long.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        dropped_bytes: u64,
     },
     /// A request.
     Http {

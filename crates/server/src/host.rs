@@ -44,6 +44,9 @@ pub trait Host: Send + Sync + 'static {
 
     /// The metrics as `OpenMetrics` 1.0 text, its `# EOF` included.
     fn metrics(&self) -> String;
+
+    /// The followed files as JSON: `{"sources":[…]}`.
+    fn sources(&self) -> String;
 }
 
 /// The time in a line, if it has one.

@@ -19,7 +19,7 @@ use crate::guard::keep_web_pages_away;
 use crate::ingest::{BODIES_BYTES_MAX, ingest};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-const ROUTES: &str = "POST /ingest/GROUP?stream=NAME, GET /healthz, GET /readyz, GET /metrics";
+const ROUTES: &str = "POST /ingest/GROUP?stream=NAME, GET /healthz, GET /readyz, GET /metrics, GET /sources";
 
 /// What all routes share.
 pub(crate) struct Server {
@@ -52,6 +52,7 @@ pub(crate) fn router(host: Arc<dyn Host>, port: u16) -> Router {
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .route("/sources", get(sources))
         .route("/ingest/{*group}", post(ingest))
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
@@ -75,6 +76,11 @@ async fn readyz(State(server): State<Arc<Server>>, headers: HeaderMap) -> Result
 async fn metrics(State(server): State<Arc<Server>>, headers: HeaderMap) -> Result<Response, Refusal> {
     server.authorize(&headers, Some(Action::GetMetrics), Resource::Watchbell)?;
     Ok(([(CONTENT_TYPE, OPENMETRICS)], server.host.metrics()).into_response())
+}
+
+async fn sources(State(server): State<Arc<Server>>, headers: HeaderMap) -> Result<Response, Refusal> {
+    server.authorize(&headers, Some(Action::GetStatus), Resource::Watchbell)?;
+    Ok(([(CONTENT_TYPE, "application/json")], server.host.sources()).into_response())
 }
 
 async fn no_such_route(

@@ -78,6 +78,10 @@ impl Collector {
         self.notice_moved(&found, &mut left, now);
         self.find_rotated(left, now);
         self.tell_lag();
+        let refused = self.refused.iter().map(|((name, path), refusal)| {
+            ((name.clone(), path.to_string_lossy().into_owned()), refusal.reason.clone())
+        });
+        self.sources.refused(refused.collect());
     }
 
     /// Marks those whose path leads elsewhere, lets go of those that are done, and tells which paths were left.
@@ -91,9 +95,7 @@ impl Collector {
                     self.followers.with(&key, |follower| follower.moved_away = Some(now));
                 }
                 (false, Some(_)) if follower.is_finished(now) => {
-                    if let Some(follower) = self.followers.remove(&key) {
-                        self.checkpoints.remember(key.1, follower.checkpoint(now));
-                    }
+                    self.let_go(&key, now);
                 }
                 (true, None) | (false, Some(_)) => {}
             }
@@ -179,7 +181,7 @@ impl Collector {
             self.recover(name, &Truncated { before, unread_bytes: 0 });
         }
         // Nobody waits for it: it stands in the journal before whatever is read from the file.
-        drop(marked.map(|batch| self.writer.batch_waiting(batch)));
+        drop(marked.map(|batch| self.hand_over(batch)));
         Ok(())
     }
 
@@ -254,7 +256,7 @@ impl Collector {
             bytes = unread_bytes.saturating_sub(in_copy);
             tracing::info!(log_group = %name, path = before.path, unread_bytes = in_copy, "reading on in its copy");
             // In the journal before anything that is read from the original from now on: a crash in between finds it.
-            drop(self.writer.batch_waiting(copy.mark()));
+            drop(self.hand_over(copy.mark()));
             let key = (name.clone(), copy.id);
             self.followers.insert(copy);
             key

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -12,6 +13,7 @@ use watchbell_model::{
 use watchbell_parse::Timestamps;
 
 use super::super::checkpoint::{Checkpoint, FileId};
+use super::super::sources::{FileNow, SourceState};
 use super::identity::{self, Likeness, Passed, is_beginning_of};
 use super::lines::{Taken, take, take_beginning};
 
@@ -60,6 +62,10 @@ pub(crate) struct Follower {
     pub(crate) moved_away: Option<Timestamp>,
     /// Bytes that wait for their line end.
     pub(crate) rest_bytes: u64,
+    /// Since when it has had unread bytes.
+    behind_since: Option<Timestamp>,
+    /// Why it could not be read when it was last looked at.
+    pub(crate) error: Option<String>,
     file: File,
     timestamps: Timestamps,
     passed: Passed,
@@ -69,6 +75,8 @@ pub(crate) struct Follower {
     backfill_until: u64,
     /// When that was first seen.
     changed: Timestamp,
+    /// How many names it has.
+    links: u64,
     /// When the file was last written to, as its file system says; and whether it was so at the look before.
     modified: Option<SystemTime>,
     settled: bool,
@@ -97,6 +105,9 @@ impl Follower {
             born: identity::born(&metadata),
             moved_away: None,
             rest_bytes: 0,
+            behind_since: None,
+            error: None,
+            links: metadata.nlink(),
             file,
             timestamps: timestamps(group),
             passed: Passed::NOTHING,
@@ -207,6 +218,21 @@ impl Follower {
         if self.not_text { 0 } else { self.length.saturating_sub(self.passed.position) }
     }
 
+    /// As others are told, `now`.
+    pub(crate) fn tell(&mut self, now: Timestamp) -> FileNow {
+        let unread_bytes = self.unread_bytes();
+        self.behind_since = if unread_bytes == 0 { None } else { self.behind_since.or(Some(now)) };
+        let reason = if self.not_text { Some("holds no text".to_owned()) } else { self.error.clone() };
+        let state = match (&reason, self.moved_away, self.links) {
+            (Some(_), ..) => SourceState::Error,
+            (None, None, _) => SourceState::Following,
+            (None, Some(_), 0) => SourceState::Deleted,
+            (None, Some(_), _) => SourceState::Rotated,
+        };
+        let (path, behind_since) = (self.path.clone(), self.behind_since);
+        FileNow { path, state, reason, unread_bytes, behind_since }
+    }
+
     /// Whether everything has been read and nothing more can be expected.
     pub(crate) fn is_finished(&self, now: Timestamp) -> bool {
         let quiet_ms = now.ms_since(self.changed);
@@ -219,6 +245,7 @@ impl Follower {
         let mut look = Look::default();
         let metadata = self.file.metadata()?;
         let length = metadata.len();
+        self.links = metadata.nlink();
         let seen = std::mem::replace(&mut self.length, length);
         // A file may be rewritten to the length that was read. Clocks of file systems are coarse: what happens after this look
         // may bear the same time, so a time that is new is looked at twice.
@@ -324,6 +351,7 @@ impl Follower {
             range,
             unterminated: taken.unterminated,
             backfill_until: self.backfill_until,
+            dropped_bytes: taken.cut_bytes,
         };
         taken.events.build(self.group.clone(), self.path.clone(), source, backfill)
     }

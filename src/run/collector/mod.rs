@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::oneshot;
-use watchbell_model::{Entry, GroupName, LogGroup, Loss, LossReason};
+use watchbell_model::{Batch, Entry, GroupName, LogGroup, Loss, LossReason, Source, Timestamp};
 
 use self::discovery::Refusal;
 use self::followers::{Followers, Key};
@@ -28,6 +28,7 @@ use self::watch::Watch;
 use super::checkpoint::{Checkpoints, FileId};
 use super::clock::Clock;
 use super::own::SourceLag;
+use super::sources::Sources;
 use super::writer::{Appended, Writer};
 
 /// How often files are looked for and looked at when no notification comes, in milliseconds.
@@ -88,6 +89,8 @@ pub struct Collector {
     with_compressed: BTreeSet<GroupName>,
     /// Tells others how much is unread.
     lag: SourceLag,
+    /// Tells others what is followed.
+    sources: Sources,
     writer: Writer,
     clock: Arc<dyn Clock>,
     inbox: Inbox,
@@ -103,7 +106,7 @@ impl Collector {
         groups: BTreeMap<GroupName, LogGroup>,
         known_groups: BTreeSet<GroupName>,
         checkpoints: Checkpoints,
-        lag: SourceLag,
+        (lag, sources): (SourceLag, Sources),
         writer: Writer,
         clock: Arc<dyn Clock>,
     ) -> (Collector, CollectorHandle) {
@@ -122,6 +125,7 @@ impl Collector {
             empty_globs: BTreeSet::new(),
             with_compressed: BTreeSet::new(),
             lag,
+            sources,
             writer,
             clock,
             inbox: inbox.clone(),
@@ -182,17 +186,41 @@ impl Collector {
         for key in self.followers.keys() {
             if let Some(group) = self.groups.get(&key.0) {
                 self.followers.with(&key, |follower| follower.reconfigure(group));
-            } else if let Some(follower) = self.followers.remove(&key) {
-                self.checkpoints.remember(key.1, follower.checkpoint(now));
+            } else {
+                self.let_go(&key, now);
             }
         }
         self.discover();
         self.read_all(false)
     }
 
+    /// Follows a file no longer; it may come back.
+    fn let_go(&mut self, key: &Key, now: Timestamp) {
+        if let Some(follower) = self.followers.remove(key) {
+            self.checkpoints.remember(key.1, follower.checkpoint(now));
+            self.sources.update(std::iter::once((key.clone(), None)));
+        }
+    }
+
     /// Tells how much is unread as of now, before anything is waited for.
     fn tell_lag(&self) {
         self.lag.replace(self.followers.unread(self.groups.keys()));
+    }
+
+    /// Tells what these files are like now.
+    fn tell_sources(&mut self, keys: &[Key]) {
+        let now = self.clock.now();
+        let followers = &mut self.followers;
+        let files = keys.iter().map(|key| (key.clone(), followers.with(key, |follower| follower.tell(now))));
+        self.sources.update(files);
+    }
+
+    /// Gives a batch to the writer, and counts what it stands for as read.
+    fn hand_over(&self, batch: Batch) -> oneshot::Receiver<Appended> {
+        if let Source::File { range, .. } = &batch.source {
+            self.sources.read(&batch.group, &batch.stream, range.end.saturating_sub(range.start));
+        }
+        self.writer.batch_waiting(batch)
     }
 
     /// Reads the files that these paths lead to; looks for new ones if a path could be one.
@@ -233,11 +261,16 @@ impl Collector {
         while !keys.is_empty() {
             let mut told = Vec::new();
             let mut again = Vec::new();
-            for key in keys {
+            for key in keys.iter().cloned() {
                 self.read_one(key, to_the_end, &mut told, &mut again);
             }
             self.tell_lag();
-            told.into_iter().try_for_each(wait)?;
+            self.tell_sources(&keys);
+            if !told.is_empty() {
+                self.sources.waiting(Some(self.clock.now()));
+                told.into_iter().try_for_each(wait)?;
+                self.sources.waiting(None);
+            }
             keys = again;
         }
         Ok(())
@@ -253,9 +286,12 @@ impl Collector {
     ) {
         for _ in 0..ROUND_BATCHES_MAX {
             let now = self.clock.now();
-            let Some(looked) = self.followers.with(&key, |follower| follower.look(now, to_the_end)) else {
-                return;
-            };
+            let looked = self.followers.with(&key, |follower| {
+                let looked = follower.look(now, to_the_end);
+                follower.error = looked.as_ref().err().map(ToString::to_string);
+                looked
+            });
+            let Some(looked) = looked else { return };
             let look = match looked {
                 Ok(look) => look,
                 Err(error) => {
@@ -267,7 +303,7 @@ impl Collector {
             if let Some(truncated) = look.truncated {
                 again.extend(self.recover(&key.0, &truncated));
             }
-            told.extend(look.batch.map(|batch| self.writer.batch_waiting(batch)));
+            told.extend(look.batch.map(|batch| self.hand_over(batch)));
             look.losses.into_iter().for_each(|loss| self.lose(loss));
             if !look.more {
                 return;

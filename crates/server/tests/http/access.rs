@@ -6,10 +6,11 @@ use watchbell_server::{Denied, DeniedReason};
 use crate::client::Served;
 use crate::host::Recorder;
 
-const ROUTES: [&str; 7] = [
+const ROUTES: [&str; 8] = [
     "GET /",
     "GET /readyz",
     "GET /metrics",
+    "GET /sources",
     "POST /ingest/shop/app",
     "POST /ingest/not/there",
     "GET /nothing",
@@ -53,10 +54,12 @@ async fn a_token_may_do_what_its_roles_allow_and_no_more() {
         ("shipper", "POST /ingest/shop%2F..%2Fbank", 404),
         ("shipper", "GET /metrics", 403),
         ("shipper", "GET /readyz", 403),
+        ("shipper", "GET /sources", 403),
         ("shipper", "GET /", 200),
         ("shipper", "GET /nothing", 404),
         ("monitor", "GET /metrics", 200),
         ("monitor", "GET /readyz", 200),
+        ("monitor", "GET /sources", 200),
         ("monitor", "POST /ingest/shop/app", 403),
         ("monitor", "POST /ingest/watchbell", 403),
     ] {

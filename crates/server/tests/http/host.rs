@@ -142,4 +142,8 @@ impl Host for Recorder {
     fn metrics(&self) -> String {
         self.metrics.lock().unwrap().clone()
     }
+
+    fn sources(&self) -> String {
+        "{\"sources\":[]}".to_owned()
+    }
 }

@@ -1,0 +1,150 @@
+//! `watchbell sources`: what a running `watchbell up` follows, asked over HTTP.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode, header};
+use clap::Args;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde::Deserialize;
+use watchbell_notify::visible;
+
+use super::file::File;
+use super::{Format, Global, written};
+use crate::replay::words;
+use crate::run::sources::{SourceReport, SourceState};
+use crate::{ExitStatus, Failure, out};
+
+/// How long the answer may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest answer that is read.
+const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Shows the followed files.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  watchbell sources                       every followed file\n  \
+                        watchbell sources --log-group 'shop/*'  those of some log groups\n  \
+                        watchbell sources --all --format json   also those that are gone, for programs\n  \
+                        WATCHBELL_TOKEN=… watchbell sources     where tokens are configured\n\n\
+                        READ = JOURNALED + DROPPED + SKIPPED once the journal has caught up; LOST was never read.\n\
+                        It asks a running watchbell up at the http.listen of the file.")]
+pub(super) struct Options {
+    /// Only log groups with this name; * stands for any run of characters
+    #[arg(long, value_name = "NAME")]
+    log_group: Option<String>,
+    /// Also those that are followed no longer
+    #[arg(long)]
+    all: bool,
+    /// Where watchbell up serves; by default the http.listen of the file
+    #[arg(long, value_name = "IP:PORT")]
+    address: Option<SocketAddr>,
+    /// A token whose role allows watchbell:GetStatus
+    #[arg(long, env = "WATCHBELL_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    token: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    sources: Vec<SourceReport>,
+}
+
+pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
+    let address = match options.address {
+        Some(address) => address,
+        None => File::read(&global.config)?.plan()?.0.http.listen,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(ExitStatus::Unavailable, error))?;
+    let body = runtime.block_on(ask(address, options.token.as_deref()))?;
+    let answer: Answer = serde_json::from_slice(&body).map_err(|error| {
+        Failure::new(ExitStatus::Unavailable, format!("http://{address}/sources: unknown answer: {error}"))
+    })?;
+    let wanted = options.log_group.as_deref().map(glob::Pattern::new).transpose();
+    let wanted = wanted.map_err(|error| Failure::new(ExitStatus::Usage, format!("--log-group: {error}")))?;
+    let mut sources = answer.sources;
+    sources.retain(|source| {
+        (options.all || source.state != SourceState::Gone)
+            && wanted.as_ref().is_none_or(|wanted| wanted.matches(&source.log_group))
+    });
+    written(match global.format {
+        Format::Json => out::line(&serde_json::json!({ "sources": sources }).to_string()),
+        Format::Text => out::text(&table(&sources)),
+    })
+}
+
+async fn ask(address: SocketAddr, token: Option<&str>) -> Result<Vec<u8>, Failure> {
+    let url = format!("http://{address}/sources");
+    let unavailable = |reason: String| {
+        Failure::new(ExitStatus::Unavailable, format!("{url}: {reason}"))
+            .help("is watchbell up running? name another place with --address IP:PORT")
+    };
+    let mut request = Request::get(&url);
+    if let Some(token) = token {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let request = request
+        .body(Body::empty())
+        .map_err(|_| Failure::new(ExitStatus::Usage, "the token has characters that no header may have"))?;
+    let client = Client::builder(TokioExecutor::new()).build::<_, Body>(HttpConnector::new());
+    let answered = async {
+        let answer = client.request(request).await.map_err(|error| error.to_string())?;
+        let status = answer.status();
+        let body = to_bytes(Body::new(answer.into_body()), ANSWER_BYTES_MAX).await;
+        body.map(|body| (status, body)).map_err(|error| error.to_string())
+    };
+    let answered = tokio::time::timeout(TIMEOUT, answered).await;
+    let (status, body) = answered.map_err(|_| unavailable("no answer".to_owned()))?.map_err(unavailable)?;
+    match status {
+        StatusCode::OK => Ok(body.into()),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            let failure = Failure::new(ExitStatus::Unavailable, format!("{url}: {status}"));
+            Err(failure
+                .help("set WATCHBELL_TOKEN to a token whose role allows watchbell:GetStatus on watchbell"))
+        }
+        status => Err(unavailable(status.to_string())),
+    }
+}
+
+/// One row a source, columns as wide as they must be.
+fn table(sources: &[SourceReport]) -> String {
+    let head =
+        ["LOG GROUP", "STATE", "LAG", "BEHIND", "READ", "JOURNALED", "DROPPED", "SKIPPED", "LOST", "PATH"];
+    let mut rows = vec![head.map(str::to_owned)];
+    for source in sources {
+        let losses = source.losses.values().sum::<u64>();
+        let lost = source.lost_bytes.values().sum();
+        rows.push([
+            source.log_group.clone(),
+            source.state.as_str().to_owned(),
+            words::size(source.lag_bytes),
+            words::duration(i64::try_from(source.lag_ms / 1000 * 1000).unwrap_or(i64::MAX)),
+            words::size(source.read_bytes),
+            words::size(source.journaled_bytes),
+            words::size(source.dropped_bytes.values().sum()),
+            words::size(source.skipped_bytes),
+            // Not every loss has a known size.
+            if losses == 0 { "none".to_owned() } else { format!("{losses} times, {}", words::size(lost)) },
+            match &source.reason {
+                Some(reason) => format!("{} ({})", visible(&source.path), visible(reason)),
+                None => visible(&source.path),
+            },
+        ]);
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            write!(line, "{cell:<width$}  ").expect("a string takes all");
+        }
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,274 @@
+//! Followed files as they are now: what the collector tells others, and what `watchbell sources` shows of it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use watchbell_model::{GroupName, LossReason, Timestamp};
+
+use super::checkpoint::FileId;
+use super::ledger::{Account, Ledger};
+
+/// How long the collector may wait for the journal before its files count as paused, in milliseconds.
+pub const PAUSED_AFTER_MS: i64 = 1000;
+
+/// What is the matter with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceState {
+    /// Its path leads to it.
+    Following,
+    /// Its path leads elsewhere; it is read to its end.
+    Rotated,
+    /// It was deleted and is still open.
+    Deleted,
+    /// The journal takes nothing at the moment.
+    Paused,
+    /// It cannot be read, or holds no text; the reason is beside it.
+    Error,
+    /// It was followed, and is no more.
+    Gone,
+}
+
+impl SourceState {
+    /// `following`, `rotated`, `deleted but open`, `paused`, `error` or `gone`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SourceState::Following => "following",
+            SourceState::Rotated => "rotated",
+            SourceState::Deleted => "deleted but open",
+            SourceState::Paused => "paused",
+            SourceState::Error => "error",
+            SourceState::Gone => "gone",
+        }
+    }
+}
+
+/// One file, as the collector last saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileNow {
+    /// Its log stream.
+    pub path: String,
+    /// What is the matter with it.
+    pub state: SourceState,
+    /// Why, if something is wrong.
+    pub reason: Option<String>,
+    /// Bytes that have not been handed over.
+    pub unread_bytes: u64,
+    /// Since when it has had some.
+    pub behind_since: Option<Timestamp>,
+}
+
+/// What the collector tells.
+#[derive(Clone, Default)]
+pub struct Sources(Arc<Mutex<Now>>);
+
+#[derive(Default)]
+struct Now {
+    files: BTreeMap<(GroupName, FileId), FileNow>,
+    /// Paths that cannot be opened, and why.
+    refused: BTreeMap<(GroupName, String), String>,
+    /// Bytes read of each log stream and log group, since their accounts began.
+    read: BTreeMap<(GroupName, String), u64>,
+    read_of_groups: BTreeMap<GroupName, u64>,
+    /// Since when the collector has been waiting for the journal.
+    waiting_since: Option<Timestamp>,
+}
+
+impl Sources {
+    /// Begins with what has been read according to `ledger`.
+    pub fn new(ledger: &Ledger) -> Sources {
+        let read = ledger.streams().iter().map(|(name, account)| (name.clone(), account.settled_bytes()));
+        let of_groups = ledger.groups().iter().map(|(name, account)| (name.clone(), account.settled_bytes()));
+        let now = Now { read: read.collect(), read_of_groups: of_groups.collect(), ..Now::default() };
+        Sources(Arc::new(Mutex::new(now)))
+    }
+
+    /// So many bytes of a stream were read and handed over.
+    pub(crate) fn read(&self, group: &GroupName, stream: &str, bytes: u64) {
+        let mut now = self.lock();
+        *now.read.entry((group.clone(), stream.to_owned())).or_default() += bytes;
+        *now.read_of_groups.entry(group.clone()).or_default() += bytes;
+    }
+
+    /// These files are so now; `None`: no longer followed.
+    pub(crate) fn update(&self, files: impl Iterator<Item = ((GroupName, FileId), Option<FileNow>)>) {
+        let mut now = self.lock();
+        for (key, file) in files {
+            match file {
+                Some(file) => drop(now.files.insert(key, file)),
+                None => drop(now.files.remove(&key)),
+            }
+        }
+    }
+
+    /// These paths cannot be opened.
+    pub(crate) fn refused(&self, refused: BTreeMap<(GroupName, String), String>) {
+        self.lock().refused = refused;
+    }
+
+    /// The collector waits for the journal since then, or no longer does.
+    pub(crate) fn waiting(&self, since: Option<Timestamp>) {
+        self.lock().waiting_since = since;
+    }
+
+    /// Bytes read of each log group.
+    pub fn read_of_groups(&self) -> BTreeMap<GroupName, u64> {
+        self.lock().read_of_groups.clone()
+    }
+
+    /// Everything, one report a log stream.
+    pub fn report(&self, ledger: &Ledger, at: Timestamp) -> Vec<SourceReport> {
+        let now = self.lock();
+        let paused = now.waiting_since.is_some_and(|since| at.ms_since(since) >= PAUSED_AFTER_MS);
+        let mut reports: BTreeMap<(GroupName, String), SourceReport> = BTreeMap::new();
+        for ((group, _), file) in &now.files {
+            let report = reports
+                .entry((group.clone(), file.path.clone()))
+                .or_insert_with(|| SourceReport::new(group, &file.path, file.state));
+            report.files += 1;
+            // What is the matter with the file that the path leads to says more than what is with older ones.
+            if file.state < report.state || file.state == SourceState::Error {
+                report.state = file.state;
+            }
+            if file.reason.is_some() {
+                report.reason.clone_from(&file.reason);
+            }
+            report.lag_bytes += file.unread_bytes;
+            let behind_ms = file.behind_since.map_or(0, |since| at.ms_since(since).max(0));
+            report.lag_ms = report.lag_ms.max(behind_ms.unsigned_abs());
+        }
+        for report in reports.values_mut() {
+            if paused && report.lag_bytes > 0 {
+                report.state = SourceState::Paused;
+            }
+        }
+        for ((group, path), reason) in &now.refused {
+            let report = reports
+                .entry((group.clone(), path.clone()))
+                .or_insert_with(|| SourceReport::new(group, path, SourceState::Error));
+            report.reason = Some(reason.clone());
+        }
+        for (name, account) in ledger.streams() {
+            let (group, path) = name;
+            let report = reports
+                .entry(name.clone())
+                .or_insert_with(|| SourceReport::new(group, path, SourceState::Gone));
+            report.account(account);
+        }
+        for (name, report) in &mut reports {
+            report.read_bytes = now.read.get(name).copied().unwrap_or(0);
+        }
+        reports.into_values().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Now> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One log stream that is read from files, as `watchbell sources` tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceReport {
+    /// The log group.
+    pub log_group: String,
+    /// The path.
+    pub path: String,
+    /// What is the matter with it.
+    pub state: SourceState,
+    /// Why, if something is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Files that are open for it: more than one after a rotation.
+    pub files: u64,
+    /// Bytes in them that are not read, or wait for their line end.
+    pub lag_bytes: u64,
+    /// For how long some have been, in milliseconds.
+    pub lag_ms: u64,
+    /// Bytes that were read. Once the journal has caught up this is the sum of the next three.
+    pub read_bytes: u64,
+    /// Bytes that events in the journal stand for.
+    pub journaled_bytes: u64,
+    /// Bytes that were read and are in no event, by reason.
+    pub dropped_bytes: BTreeMap<LossReason, u64>,
+    /// Bytes that `start = "end"` passed over.
+    pub skipped_bytes: u64,
+    /// Bytes known to be lost before they could be read, by reason.
+    pub lost_bytes: BTreeMap<LossReason, u64>,
+    /// Times that something was lost before it could be read, by reason.
+    pub losses: BTreeMap<LossReason, u64>,
+    /// Events in the journal.
+    pub events: u64,
+}
+
+impl SourceReport {
+    fn new(group: &GroupName, path: &str, state: SourceState) -> SourceReport {
+        SourceReport {
+            log_group: group.to_string(),
+            path: path.to_owned(),
+            state,
+            reason: None,
+            files: 0,
+            lag_bytes: 0,
+            lag_ms: 0,
+            read_bytes: 0,
+            journaled_bytes: 0,
+            dropped_bytes: BTreeMap::new(),
+            skipped_bytes: 0,
+            lost_bytes: BTreeMap::new(),
+            losses: BTreeMap::new(),
+            events: 0,
+        }
+    }
+
+    fn account(&mut self, account: &Account) {
+        self.events = account.events;
+        self.journaled_bytes = account.journaled_bytes;
+        self.dropped_bytes.clone_from(&account.dropped_bytes);
+        self.skipped_bytes = account.skipped_bytes;
+        self.lost_bytes.clone_from(&account.lost_bytes);
+        self.losses.clone_from(&account.losses);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, state: SourceState, unread_bytes: u64) -> FileNow {
+        let behind_since = (unread_bytes > 0).then_some(Timestamp(1000));
+        FileNow { path: path.into(), state, reason: None, unread_bytes, behind_since }
+    }
+
+    #[test]
+    fn a_stream_is_as_the_file_its_path_leads_to_and_as_far_behind_as_all_of_its_files() {
+        let group = GroupName::new("g").unwrap();
+        let key = |inode| (group.clone(), FileId { device: 1, inode });
+        let sources = Sources::new(&Ledger::default());
+        sources.update(
+            [
+                (key(1), Some(file("/a", SourceState::Rotated, 5))),
+                (key(2), Some(file("/a", SourceState::Following, 7))),
+                (key(3), Some(file("/b", SourceState::Deleted, 0))),
+            ]
+            .into_iter(),
+        );
+        sources.refused([((group.clone(), "/c".to_owned()), "permission denied".to_owned())].into());
+        let report = sources.report(&Ledger::default(), Timestamp(3500));
+        let seen: Vec<_> =
+            report.iter().map(|it| (it.path.as_str(), it.state, it.files, it.lag_bytes, it.lag_ms)).collect();
+        assert_eq!(
+            seen,
+            [
+                ("/a", SourceState::Following, 2, 12, 2500),
+                ("/b", SourceState::Deleted, 1, 0, 0),
+                ("/c", SourceState::Error, 0, 0, 0)
+            ]
+        );
+        sources.waiting(Some(Timestamp(2000)));
+        let states =
+            |at| sources.report(&Ledger::default(), at).iter().map(|it| it.state).collect::<Vec<_>>();
+        assert_eq!(states(Timestamp(2999))[0], SourceState::Following);
+        assert_eq!(states(Timestamp(3000))[..2], [SourceState::Paused, SourceState::Deleted]);
+    }
+}
