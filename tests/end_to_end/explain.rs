@@ -154,7 +154,7 @@ console = {}
 "#;
     let site = Site::new(plan);
     let lines = ["12:00:05 fine", "12:03:05 ERROR", "12:04:05 ERROR"];
-    site.write("x.log", &lines.map(|line| format!("2026-03-01T{}Z {}\n", &line[..8], &line[9..])).concat());
+    site.write("x.log", lines.map(|line| format!("2026-03-01T{}Z {}\n", &line[..8], &line[9..])).concat());
     let at = |at, alarm| explained(&site, &[alarm, "--at", at, "shop/app=x.log"]);
     let waiting = at("2026-03-01T12:04:30Z", "errors");
     for slot in ["12:03:00 UTC  1  breaching  not decided yet", "12:04:00 UTC  1  breaching  not decided yet"]
