@@ -12,7 +12,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr, WriterVersion};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{ColumnPath, Type, TypePtr};
-use watchbell_model::EventId;
+use watchbell_model::{EventFlags, EventId};
 
 use crate::collector::{Columns, Names, Texts};
 use crate::partition::Partition;
@@ -20,6 +20,9 @@ use crate::{ArchiveError, FORMAT};
 
 /// Most rows in a row group: what a reader takes up at once.
 const GROUP_ROWS_MAX: usize = 262_144;
+
+/// Rows handed to a column at once: as many as Parquet's own writer takes up at once, so that pages end at the same rows.
+const WRITE_ROWS: usize = 1024;
 
 /// An object to be put into a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,8 +153,9 @@ fn write(partition: &Partition, columns: Columns, properties: WriterPropertiesPt
             Some(has_fields),
             (fields_written..fields_end).map(|place| fields.get(place)),
         )?;
-        let flagged: Vec<bool> = flags.iter().map(|flags| !flags.names().is_empty()).collect();
-        let names = flags.iter().map(|flags| flags.names().join(",")).filter(|names| !names.is_empty());
+        let is_flagged = |flags: &EventFlags| *flags != EventFlags::default() && !flags.names().is_empty();
+        let flagged: Vec<bool> = flags.iter().map(is_flagged).collect();
+        let names = flags.iter().filter(|flags| is_flagged(flags)).map(|flags| flags.names().join(","));
         write_texts(&mut group, Some(&flagged), names.map(|names| names.into_bytes().into()))?;
         group.close()?;
         fields_written = fields_end;
@@ -168,15 +172,36 @@ fn write_times(group: &mut Group<'_>, times: &[i64]) -> ParquetResult<()> {
 }
 
 /// One text for each row, or one for each `true` of `present`.
+///
+/// All texts of a row group at once would be 10 MB of fresh memory for each column.
 fn write_texts(
     group: &mut Group<'_>,
     present: Option<&[bool]>,
-    texts: impl Iterator<Item = ByteArray>,
+    mut texts: impl Iterator<Item = ByteArray>,
 ) -> ParquetResult<()> {
     let mut column = group.next_column()?.expect("the schema has this column");
-    let texts: Vec<ByteArray> = texts.collect();
-    let levels: Option<Vec<i16>> = present.map(|rows| rows.iter().map(|has| i16::from(*has)).collect());
-    column.typed::<ByteArrayType>().write_batch(&texts, levels.as_deref(), None)?;
+    let writer = column.typed::<ByteArrayType>();
+    let mut some = Vec::with_capacity(WRITE_ROWS);
+    match present {
+        None => loop {
+            some.clear();
+            some.extend(texts.by_ref().take(WRITE_ROWS));
+            if some.is_empty() {
+                break;
+            }
+            writer.write_batch(&some, None, None)?;
+        },
+        Some(rows) => {
+            let mut levels = Vec::with_capacity(WRITE_ROWS);
+            for rows in rows.chunks(WRITE_ROWS) {
+                levels.clear();
+                levels.extend(rows.iter().map(|has| i16::from(*has)));
+                some.clear();
+                some.extend(texts.by_ref().take(rows.iter().filter(|has| **has).count()));
+                writer.write_batch(&some, Some(&levels), None)?;
+            }
+        }
+    }
     column.close()
 }
 

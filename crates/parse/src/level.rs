@@ -1,5 +1,8 @@
 //! Level words: the names that programs give to how grave a line is.
 
+use std::sync::LazyLock;
+
+use aho_corasick::packed::Searcher;
 use watchbell_model::Severity;
 
 /// How far into a text a level word is looked for, in bytes: a level stands at a line's head, and what follows is
@@ -10,9 +13,11 @@ const LEVEL_BYTES_MAX: usize = 256;
 const LEVEL_KEYS: [&[u8]; 7] =
     [b"level", b"severity", b"lvl", b"loglevel", b"log.level", b"log_level", b"log-level"];
 
+/// Bytes of the longest level word.
+const LONGEST: usize = "information".len();
+
 /// The severity that a word names, in any case.
 pub(crate) fn of_word(word: &[u8]) -> Severity {
-    const LONGEST: usize = "information".len();
     let mut lower = [0; LONGEST];
     let Some(lower) = lower.get_mut(..word.len()) else { return Severity::Unknown };
     lower.copy_from_slice(word);
@@ -45,26 +50,48 @@ pub(crate) fn of_number(number: u64) -> Severity {
     }
 }
 
+/// How the level words of [`of_word`] begin. None of them holds the beginning of another, so a search for them in one
+/// pass misses no word.
+const BEGINNINGS: [&str; 12] =
+    ["tra", "deb", "inf", "not", "war", "err", "sev", "fat", "cri", "ale", "eme", "pan"];
+
+/// Bytes of a beginning.
+const BEGINNING_BYTES: usize = 3;
+
+/// Finds the beginnings; `None` where the processor has no packed search.
+static FINDER: LazyLock<Option<Searcher>> = LazyLock::new(|| Searcher::new(BEGINNINGS));
+
 /// The severity that the first level word of a text names.
 pub(crate) fn of_text(text: &str) -> Severity {
+    let Some(finder) = &*FINDER else { return of_each_word(text) };
     let bytes = text.as_bytes();
-    let mut at = 0;
-    while at < bytes.len().min(LEVEL_BYTES_MAX) {
-        if !is_word(bytes[at]) {
-            at += 1;
-            continue;
-        }
-        let length = bytes[at..].iter().position(|b| !is_word(*b)).unwrap_or(bytes.len() - at);
-        let end = at + length;
-        if (3..=11).contains(&length) {
-            let severity = of_word(&bytes[at..end]);
-            if severity != Severity::Unknown && is_level(bytes, at, end) {
-                return severity;
-            }
-        }
-        at = end;
+    let mut folded = [0; LEVEL_BYTES_MAX + BEGINNING_BYTES - 1];
+    let head = bytes.len().min(folded.len());
+    let folded = &mut folded[..head];
+    folded.copy_from_slice(&bytes[..head]);
+    folded.make_ascii_lowercase();
+    first_known(finder.find_iter(&*folded).map(|found| level_at(bytes, found.start())))
+}
+
+/// The same by looking at each word, which takes three times as long.
+fn of_each_word(text: &str) -> Severity {
+    let head = text.len().min(LEVEL_BYTES_MAX);
+    first_known((0..head).map(|at| level_at(text.as_bytes(), at)))
+}
+
+fn first_known(mut levels: impl Iterator<Item = Severity>) -> Severity {
+    levels.find(|level| *level != Severity::Unknown).unwrap_or(Severity::Unknown)
+}
+
+/// The level that the word at `start` is meant as, if a word starts there.
+fn level_at(text: &[u8], start: usize) -> Severity {
+    if start > 0 && is_word(text[start - 1]) {
+        return Severity::Unknown;
     }
-    Severity::Unknown
+    let word = text[start..].iter().take(LONGEST + 1).take_while(|byte| is_word(**byte)).count();
+    let severity = of_word(&text[start..start + word]);
+    let is_meant = severity != Severity::Unknown && is_level(text, start, start + word);
+    if is_meant { severity } else { Severity::Unknown }
 }
 
 /// Whether a byte is part of a word. Letters outside ASCII are; so are `_` and digits: `error_count` is one word.
@@ -117,6 +144,8 @@ fn has_level_key(before: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn all(severity: Severity, lines: &[&str]) {
@@ -206,5 +235,31 @@ mod tests {
             .into();
         let expected = "critical error warn info debug unknown unknown trace debug info info warn error critical unknown unknown";
         assert_eq!(named.join(" "), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn a_search_finds_what_each_word_tells(
+            parts in prop::collection::vec(
+                prop_oneof![
+                    "(?i)(trace|debug|info|notice|information|warn|warning|error|err|severe|fatal|critical|crit|alert|emerg|emergency|panic)",
+                    "(?i)(tra|inf|war|err|not|pan|level|é)",
+                    "[ \\[\\]:=\",0_]{1,2}",
+                ],
+                0..12,
+            ),
+            spaces in prop_oneof![Just(0_usize), 230..260_usize],
+        ) {
+            let text = " ".repeat(spaces) + &parts.concat();
+            prop_assert_eq!(of_text(&text), of_each_word(&text), "{:?}", text);
+        }
+    }
+
+    #[test]
+    fn level_words_begin_in_ways_that_do_not_overlap() {
+        for (a, b) in BEGINNINGS.iter().flat_map(|a| BEGINNINGS.map(|b| (*a, b))) {
+            assert_eq!(a.len(), BEGINNING_BYTES);
+            assert!(a == b || !a.contains(b), "{a} {b}");
+        }
     }
 }
