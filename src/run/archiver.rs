@@ -167,7 +167,7 @@ impl Archiver {
             match decode(&entry)? {
                 Entry::Plan(plan) => in_force = Some(plan),
                 Entry::Batch(batch) => {
-                    self.collect(&mut collector, &batch, in_force.as_deref(), offset, time);
+                    self.collect(&mut collector, &batch, in_force.as_deref(), offset, time)?;
                 }
                 _ => {}
             }
@@ -188,7 +188,7 @@ impl Archiver {
         plan: Option<&Plan>,
         offset: Offset,
         ingestion_time: Timestamp,
-    ) {
+    ) -> Result<(), ArchiveError> {
         let group = plan.and_then(|plan| plan.log_groups.get(&batch.group));
         let app = group.map_or(batch.group.first_part(), |group| &group.app);
         let parse = group.map_or(ParseKind::Plain, |group| group.parse);
@@ -205,8 +205,9 @@ impl Archiver {
                 message: event.message,
                 fields: parsed.fields.as_deref(),
                 flags: event.flags,
-            });
+            })?;
         }
+        Ok(())
     }
 }
 

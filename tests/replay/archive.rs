@@ -36,7 +36,7 @@ fn archive(folder: &Path, plan: &Plan, lines: &[String], per_object: usize) {
         let mut collector = Collector::default();
         for (line, text) in (0..).zip(lines) {
             let parsed = watchbell_parse::parse(group.parse, text);
-            collector.push(&Row {
+            let row = Row {
                 event_id: EventId { installation: InstallationId([7; 8]), offset: Offset(offset), line },
                 timestamp: timestamps.of(text, Timestamp(0)).unwrap(),
                 // All of it was read at once, much later: only when it happened counts.
@@ -48,7 +48,8 @@ fn archive(folder: &Path, plan: &Plan, lines: &[String], per_object: usize) {
                 message: text,
                 fields: parsed.fields.as_deref(),
                 flags: EventFlags::default(),
-            });
+            };
+            collector.push(&row).unwrap();
         }
         runtime.block_on(put(&store, collector.finish().unwrap())).unwrap();
     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use watchbell_model::{EventFlags, EventId, Severity, Timestamp};
 
+use crate::object::Writer;
 use crate::partition::{Partition, clamped};
-use crate::{ArchiveError, Object, object};
+use crate::{ArchiveError, Object};
 
 /// One event, as the archive keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +39,13 @@ const DAY_MS: i64 = 86_400_000;
 
 /// Gathers the rows of one archive plan and makes objects of them.
 ///
-/// Holds each text once, plus about 80 bytes a row; the caller decides by [`Collector::text_bytes`] when to close.
-#[derive(Debug, Default)]
+/// Holds what has been compressed so far, and some thousand rows as they came for each partition; the caller decides by
+/// [`Collector::text_bytes`] when to close.
+#[derive(Default)]
 pub struct Collector {
     apps: Distinct,
     /// By day since 1970, place in `apps`, and severity.
-    partitions: BTreeMap<(i64, u32, Severity), Columns>,
+    partitions: BTreeMap<(i64, u32, Severity), Rows>,
     last: Option<EventId>,
     text_bytes: usize,
 }
@@ -51,17 +53,26 @@ pub struct Collector {
 impl Collector {
     /// Adds a row.
     ///
+    /// # Errors
+    /// [`ArchiveError::Malformed`] if Parquet cannot hold the rows, as with a message over 2 GiB.
+    ///
     /// # Panics
     /// If it does not come after the one before in the same journal: it would stand in the archive twice, or
     /// under a name that lies.
-    pub fn push(&mut self, row: &Row<'_>) {
+    pub fn push(&mut self, row: &Row<'_>) -> Result<(), ArchiveError> {
         let follows = |last: EventId| last.installation == row.event_id.installation && last < row.event_id;
         assert!(self.last.is_none_or(follows), "rows come in journal order, but {} does not", row.event_id);
         self.last = Some(row.event_id);
         self.text_bytes += row.message.len() + row.fields.map_or(0, str::len);
         let day = clamped(row.timestamp).0.div_euclid(DAY_MS);
         let partition = (day, self.apps.place(row.app), row.severity);
-        self.partitions.entry(partition).or_default().push(row);
+        let rows = self.partitions.entry(partition).or_default();
+        rows.waiting.push(row);
+        if rows.waiting.event_ids.len() == Writer::ROWS {
+            let date = Timestamp(day * DAY_MS).utc_date();
+            rows.write(|| Partition { date, app: row.app.to_owned(), severity: row.severity })?;
+        }
+        Ok(())
     }
 
     /// Bytes of messages and fields so far.
@@ -77,16 +88,42 @@ impl Collector {
     /// The objects, in the order of their paths; none if there is no row.
     ///
     /// # Errors
-    /// [`ArchiveError::Malformed`] if Parquet cannot hold the rows, as with a message over 2 GiB.
+    /// As [`Collector::push`].
     pub fn finish(self) -> Result<Vec<Object>, ArchiveError> {
         let apps = self.apps.names;
-        let build = |((day, app, severity), columns): (_, Columns)| {
+        let build = |((day, app, severity), rows): (_, Rows)| {
             let date = Timestamp(day * DAY_MS).utc_date();
-            object::build(&Partition { date, app: apps[app as usize].to_string(), severity }, columns)
+            rows.finish(|| Partition { date, app: apps[app as usize].to_string(), severity })
         };
         let mut objects: Vec<Object> = self.partitions.into_iter().map(build).collect::<Result<_, _>>()?;
         objects.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(objects)
+    }
+}
+
+/// The rows of one partition.
+#[derive(Default)]
+struct Rows {
+    /// Those before; none while all of them wait.
+    written: Option<Writer>,
+    waiting: Columns,
+}
+
+impl Rows {
+    /// Hands over what waits.
+    fn write(&mut self, partition: impl FnOnce() -> Partition) -> Result<(), ArchiveError> {
+        let columns = std::mem::take(&mut self.waiting);
+        let Some(first) = columns.event_ids.first() else { return Ok(()) };
+        let writer = match &mut self.written {
+            Some(writer) => writer,
+            none => none.insert(Writer::new(partition(), *first)?),
+        };
+        writer.add(columns)
+    }
+
+    fn finish(mut self, partition: impl FnOnce() -> Partition) -> Result<Object, ArchiveError> {
+        self.write(partition)?;
+        self.written.expect("a partition has a row").finish()
     }
 }
 

@@ -1,28 +1,31 @@
 //! One object: the rows of one partition as a Parquet file in memory.
+//!
+//! Rows are encoded and compressed some thousands at a time, each column into pages of its own, which are joined when a
+//! row group is full: held as they came, the rows of a large object would be more memory than all else, and fresh
+//! memory takes longer to get than to fill.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use parquet::basic::{
     Compression, Encoding, LogicalType, Repetition, TimeUnit, Type as PhysicalType, ZstdLevel,
 };
+use parquet::column::page::{CompressedPage, PageWriteSpec, PageWriter};
+use parquet::column::writer::{ColumnWriter, get_column_writer, get_typed_column_writer_mut};
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::errors::Result as ParquetResult;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr, WriterVersion};
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
-use parquet::schema::types::{ColumnPath, Type, TypePtr};
+use parquet::file::writer::{SerializedFileWriter, SerializedPageWriter, TrackedWrite};
+use parquet::schema::types::{ColumnPath, SchemaDescriptor, Type, TypePtr};
 use watchbell_model::{EventFlags, EventId};
 
 use crate::collector::{Columns, Names, Texts};
 use crate::partition::Partition;
 use crate::{ArchiveError, FORMAT};
 
-/// Most rows in a row group: what a reader takes up at once.
-const GROUP_ROWS_MAX: usize = 262_144;
-
-/// Rows handed to a column at once: as many as Parquet's own writer takes up at once, so that pages end at the same rows.
-const WRITE_ROWS: usize = 1024;
+/// Most rows in a row group: what a reader takes up at once. A multiple of [`Writer::ROWS`].
+const GROUP_ROWS_MAX: usize = 32 * Writer::ROWS;
 
 /// An object to be put into a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,24 +36,6 @@ pub struct Object {
     pub events: u64,
     /// The Parquet file.
     pub bytes: Bytes,
-}
-
-/// Makes the object of one partition; `columns` holds at least one row.
-pub(crate) fn build(partition: &Partition, columns: Columns) -> Result<Object, ArchiveError> {
-    let (first, last) = columns.event_ids.first().zip(columns.event_ids.last()).expect("there is a row");
-    let name = format!("{first}_{:012}-{:06}.parquet", last.offset.0, last.line);
-    let path = format!("{}/{name}", partition.path());
-    let metadata = [
-        ("watchbell.format", FORMAT.to_owned()),
-        ("watchbell.installation", first.installation.to_string()),
-        ("watchbell.first_event", first.to_string()),
-        ("watchbell.last_event", last.to_string()),
-        ("watchbell.app", partition.app.clone()),
-    ];
-    let events = columns.event_ids.len() as u64;
-    let bytes = write(partition, columns, properties(&metadata))
-        .map_err(|error| ArchiveError::malformed(&path, error.to_string()))?;
-    Ok(Object { path, events, bytes: bytes.into() })
 }
 
 /// What a column is compressed and read by.
@@ -94,15 +79,15 @@ static SCHEMA: LazyLock<TypePtr> = LazyLock::new(|| {
     Arc::new(schema.build().expect("a group of fields is a schema"))
 });
 
+static DESCRIPTOR: LazyLock<SchemaDescriptor> = LazyLock::new(|| SchemaDescriptor::new(SCHEMA.clone()));
+
 /// zstd level 1: level 3 costs half as much again and saves nothing on logs.
-fn properties(metadata: &[(&str, String)]) -> WriterPropertiesPtr {
-    let metadata = metadata.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone()));
+static PROPERTIES: LazyLock<WriterPropertiesPtr> = LazyLock::new(|| {
     let mut properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_2_0)
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("level 1 exists")))
         .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_offset_index_disabled(true)
-        .set_key_value_metadata(Some(metadata.collect()));
+        .set_offset_index_disabled(true);
     for (name, kind, _) in &COLUMNS {
         let column = ColumnPath::from(*name);
         let (encoding, statistics) = match kind {
@@ -117,96 +102,175 @@ fn properties(metadata: &[(&str, String)]) -> WriterPropertiesPtr {
             .set_column_statistics_enabled(column, statistics);
     }
     Arc::new(properties.build())
+});
+
+/// An object in the making.
+pub(crate) struct Writer {
+    partition: Partition,
+    app: ByteArray,
+    severity: ByteArray,
+    file: SerializedFileWriter<Vec<u8>>,
+    group: Vec<Column>,
+    group_rows: usize,
+    first: EventId,
+    last: EventId,
+    events: u64,
 }
 
-fn write(partition: &Partition, columns: Columns, properties: WriterPropertiesPtr) -> ParquetResult<Vec<u8>> {
-    let mut writer = SerializedFileWriter::new(Vec::new(), SCHEMA.clone(), properties)?;
-    let rows = columns.event_ids.len();
-    let app = ByteArray::from(partition.app.as_str());
-    let severity = ByteArray::from(partition.severity.as_str());
-    let (log_groups, log_streams) = (values_of(&columns.log_groups), values_of(&columns.log_streams));
-    let (messages, fields) = (Slices::new(columns.messages), Slices::new(columns.fields));
-    let mut fields_written = 0;
-    for start in (0..rows).step_by(GROUP_ROWS_MAX) {
-        let range = start..rows.min(start + GROUP_ROWS_MAX);
-        let name = |names: &Names, values: &[ByteArray], row: usize| values[names.rows[row] as usize].clone();
-        let has_fields = &columns.has_fields[range.clone()];
-        let fields_end = fields_written + has_fields.iter().filter(|has| **has).count();
-        let flags = &columns.flags[range.clone()];
+impl Writer {
+    /// Rows to be handed over at once; all but the last time exactly so many, or row groups would end elsewhere.
+    pub(crate) const ROWS: usize = 8192;
 
-        let mut group = writer.next_row_group()?;
-        let event_ids = Slices::new(event_ids(&columns.event_ids[range.clone()]));
-        write_texts(&mut group, None, (0..range.len()).map(|place| event_ids.get(place)))?;
-        write_times(&mut group, &columns.timestamps[range.clone()])?;
-        write_times(&mut group, &columns.ingestion_times[range.clone()])?;
-        write_texts(&mut group, None, range.clone().map(|row| name(&columns.log_groups, &log_groups, row)))?;
-        write_texts(
-            &mut group,
-            None,
-            range.clone().map(|row| name(&columns.log_streams, &log_streams, row)),
-        )?;
-        write_texts(&mut group, None, range.clone().map(|_| app.clone()))?;
-        write_texts(&mut group, None, range.clone().map(|_| severity.clone()))?;
-        write_texts(&mut group, None, range.map(|row| messages.get(row)))?;
-        write_texts(
-            &mut group,
-            Some(has_fields),
-            (fields_written..fields_end).map(|place| fields.get(place)),
-        )?;
-        let is_flagged = |flags: &EventFlags| *flags != EventFlags::default() && !flags.names().is_empty();
-        let flagged: Vec<bool> = flags.iter().map(is_flagged).collect();
-        let names = flags.iter().filter(|flags| is_flagged(flags)).map(|flags| flags.names().join(","));
-        write_texts(&mut group, Some(&flagged), names.map(|names| names.into_bytes().into()))?;
-        group.close()?;
-        fields_written = fields_end;
+    /// An object without rows; `first` is the first that will come.
+    pub(crate) fn new(partition: Partition, first: EventId) -> Result<Writer, ArchiveError> {
+        let file = SerializedFileWriter::new(Vec::new(), SCHEMA.clone(), PROPERTIES.clone());
+        Ok(Writer {
+            app: ByteArray::from(partition.app.as_str()),
+            severity: ByteArray::from(partition.severity.as_str()),
+            file: file.map_err(|error| ArchiveError::malformed(&partition.path(), error.to_string()))?,
+            partition,
+            group: Vec::new(),
+            group_rows: 0,
+            first,
+            last: first,
+            events: 0,
+        })
     }
-    writer.into_inner()
-}
 
-type Group<'a> = SerializedRowGroupWriter<'a, Vec<u8>>;
+    /// Adds rows, at least one.
+    pub(crate) fn add(&mut self, columns: Columns) -> Result<(), ArchiveError> {
+        self.write(columns).map_err(|error| ArchiveError::malformed(&self.path(), error.to_string()))
+    }
 
-fn write_times(group: &mut Group<'_>, times: &[i64]) -> ParquetResult<()> {
-    let mut column = group.next_column()?.expect("the schema has this column");
-    column.typed::<Int64Type>().write_batch(times, None, None)?;
-    column.close()
-}
-
-/// One text for each row, or one for each `true` of `present`.
-///
-/// All texts of a row group at once would be 10 MB of fresh memory for each column.
-fn write_texts(
-    group: &mut Group<'_>,
-    present: Option<&[bool]>,
-    mut texts: impl Iterator<Item = ByteArray>,
-) -> ParquetResult<()> {
-    let mut column = group.next_column()?.expect("the schema has this column");
-    let writer = column.typed::<ByteArrayType>();
-    let mut some = Vec::with_capacity(WRITE_ROWS);
-    match present {
-        None => loop {
-            some.clear();
-            some.extend(texts.by_ref().take(WRITE_ROWS));
-            if some.is_empty() {
-                break;
-            }
-            writer.write_batch(&some, None, None)?;
-        },
-        Some(rows) => {
-            let mut levels = Vec::with_capacity(WRITE_ROWS);
-            for rows in rows.chunks(WRITE_ROWS) {
-                levels.clear();
-                levels.extend(rows.iter().map(|has| i16::from(*has)));
-                some.clear();
-                some.extend(texts.by_ref().take(rows.iter().filter(|has| **has).count()));
-                writer.write_batch(&some, Some(&levels), None)?;
-            }
+    /// The object.
+    pub(crate) fn finish(mut self) -> Result<Object, ArchiveError> {
+        let (path, events) = (self.path(), self.events);
+        let metadata = [
+            ("watchbell.format", FORMAT.to_owned()),
+            ("watchbell.installation", self.first.installation.to_string()),
+            ("watchbell.first_event", self.first.to_string()),
+            ("watchbell.last_event", self.last.to_string()),
+            ("watchbell.app", self.partition.app.clone()),
+        ];
+        for (key, value) in metadata {
+            self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
         }
+        let bytes = self.close_group().and_then(|()| self.file.into_inner());
+        let bytes = bytes.map_err(|error| ArchiveError::malformed(&path, error.to_string()))?;
+        Ok(Object { path, events, bytes: bytes.into() })
     }
-    column.close()
+
+    fn path(&self) -> String {
+        let (folder, first, last) = (self.partition.path(), self.first, self.last);
+        format!("{folder}/{first}_{:012}-{:06}.parquet", last.offset.0, last.line)
+    }
+
+    fn write(&mut self, columns: Columns) -> ParquetResult<()> {
+        let rows = columns.event_ids.len();
+        self.last = *columns.event_ids.last().expect("there is a row");
+        self.events += rows as u64;
+        if self.group_rows == GROUP_ROWS_MAX {
+            self.close_group()?;
+        }
+        if self.group.is_empty() {
+            self.group = (0..COLUMNS.len()).map(Column::new).collect();
+        }
+        self.group_rows += rows;
+        let [event_id, timestamp, ingestion_time, log_group, log_stream, app, severity, message, field, flag] =
+            self.group.as_mut_slice()
+        else {
+            unreachable!("a column for each of COLUMNS")
+        };
+        let (event_ids, messages) =
+            (Slices::new(event_ids(&columns.event_ids)), Slices::new(columns.messages));
+        let fields = Slices::new(columns.fields);
+        event_id.texts(None, (0..rows).map(|row| event_ids.get(row)))?;
+        timestamp.times(&columns.timestamps)?;
+        ingestion_time.times(&columns.ingestion_times)?;
+        log_group.names(&columns.log_groups)?;
+        log_stream.names(&columns.log_streams)?;
+        app.texts(None, (0..rows).map(|_| self.app.clone()))?;
+        severity.texts(None, (0..rows).map(|_| self.severity.clone()))?;
+        message.texts(None, (0..rows).map(|row| messages.get(row)))?;
+        field.texts(Some(&columns.has_fields), (0..fields.ends.len()).map(|place| fields.get(place)))?;
+        let is_flagged = |flags: &EventFlags| *flags != EventFlags::default() && !flags.names().is_empty();
+        let flagged: Vec<bool> = columns.flags.iter().map(is_flagged).collect();
+        let names =
+            columns.flags.iter().filter(|flags| is_flagged(flags)).map(|flags| flags.names().join(","));
+        flag.texts(Some(&flagged), names.map(|names| names.into_bytes().into()))
+    }
+
+    fn close_group(&mut self) -> ParquetResult<()> {
+        let mut group = self.file.next_row_group()?;
+        for column in self.group.drain(..) {
+            let closed = column.writer.close()?;
+            group.append_column(&column.pages.into_bytes()?, closed)?;
+        }
+        self.group_rows = 0;
+        group.close().map(drop)
+    }
 }
 
-fn values_of(names: &Names) -> Vec<ByteArray> {
-    names.distinct.names.iter().map(|name| ByteArray::from(&**name)).collect()
+/// A column of a row group in the making.
+struct Column {
+    writer: ColumnWriter<'static>,
+    pages: Pages,
+}
+
+impl Column {
+    /// The column at this place of [`COLUMNS`].
+    fn new(place: usize) -> Column {
+        let pages = Pages(Arc::new(Mutex::new(TrackedWrite::new(Vec::new()))));
+        let writer = get_column_writer(DESCRIPTOR.column(place), PROPERTIES.clone(), Box::new(pages.clone()));
+        Column { writer, pages }
+    }
+
+    fn times(&mut self, times: &[i64]) -> ParquetResult<()> {
+        get_typed_column_writer_mut::<Int64Type>(&mut self.writer).write_batch(times, None, None).map(drop)
+    }
+
+    fn names(&mut self, names: &Names) -> ParquetResult<()> {
+        let values: Vec<ByteArray> =
+            names.distinct.names.iter().map(|name| ByteArray::from(&**name)).collect();
+        self.texts(None, names.rows.iter().map(|place| values[*place as usize].clone()))
+    }
+
+    /// One text for each row, or one for each `true` of `present`.
+    fn texts(
+        &mut self,
+        present: Option<&[bool]>,
+        texts: impl Iterator<Item = ByteArray>,
+    ) -> ParquetResult<()> {
+        let texts: Vec<ByteArray> = texts.collect();
+        let levels: Option<Vec<i16>> = present.map(|rows| rows.iter().map(|has| i16::from(*has)).collect());
+        let writer = get_typed_column_writer_mut::<ByteArrayType>(&mut self.writer);
+        writer.write_batch(&texts, levels.as_deref(), None).map(drop)
+    }
+}
+
+/// The finished pages of a column; a column's writer and its row group both hold them.
+#[derive(Clone)]
+struct Pages(Arc<Mutex<TrackedWrite<Vec<u8>>>>);
+
+impl Pages {
+    fn lock(&self) -> MutexGuard<'_, TrackedWrite<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn into_bytes(self) -> ParquetResult<Bytes> {
+        let pages = std::mem::replace(&mut *self.lock(), TrackedWrite::new(Vec::new()));
+        Ok(pages.into_inner()?.into())
+    }
+}
+
+impl PageWriter for Pages {
+    fn write_page(&mut self, page: CompressedPage) -> ParquetResult<PageWriteSpec> {
+        SerializedPageWriter::new(&mut *self.lock()).write_page(page)
+    }
+
+    fn close(&mut self) -> ParquetResult<()> {
+        Ok(())
+    }
 }
 
 /// The ids as texts. Formatting each was about a tenth of the whole cost: within an entry only the line is new.

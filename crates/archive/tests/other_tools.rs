@@ -91,7 +91,7 @@ async fn duckdb_reads_the_same() {
     let events = events();
     let mut collector = Collector::default();
     for event in &events {
-        collector.push(&event.row());
+        collector.push(&event.row()).unwrap();
     }
     let folder = tempfile::tempdir().unwrap();
     put(&open_folder(folder.path()).unwrap(), collector.finish().unwrap()).await.unwrap();

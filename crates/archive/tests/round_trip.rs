@@ -14,7 +14,7 @@ use watchbell_model::{EventFlags, Severity, Timestamp};
 fn objects(events: &[Event]) -> Vec<Object> {
     let mut collector = Collector::default();
     for event in events {
-        collector.push(&event.row());
+        collector.push(&event.row()).unwrap();
     }
     collector.finish().unwrap()
 }
@@ -95,7 +95,7 @@ async fn more_rows_than_a_row_group_come_back() {
     for line in 0..ROWS {
         event.id.line = FIRST_LINE + line;
         event.fields = (line % 3 == 0).then(|| line.to_string());
-        collector.push(&event.row());
+        collector.push(&event.row()).unwrap();
     }
     let store = InMemory::new();
     let written = put(&store, collector.finish().unwrap()).await.unwrap();
@@ -105,6 +105,20 @@ async fn more_rows_than_a_row_group_come_back() {
         let fields = (line % 3 == 0).then(|| line.to_string());
         assert_eq!((found.event_id.line, &found.fields), (FIRST_LINE + line, &fields));
     }
+}
+
+#[tokio::test]
+async fn partitions_that_grow_together_come_back() {
+    // More rows in each than are compressed at once; names that come, go and come again.
+    let change = |number: usize| Event {
+        severity: if number.is_multiple_of(2) { Severity::Info } else { Severity::Error },
+        stream: format!("stream {}", number / 3000 % 5),
+        fields: number.is_multiple_of(7).then(|| format!("{{\"n\":{number}}}")),
+        flags: if number.is_multiple_of(11) { EventFlags::CUT } else { EventFlags::default() },
+        ..event(number)
+    };
+    let events: Vec<Event> = (0..18_000).map(change).collect();
+    survives(&InMemory::new(), &events).await;
 }
 
 #[tokio::test]
@@ -201,8 +215,8 @@ async fn putting_again_changes_nothing() {
 #[should_panic(expected = "rows come in journal order")]
 fn a_row_out_of_order_stops_the_program() {
     let mut collector = Collector::default();
-    collector.push(&event(1).row());
-    collector.push(&event(1).row());
+    collector.push(&event(1).row()).unwrap();
+    collector.push(&event(1).row()).unwrap();
 }
 
 #[tokio::test]
