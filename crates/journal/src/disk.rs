@@ -4,9 +4,20 @@
 //! is durable after [`DiskFile::sync_data`], a file's name after [`Disk::sync_folder`]; nothing else is.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::io::{self, IoSlice};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// Pieces handed to the operating system with one call; it takes 1024 at most (`IOV_MAX`).
+const PIECES_MAX: usize = 1000;
+
+/// How much is written at once where a file is filled with zeros.
+const ZEROS_BYTES: usize = 1 << 20;
+
+/// What direct writes must be aligned to: no block of a disk is larger.
+const ALIGNMENT: usize = 4096;
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +39,10 @@ pub trait Disk: Send + Sync {
     fn list(&self, folder: &Path) -> io::Result<Vec<String>>;
     /// Opens a file.
     fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>>;
+    /// Makes a file of so many zeros, which are on the disk on return (its name after `sync_folder`): writing over them
+    /// later needs no space, and its sync changes nothing but data. `false` if `go_on` said no before it was done; the
+    /// file is then incomplete.
+    fn create_zeroed(&self, path: &Path, bytes: u64, go_on: &dyn Fn() -> bool) -> io::Result<bool>;
     /// Removes a file; durable after `sync_folder`.
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Gives a file another name, replacing what had it; durable after `sync_folder` of the folder of `to`.
@@ -49,6 +64,8 @@ pub trait DiskFile: Send + Sync {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
     /// Writes all of `bytes` at `position`. After an error any part of them may have been written.
     fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()>;
+    /// Writes the pieces, one behind the other, as [`DiskFile::write_at`] would their concatenation.
+    fn write_pieces_at(&self, pieces: &[IoSlice<'_>], position: u64) -> io::Result<()>;
     /// Cuts the file to `bytes`; durable after `sync_data`.
     fn truncate(&self, bytes: u64) -> io::Result<()>;
     /// Makes the file's bytes and length durable.
@@ -93,6 +110,19 @@ impl Disk for RealDisk {
         Ok(Box::new(options.open(path)?))
     }
 
+    fn create_zeroed(&self, path: &Path, bytes: u64, go_on: &dyn Fn() -> bool) -> io::Result<bool> {
+        // Past the page cache where the file system can: a third of the processor's time, and nothing useful is
+        // pushed out of memory.
+        match create_zeroed(path, bytes, go_on, OFlags::DIRECT) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                // Some file systems say only at the first write that they cannot.
+                let _ = fs::remove_file(path);
+                create_zeroed(path, bytes, go_on, OFlags::empty())
+            }
+            result => result,
+        }
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
     }
@@ -115,6 +145,24 @@ impl Disk for RealDisk {
     }
 }
 
+fn create_zeroed(path: &Path, bytes: u64, go_on: &dyn Fn() -> bool, flags: OFlags) -> io::Result<bool> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).custom_flags(flags.bits().cast_signed());
+    let file = options.open(path)?;
+    let zeros = vec![0; ZEROS_BYTES + ALIGNMENT];
+    let zeros = &zeros[zeros.as_ptr().align_offset(ALIGNMENT)..][..ZEROS_BYTES];
+    // Whole pieces, as direct writes must be; what is too much is cut off.
+    for position in (0..bytes).step_by(ZEROS_BYTES) {
+        if !go_on() {
+            return Ok(false);
+        }
+        file.write_all_at(zeros, position)?;
+    }
+    file.set_len(bytes)?;
+    file.sync_all()?;
+    Ok(true)
+}
+
 impl Lock for File {}
 
 impl DiskFile for File {
@@ -133,6 +181,24 @@ impl DiskFile for File {
 
     fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
         self.write_all_at(bytes, position)
+    }
+
+    fn write_pieces_at(&self, pieces: &[IoSlice<'_>], mut position: u64) -> io::Result<()> {
+        let mut pieces = pieces.to_vec();
+        let mut rest = &mut pieces[..];
+        IoSlice::advance_slices(&mut rest, 0); // empty pieces at the front: with only such, nothing would be written
+        while !rest.is_empty() {
+            match rustix::io::pwritev(self, &rest[..rest.len().min(PIECES_MAX)], position) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    IoSlice::advance_slices(&mut rest, written);
+                    position += written as u64;
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     fn truncate(&self, bytes: u64) -> io::Result<()> {

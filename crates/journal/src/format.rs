@@ -144,7 +144,7 @@ pub struct FrameHeader {
 /// Why the bytes at some place are not the next frame of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Invalid {
-    /// The file ends exactly here.
+    /// Nothing stands here: the file ends, or holds only the zeros that it was made of.
     End,
     /// The file ends inside the frame.
     Short,
@@ -165,7 +165,7 @@ pub enum Invalid {
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::End => f.write_str("the file ends here"),
+            Self::End => f.write_str("nothing stands here"),
             Self::Short => f.write_str("the file ends inside the frame"),
             Self::Magic => f.write_str("no frame begins here"),
             Self::Length(bytes) => write!(f, "the frame's length of {bytes} bytes is over the limit"),
@@ -182,11 +182,11 @@ impl FrameHeader {
     ///
     /// `payload` must not be longer than [`PAYLOAD_BYTES_MAX`].
     pub fn encode(&self, payload: &[u8], bytes: &mut Vec<u8>) {
-        self.encode_in_pieces(payload, &[], bytes);
+        self.encode_beginning(payload, &[], bytes);
     }
 
-    /// The same for a payload in two pieces.
-    pub(crate) fn encode_in_pieces(&self, payload: &[u8], rest: &[u8], bytes: &mut Vec<u8>) {
+    /// The same for a payload in two pieces, of which the second is not appended.
+    pub(crate) fn encode_beginning(&self, payload: &[u8], rest: &[u8], bytes: &mut Vec<u8>) {
         let payload_bytes = u32::try_from(payload.len() + rest.len()).expect("a payload is at most 16 MiB");
         let mut header = [0; FRAME_HEADER_BYTES];
         header[0..4].copy_from_slice(&FRAME_MAGIC);
@@ -202,7 +202,6 @@ impl FrameHeader {
         header[8..12].copy_from_slice(&checksum.to_le_bytes());
         bytes.extend_from_slice(&header);
         bytes.extend_from_slice(payload);
-        bytes.extend_from_slice(rest);
     }
 
     /// Reads the header at the beginning of `bytes` without checking the checksum; also gives the length of

@@ -4,23 +4,29 @@
 //! good. It never repeats a sync: after a failed fsync the kernel may drop the data and report the next fsync
 //! as a success, so only a fresh open, which reads and writes the tail again, can say what is there.
 
+use std::io::IoSlice;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::disk::{Access, Disk, DiskFile, Lock};
+use crate::disk::{Disk, DiskFile, Lock};
 use crate::error::JournalError;
 use crate::format::{FRAME_HEADER_BYTES, FileHeader, FrameHeader, Installation, PAYLOAD_BYTES_MAX};
 use crate::reader::{Reader, Readers};
 use crate::recovery::{self, Found};
 use crate::segment::{self, FIRST_FRAME};
+use crate::spare::Upkeep;
 
 /// The length a segment does not exceed, unless a single frame alone does.
 pub const SEGMENT_BYTES_MAX: u64 = 64 << 20;
 
 /// Frames are gathered until they have so many bytes, then written: few calls, and what the operating system copies is
 /// still in the processor's cache.
-pub const WRITE_BYTES: usize = 256 << 10;
+pub const WRITE_BYTES: usize = 1 << 20;
+
+/// From this length on, the rest of a payload is written from where it stands instead of being copied behind its
+/// beginning.
+const UNCOPIED_BYTES_MIN: usize = 1 << 10;
 
 /// The write buffer kept between batches, in bytes; a larger one is given back.
 const BUFFER_BYTES_KEPT: usize = 1 << 20;
@@ -81,7 +87,6 @@ impl NewEntry<'_> {
 pub struct Journal {
     options: Options,
     epoch: u32,
-    first: u64,
     /// The offset of the next entry; everything below it is durable.
     next: u64,
     file: Box<dyn DiskFile>,
@@ -92,6 +97,7 @@ pub struct Journal {
     /// The first failure of a write or sync.
     stopped: Option<String>,
     readers: Readers,
+    upkeep: Upkeep,
     _lock: Box<dyn Lock>,
 }
 
@@ -115,14 +121,19 @@ impl Journal {
         let recovery = found.recovery();
         let header =
             FileHeader { installation: options.installation, base_offset: found.next, epoch: recovery.epoch };
-        let (file, path, bytes) = match (found.settle(disk.as_ref(), folder)?, &found.last) {
+        let settled = found.settle(disk.as_ref(), folder)?;
+        let bytes = options.segment_bytes_max;
+        let upkeep = Upkeep::open(Arc::clone(&disk), folder, options.installation, bytes, found.first)?;
+        let (file, path, bytes) = match (settled, &found.last) {
             (Some(file), Some(last)) => (file, segment::path(folder, last.base_offset), last.bytes),
-            _ => create_segment(disk.as_ref(), folder, &header)?,
+            _ => {
+                let (file, path) = upkeep.begin_segment(&header)?;
+                (file, path, FIRST_FRAME)
+            }
         };
         let journal = Self {
             options,
             epoch: recovery.epoch,
-            first: found.first,
             next: found.next,
             file,
             path,
@@ -130,6 +141,7 @@ impl Journal {
             buffer: Vec::new(),
             stopped: None,
             readers: Readers::new(disk, folder, options.installation, found.next),
+            upkeep,
             _lock: lock,
         };
         Ok((journal, recovery))
@@ -175,10 +187,9 @@ impl Journal {
     /// Writes as many of the entries as the segment still takes: how many, and where they end. An empty segment takes
     /// at least one.
     fn write_what_fits(&mut self, entries: &[NewEntry<'_>]) -> Result<(usize, u64), JournalError> {
-        let (mut count, mut written) = (0, self.bytes);
-        self.buffer.clear();
+        let (mut count, mut end) = (0, self.bytes);
+        let mut write = Write::new(&mut self.buffer, end);
         for (sequence, entry) in (self.next..).zip(entries) {
-            let end = written + self.buffer.len() as u64;
             let frame_end = end + (FRAME_HEADER_BYTES + entry.payload_bytes()) as u64;
             if frame_end > self.options.segment_bytes_max && end != FIRST_FRAME {
                 break;
@@ -192,32 +203,34 @@ impl Journal {
                 committed: self.next,
                 time_ms: entry.time_ms,
             };
-            header.encode_in_pieces(entry.payload, entry.rest, &mut self.buffer);
+            write.gather(&header, entry);
             count += 1;
-            if self.buffer.len() >= self.options.write_bytes {
-                written = self.write_buffer(written)?;
+            end = frame_end;
+            if write.bytes >= self.options.write_bytes as u64 {
+                write.carry_out(self.file.as_ref()).map_err(JournalError::io("write", &self.path))?;
             }
         }
-        Ok((count, self.write_buffer(written)?))
-    }
-
-    /// Writes what has been gathered. Gives where it ends.
-    fn write_buffer(&mut self, at: u64) -> Result<u64, JournalError> {
-        if !self.buffer.is_empty() {
-            self.file.write_at(&self.buffer, at).map_err(JournalError::io("write", &self.path))?;
-        }
-        let end = at + self.buffer.len() as u64;
-        self.buffer.clear();
-        Ok(end)
+        write.carry_out(self.file.as_ref()).map_err(JournalError::io("write", &self.path))?;
+        Ok((count, end))
     }
 
     /// Begins the next segment. The old one is durable already: every write to it was synced.
     fn roll(&mut self) -> Result<(), JournalError> {
         let header =
             FileHeader { installation: self.options.installation, base_offset: self.next, epoch: self.epoch };
-        let (disk, folder) = self.readers.place();
-        (self.file, self.path, self.bytes) = create_segment(disk, folder, &header)?;
+        (self.file, self.path) = self.upkeep.begin_segment(&header)?;
+        self.bytes = FIRST_FRAME;
         Ok(())
+    }
+
+    /// Whether it is time to make a spare: half of the segment is full, so that small journals stay small.
+    pub fn wants_spare(&self) -> bool {
+        self.bytes > self.options.segment_bytes_max / 2 && !self.upkeep.is_ready()
+    }
+
+    /// A handle that lets old segments go and keeps a spare ready, for another thread.
+    pub fn upkeep(&self) -> Upkeep {
+        self.upkeep.clone()
     }
 
     /// A reader in this process, from this offset on. It gives durable entries only.
@@ -235,7 +248,7 @@ impl Journal {
 
     /// The offset of the oldest entry; equals [`Journal::next_offset`] if there is none.
     pub fn first_offset(&self) -> u64 {
-        self.first
+        self.upkeep.first_offset()
     }
 
     /// The offset the next entry gets; everything below it is durable.
@@ -246,6 +259,54 @@ impl Journal {
     /// The epoch of this writer.
     pub fn epoch(&self) -> u32 {
         self.epoch
+    }
+}
+
+/// Frames on their way to the disk: all but large texts copied into a buffer, in pieces around the texts.
+struct Write<'a> {
+    buffer: &'a mut Vec<u8>,
+    /// Each large text, with the length of the buffer before it.
+    texts: Vec<(usize, &'a [u8])>,
+    /// Where it goes in the file.
+    at: u64,
+    bytes: u64,
+}
+
+impl<'a> Write<'a> {
+    fn new(buffer: &'a mut Vec<u8>, at: u64) -> Self {
+        buffer.clear();
+        Self { buffer, texts: Vec::new(), at, bytes: 0 }
+    }
+
+    fn gather(&mut self, header: &FrameHeader, entry: &NewEntry<'a>) {
+        header.encode_beginning(entry.payload, entry.rest, self.buffer);
+        if entry.rest.len() < UNCOPIED_BYTES_MIN {
+            self.buffer.extend_from_slice(entry.rest);
+        } else {
+            self.texts.push((self.buffer.len(), entry.rest));
+        }
+        self.bytes += (FRAME_HEADER_BYTES + entry.payload_bytes()) as u64;
+    }
+
+    /// Writes what has been gathered.
+    fn carry_out(&mut self, file: &dyn DiskFile) -> std::io::Result<()> {
+        let mut pieces = Vec::with_capacity(self.texts.len() * 2 + 1);
+        let mut from = 0;
+        for (until, text) in &self.texts {
+            pieces.push(IoSlice::new(&self.buffer[from..*until]));
+            pieces.push(IoSlice::new(text));
+            from = *until;
+        }
+        pieces.push(IoSlice::new(&self.buffer[from..]));
+        if self.bytes > 0 {
+            file.write_pieces_at(&pieces, self.at)?;
+        }
+        drop(pieces);
+        self.at += self.bytes;
+        self.bytes = 0;
+        self.texts.clear();
+        self.buffer.clear();
+        Ok(())
     }
 }
 
@@ -273,18 +334,4 @@ fn refuse_too_large(entries: &[NewEntry<'_>]) -> Result<(), JournalError> {
         Some(index) => Err(JournalError::TooLarge { index, bytes: entries[index].payload_bytes() }),
         None => Ok(()),
     }
-}
-
-/// Makes a segment file; its header and its name are durable on return, before any frame is written.
-fn create_segment(
-    disk: &dyn Disk,
-    folder: &Path,
-    header: &FileHeader,
-) -> Result<(Box<dyn DiskFile>, PathBuf, u64), JournalError> {
-    let path = segment::path(folder, header.base_offset);
-    let file = disk.open(&path, Access::Create).map_err(JournalError::io("create", &path))?;
-    file.write_at(&header.encode(), 0).map_err(JournalError::io("write", &path))?;
-    file.sync_data().map_err(JournalError::io("sync", &path))?;
-    disk.sync_folder(folder).map_err(JournalError::io("sync folder", folder))?;
-    Ok((file, path, FIRST_FRAME))
 }

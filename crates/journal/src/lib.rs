@@ -18,6 +18,7 @@ pub mod model_disk;
 mod reader;
 mod recovery;
 mod segment;
+mod spare;
 
 pub use disk::{Disk, RealDisk};
 pub use error::JournalError;
@@ -25,3 +26,4 @@ pub use format::PAYLOAD_BYTES_MAX;
 pub use journal::{Journal, NewEntry, Options, Recovery, SEGMENT_BYTES_MAX, WRITE_BYTES};
 pub use model_disk::ModelDisk;
 pub use reader::{Entry, Reader, Readers};
+pub use spare::Upkeep;

@@ -8,7 +8,7 @@
 //! Not here: permissions, links, and folders that vanish (a folder is durable when made).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -274,6 +274,17 @@ impl Disk for ModelDisk {
         Ok(Box::new(ModelFile { disk: self.clone(), file }))
     }
 
+    fn create_zeroed(&self, path: &Path, bytes: u64, go_on: &dyn Fn() -> bool) -> io::Result<bool> {
+        let file = self.open(path, Access::Create)?;
+        let zeros = vec![0; index(bytes)];
+        if !go_on() {
+            return Ok(false);
+        }
+        file.write_at(&zeros, 0)?;
+        file.sync_data()?;
+        Ok(true)
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.find(path)?;
@@ -339,6 +350,10 @@ impl DiskFile for ModelFile {
         }
         state.write(self.file, bytes, position);
         Ok(())
+    }
+
+    fn write_pieces_at(&self, pieces: &[IoSlice<'_>], position: u64) -> io::Result<()> {
+        self.write_at(&pieces.iter().flat_map(|piece| piece.iter().copied()).collect::<Vec<u8>>(), position)
     }
 
     fn truncate(&self, bytes: u64) -> io::Result<()> {

@@ -4,6 +4,7 @@
 //! cannot know how far the writer's sync got: it gives what is whole on the file system, takes a partial last
 //! frame as "nothing more yet", and needs no lock. Both go on into later appends and new segments.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -67,18 +68,29 @@ impl Reader {
         }
         let mut reader =
             Self { disk, folder: folder.to_owned(), installation, durable_end, frames: None, next: first };
+        match reader.go_to(from, bases) {
+            // The segment was let go meanwhile: say what is there now.
+            Err(JournalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                let Reader { disk, folder, installation, durable_end, .. } = reader;
+                Self::open_at(disk, &folder, installation, durable_end, from)
+            }
+            gone => gone.map(|()| reader),
+        }
+    }
+
+    fn go_to(&mut self, from: u64, bases: Vec<u64>) -> Result<(), JournalError> {
         // Only the last segment can be unfinished; the one before it is then the one to read.
         for base in bases.into_iter().rev().skip_while(|base| *base > from) {
-            if reader.enter_segment(base)? {
+            if self.enter_segment(base)? {
                 break;
             }
         }
-        while reader.next < from {
-            if reader.step()?.is_none() {
-                return Err(JournalError::AfterEnd { wanted: from, next: reader.next });
+        while self.next < from {
+            if self.step()?.is_none() {
+                return Err(JournalError::AfterEnd { wanted: from, next: self.next });
             }
         }
-        Ok(reader)
+        Ok(())
     }
 
     /// Goes to the beginning of a segment; `false` if its writer died, or is busy, making it.
@@ -126,6 +138,8 @@ impl Reader {
     fn step(&mut self) -> Result<Option<(FrameHeader, &[u8])>, JournalError> {
         loop {
             if self.durable_end.as_ref().is_some_and(|end| self.next >= end.load(Ordering::Acquire)) {
+                // What stands behind the end now will be written over.
+                self.frames.iter_mut().for_each(Frames::forget_ahead);
                 return Ok(None);
             }
             let Some(header) = self.peek()? else {
@@ -161,10 +175,11 @@ impl Reader {
             return Ok(false);
         }
         // The writer may have completed the frame since the first look; then it is whole by now.
-        match frames.peek()? {
-            Ok(_) => Ok(true),
-            Err(reason) => Err(frames.damaged(reason)),
-        }
+        let Err(reason) = frames.peek()? else { return Ok(true) };
+        let damaged = frames.damaged(reason);
+        // Or it let the segment go, and the file is another one now. It did so before it changed the file.
+        let first = segment::bases(self.disk.as_ref(), &self.folder)?.first().copied().unwrap_or(0);
+        Err(if first > self.next { JournalError::BeforeFirst { wanted: self.next, first } } else { damaged })
     }
 }
 
@@ -204,9 +219,5 @@ impl Readers {
 
     pub(crate) fn publish(&self, durable_end: u64) {
         self.durable_end.store(durable_end, Ordering::Release);
-    }
-
-    pub(crate) fn place(&self) -> (&dyn Disk, &Path) {
-        (self.disk.as_ref(), &self.folder)
     }
 }

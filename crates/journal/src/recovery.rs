@@ -8,6 +8,9 @@ use crate::error::JournalError;
 use crate::format::{Installation, Invalid};
 use crate::segment::{self, Frames};
 
+/// What a torn write is overwritten with, as often as needed.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
 /// A checked log. Nothing has been changed on disk yet.
 pub(crate) struct Found {
     /// The base offset of the oldest segment.
@@ -27,7 +30,7 @@ pub(crate) struct Last {
     pub(crate) base_offset: u64,
     /// Where the valid frames end.
     pub(crate) bytes: u64,
-    /// How much stands behind that: a write that was never acknowledged.
+    /// How much behind that has traces of a write that was never acknowledged.
     pub(crate) torn_bytes: u64,
     /// From here to `bytes`, no later frame says that the data was durable.
     unproven_from: u64,
@@ -94,19 +97,23 @@ impl Found {
         let opened = Frames::open(disk, folder, base_offset, Some(installation))?;
         let mut frames = opened.expect("its header was readable a moment ago");
         frames.raise_epoch(self.next_epoch - 1);
-        let (end, unproven_from) = read_to_end(&mut frames)?;
-
-        let torn_bytes = frames.bytes()?.saturating_sub(frames.position());
-        let is_damage = match durable_below {
-            Some(base) => frames.sequence() != base || torn_bytes > 0,
-            None => torn_bytes > 0 && frames.next_was_durable()?,
+        // What stands in a segment from the next one's base on is not of this log.
+        let (end, unproven_from) = read_to_end(&mut frames, durable_below.unwrap_or(u64::MAX))?;
+        let torn_until = match durable_below {
+            Some(base) if frames.sequence() < base => return Err(frames.damaged(end)),
+            Some(_) => frames.position(),
+            None => {
+                let behind = frames.behind()?;
+                if behind.was_durable {
+                    return Err(frames.damaged(end));
+                }
+                behind.torn_until
+            }
         };
-        if is_damage {
-            return Err(frames.damaged(end));
-        }
         self.next = frames.sequence();
         self.next_epoch = frames.next_epoch()?;
-        self.last = Some(Last { base_offset, bytes: frames.position(), torn_bytes, unproven_from });
+        let bytes = frames.position();
+        self.last = Some(Last { base_offset, bytes, torn_bytes: torn_until - bytes, unproven_from });
         Ok(())
     }
 
@@ -131,8 +138,12 @@ impl Last {
     fn settle(&self, disk: &dyn Disk, folder: &Path) -> Result<Box<dyn DiskFile>, JournalError> {
         let path = segment::path(folder, self.base_offset);
         let file = disk.open(&path, Access::Write).map_err(JournalError::io("open", &path))?;
-        if self.torn_bytes > 0 {
-            file.truncate(self.bytes).map_err(JournalError::io("cut the torn end of", &path))?;
+        // With zeros, not by making the file shorter: a file that was written before stays so. What is cut is gone for
+        // good: else a frame of it could be taken for one of this writer, who may have the same epoch.
+        let end = self.bytes + self.torn_bytes;
+        for at in (self.bytes..end).step_by(ZEROS.len()) {
+            let zeros = &ZEROS[..ZEROS.len().min(usize::try_from(end - at).unwrap_or(usize::MAX))];
+            file.write_at(zeros, at).map_err(JournalError::io("cut the torn end of", &path))?;
         }
         // If the last writer stopped because its sync failed, the kernel may hold that data as clean although
         // it is not on the disk: a sync alone would then succeed and save nothing. Writing the same bytes
@@ -146,10 +157,15 @@ impl Last {
 }
 
 /// Why the frames end, and from where on no frame proves that the ones before it were durable.
-fn read_to_end(frames: &mut Frames) -> Result<(Invalid, u64), JournalError> {
+///
+/// Frames from `before` on are not looked at.
+fn read_to_end(frames: &mut Frames, before: u64) -> Result<(Invalid, u64), JournalError> {
     // Without a frame not even the file header is proven.
     let mut unproven_from = 0;
     loop {
+        if frames.sequence() >= before {
+            return Ok((Invalid::End, unproven_from));
+        }
         match frames.peek()? {
             Ok(header) => {
                 // The first frame of a write: what stands before it was durable.

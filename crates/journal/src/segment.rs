@@ -4,7 +4,10 @@
 //! end of the log or damage is for `recovery` (on open) and `reader` (while a writer runs) to say.
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+
+use memchr::memmem;
 
 use crate::disk::{Access, Disk, DiskFile};
 use crate::error::JournalError;
@@ -55,6 +58,16 @@ pub(crate) struct Frames {
     buffer: Vec<u8>,
     filled: usize,
     buffer_position: u64,
+    /// Where it was last looked for later frames, and what stood there then.
+    looked_behind: Option<(u64, Vec<u8>)>,
+}
+
+/// What stands behind the last frame of the log.
+pub(crate) struct Behind {
+    /// A later frame says that the entry expected here was durable: this is damage.
+    pub(crate) was_durable: bool,
+    /// Up to here there are traces of writes that were never acknowledged.
+    pub(crate) torn_until: u64,
 }
 
 impl Frames {
@@ -81,6 +94,7 @@ impl Frames {
             buffer: Vec::new(),
             filled: 0,
             buffer_position: FIRST_FRAME,
+            looked_behind: None,
         };
         let Some(header) = frames.file_header()? else { return Ok(None) };
         let expected = installation.unwrap_or(header.installation);
@@ -119,7 +133,7 @@ impl Frames {
     /// Looks at the next frame without going past it.
     pub(crate) fn peek(&mut self) -> Result<Result<FrameHeader, Invalid>, JournalError> {
         self.fill(FRAME_HEADER_BYTES)?;
-        if self.ahead().is_empty() {
+        if self.ahead().iter().take(FRAME_HEADER_BYTES).all(|byte| *byte == 0) {
             return Ok(Err(Invalid::End));
         }
         if let Ok((_, payload_bytes)) = FrameHeader::peek(self.ahead()) {
@@ -153,23 +167,69 @@ impl Frames {
         Ok(header)
     }
 
-    /// Whether a later frame of this segment says that the entry expected here was durable once.
-    pub(crate) fn next_was_durable(&self) -> Result<bool, JournalError> {
-        let rest = read_range(self.file.as_ref(), self.position, self.bytes()?)
-            .map_err(JournalError::io("read", &self.path))?;
-        let proves = |at: usize| match FrameHeader::peek(&rest[at..]) {
-            // The cheap tests first: a checksum over every "WBF1" in a payload would be slow.
-            Ok((header, _)) => {
-                header.installation == self.installation
-                    && header.epoch >= self.epoch
-                    && header.sequence > self.sequence
-                    && header.committed > self.sequence
-                    && FrameHeader::decode(&rest[at..]).is_ok()
+    /// What stands behind the last frame of the log, up to the end of the file.
+    pub(crate) fn behind(&self) -> Result<Behind, JournalError> {
+        let end = self.bytes()?;
+        let mut behind = Behind { was_durable: false, torn_until: self.position };
+        let mut at = self.position;
+        while at < end {
+            // Frame headers may cross from one piece into the next.
+            let piece = self.range(at, end.min(at + READ_BYTES as u64 + FRAME_HEADER_BYTES as u64 - 1))?;
+            for found in memmem::find_iter(&piece, &FRAME_MAGIC).take_while(|found| *found < READ_BYTES) {
+                if let Ok((header, payload_bytes)) = FrameHeader::peek(&piece[found..]) {
+                    let frame = at + found as u64;
+                    let frame_end = frame + (FRAME_HEADER_BYTES + payload_bytes) as u64;
+                    self.look_at_later(&header, frame..frame_end.min(end), &mut behind)?;
+                }
             }
-            Err(_) => false,
-        };
-        let last = rest.len().saturating_sub(FRAME_HEADER_BYTES - 1);
-        Ok((0..last).any(|at| rest[at..].starts_with(&FRAME_MAGIC) && proves(at)))
+            at += READ_BYTES as u64;
+        }
+        Ok(behind)
+    }
+
+    /// Takes note of what looks like a frame behind the end.
+    fn look_at_later(
+        &self,
+        header: &FrameHeader,
+        at: Range<u64>,
+        behind: &mut Behind,
+    ) -> Result<(), JournalError> {
+        // The cheap tests first: a checksum over every "WBF1" in a payload would be slow. They fail for frames of the
+        // file's former life and of earlier writers.
+        let is_of_this_life = header.installation == self.installation
+            && header.epoch >= self.epoch
+            && header.sequence >= self.sequence;
+        if !is_of_this_life {
+            return Ok(());
+        }
+        // The one that should be here was begun, whether it is whole or not.
+        let is_the_next = at.start == self.position && header.sequence == self.sequence;
+        if is_the_next || FrameHeader::decode(&self.range(at.start, at.end)?).is_ok() {
+            behind.torn_until = behind.torn_until.max(at.end);
+            let is_later = header.sequence > self.sequence && header.committed > self.sequence;
+            behind.was_durable |= is_later && !is_the_next;
+        }
+        Ok(())
+    }
+
+    /// Whether a later frame of this segment says that the entry expected here was durable once.
+    ///
+    /// Looks again only when there is reason to: a reader asks each time it finds nothing more.
+    pub(crate) fn next_was_durable(&mut self) -> Result<bool, JournalError> {
+        let here = self.range(self.position, self.position + FRAME_HEADER_BYTES as u64)?;
+        let seems_begun = FrameHeader::peek(&here)
+            .is_ok_and(|(header, _)| header.sequence == self.sequence && header.epoch >= self.epoch);
+        let was_looked_at =
+            self.looked_behind.as_ref().is_some_and(|(at, seen)| *at == self.position && *seen == here);
+        if was_looked_at && !seems_begun {
+            return Ok(false);
+        }
+        self.looked_behind = Some((self.position, here));
+        Ok(self.behind()?.was_durable)
+    }
+
+    fn range(&self, from: u64, to: u64) -> Result<Vec<u8>, JournalError> {
+        read_range(self.file.as_ref(), from, to).map_err(JournalError::io("read", &self.path))
     }
 
     /// Forgets what was read ahead: the writer may have completed it since.

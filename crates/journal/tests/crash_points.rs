@@ -1,6 +1,7 @@
-//! A history of appends, rolls and reopenings is cut off after each of its disk operations, with each choice
-//! of what the disk kept, and with each write or sync failing. Afterwards everything acknowledged must be
-//! there, what was under way may follow without holes, and the journal must go on.
+//! A history of appends, rolls, reopenings, released and prepared segments is cut off after each of its disk
+//! operations, with each choice of what the disk kept, and with each write or sync failing. Afterwards everything
+//! acknowledged and not released must be there, what was under way may follow without holes, and the journal must go
+//! on. Random histories do the same at random points: more of them with `WATCHBELL_HISTORIES=100000`.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -10,7 +11,7 @@ use watchbell_journal::{Disk, Journal, JournalError, ModelDisk, NewEntry, Option
 
 const FOLDER: &str = "/data/journal";
 const OPTIONS: Options = Options { installation: *b"crashing", segment_bytes_max: 3000, write_bytes: 600 };
-/// Payload lengths, in batches; an empty batch stands for closing and opening the journal.
+/// Payload lengths, in batches; an empty batch stands for closing and opening the journal. [`steps`] puts upkeep between.
 const HISTORY: [&[usize]; 60] = [
     &[10],
     &[20, 0, 30],
@@ -74,88 +75,182 @@ const HISTORY: [&[usize]; 60] = [
     &[9],
 ];
 
+/// Histories that are made up and run to a random point, unless the environment asks for more.
+const RANDOM_HISTORIES: u64 = 2000;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Append(Vec<usize>),
+    Reopen,
+    /// Let go what is below this many entries before the end.
+    Release(u64),
+    /// Make a spare of zeros.
+    Prepare,
+}
+
+/// The history: the table, with upkeep in between.
+fn steps() -> Vec<Step> {
+    let mut steps = Vec::new();
+    for (number, lengths) in HISTORY.iter().enumerate() {
+        steps.push(if lengths.is_empty() { Step::Reopen } else { Step::Append(lengths.to_vec()) });
+        // In the first third nothing is let go, in the last third much.
+        match (number * 3 / HISTORY.len(), number % 5) {
+            (0, 4) | (1, 3) => steps.push(Step::Prepare),
+            (1, 1) => steps.push(Step::Release(6)),
+            (2, 0) => steps.push(Step::Release(2)),
+            (2, 2) => steps.push(Step::Release(0)),
+            _ => {}
+        }
+    }
+    steps
+}
+
+/// Numbers that look random and are the same for the same seed (splitmix64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    fn length(&mut self) -> usize {
+        let bound = [1, 20, 600, 3500][usize::try_from(self.below(4)).expect("below 4")];
+        usize::try_from(self.below(bound)).expect("small")
+    }
+}
+
+fn random_steps(random: &mut Random) -> Vec<Step> {
+    let step = |random: &mut Random| match random.below(10) {
+        0 => Step::Reopen,
+        1 => Step::Prepare,
+        2 | 3 => Step::Release(random.below(8)),
+        _ => Step::Append((0..=random.below(4)).map(|_| random.length()).collect()),
+    };
+    (0..random.below(40) + 1).map(|_| step(random)).collect()
+}
+
 fn open(disk: &ModelDisk) -> Result<Journal, JournalError> {
     Journal::open(Arc::new(disk.clone()), Path::new(FOLDER), OPTIONS).map(|(journal, _)| journal)
 }
 
 /// Payloads that tell batches and entries apart.
-fn batch(number: usize) -> Vec<Vec<u8>> {
+fn batch(number: usize, lengths: &[usize]) -> Vec<Vec<u8>> {
     let payload = |(i, length): (usize, &usize)| {
         (0..*length).map(|at| u8::try_from((number + i * 7 + at) % 256).expect("below 256")).collect()
     };
-    HISTORY[number].iter().enumerate().map(payload).collect()
+    lengths.iter().enumerate().map(payload).collect()
 }
 
 fn append(journal: &mut Journal, payloads: &[Vec<u8>]) -> Result<std::ops::Range<u64>, JournalError> {
-    let entry = |payload| NewEntry { kind: 1, flags: 0, time_ms: 0, payload, rest: &[] };
-    journal.append_batch(&payloads.iter().map(|payload| entry(payload)).collect::<Vec<_>>())
+    // Long ones in two pieces, so that all ways to write are gone.
+    let halves = payloads.iter().map(|payload| payload.split_at(payload.len() / 8));
+    let entry = |(payload, rest)| NewEntry { kind: 1, flags: 0, time_ms: 0, payload, rest };
+    journal.append_batch(&halves.map(entry).collect::<Vec<_>>())
 }
 
-/// What a run of the history came to.
+/// What a run of a history came to.
 #[derive(Default)]
 struct Outcome {
     acknowledged: Vec<Vec<u8>>,
     in_flight: Vec<Vec<u8>>,
+    /// What is below may be gone.
+    released: u64,
     error: Option<JournalError>,
 }
 
 /// Runs the history until the first error; what is in flight then was not acknowledged.
-fn run(disk: &ModelDisk) -> Outcome {
+fn run(disk: &ModelDisk, steps: &[Step]) -> Outcome {
     let mut outcome = Outcome::default();
-    outcome.error = run_into(disk, &mut outcome).err();
+    outcome.error = run_into(disk, steps, &mut outcome).err();
     outcome
 }
 
-fn run_into(disk: &ModelDisk, outcome: &mut Outcome) -> Result<(), JournalError> {
+fn run_into(disk: &ModelDisk, steps: &[Step], outcome: &mut Outcome) -> Result<(), JournalError> {
     let mut journal = open(disk)?;
-    for (number, lengths) in HISTORY.iter().enumerate() {
-        if lengths.is_empty() {
-            drop(journal);
-            journal = open(disk)?;
-            continue;
+    for (number, step) in steps.iter().enumerate() {
+        match step {
+            Step::Reopen => {
+                drop(journal);
+                journal = open(disk)?;
+            }
+            Step::Release(back) => {
+                outcome.released = outcome.released.max(journal.next_offset().saturating_sub(*back));
+                journal.upkeep().release(outcome.released)?;
+            }
+            Step::Prepare => assert!(journal.upkeep().prepare(&|| true)?),
+            Step::Append(lengths) => {
+                outcome.in_flight = batch(number, lengths);
+                let result = append(&mut journal, &outcome.in_flight);
+                if result.is_err() {
+                    let again = append(&mut journal, &[vec![1]]);
+                    assert!(
+                        matches!(again, Err(JournalError::Stopped { .. })),
+                        "a failed writer stays stopped"
+                    );
+                }
+                assert_eq!(result?.start, outcome.acknowledged.len() as u64);
+                outcome.acknowledged.append(&mut outcome.in_flight);
+            }
         }
-        outcome.in_flight = batch(number);
-        let result = append(&mut journal, &outcome.in_flight);
-        if result.is_err() {
-            let again = append(&mut journal, &[vec![1]]);
-            assert!(matches!(again, Err(JournalError::Stopped { .. })), "a failed writer stays stopped");
-        }
-        assert_eq!(result?.start, outcome.acknowledged.len() as u64);
-        outcome.acknowledged.append(&mut outcome.in_flight);
     }
     Ok(())
 }
 
 fn read_all(mut reader: Reader) -> Vec<Vec<u8>> {
+    let first = reader.next_offset();
     let mut payloads = Vec::new();
     while let Some(entry) = reader.next().expect("nothing is damaged") {
-        assert_eq!(entry.offset, payloads.len() as u64);
+        assert_eq!(entry.offset, first + payloads.len() as u64);
         payloads.push(entry.payload);
     }
     payloads
 }
 
+/// A reader of another process, from the oldest entry on.
+fn outside_reader(disk: &ModelDisk) -> Result<Reader, JournalError> {
+    let from = |offset| Reader::open(Arc::new(disk.clone()), Path::new(FOLDER), offset);
+    match from(0) {
+        Err(JournalError::BeforeFirst { first, .. }) => from(first),
+        result => result,
+    }
+}
+
 /// Checks one state of the disk; `disk` is used up.
 fn check(disk: &ModelDisk, outcome: &Outcome, state: &str) {
-    if let Ok(reader) = Reader::open(Arc::new(disk.clone()), Path::new(FOLDER), 0) {
+    let since = |first: u64| {
+        assert!(first <= outcome.released, "{state}: entries before {first} are gone, nobody let them go");
+        &outcome.acknowledged[usize::try_from(first).expect("small")..]
+    };
+    if let Ok(reader) = outside_reader(disk) {
+        let first = reader.next_offset();
         let seen = read_all(reader);
-        assert!(seen.starts_with(&outcome.acknowledged), "{state}: a reader sees all before the next open");
+        assert!(seen.starts_with(since(first)), "{state}: a reader sees all before the next open");
     }
     let mut journal = open(disk).unwrap_or_else(|error| panic!("{state}: {error}"));
-    let mut found = read_all(journal.reader(0).expect("offset 0 exists"));
-    let more = found.strip_prefix(&outcome.acknowledged[..]);
+    let first = journal.first_offset();
+    let mut found = read_all(journal.reader(first).expect("the oldest entry, or the end"));
+    let more = found.strip_prefix(since(first));
     let more = more.unwrap_or_else(|| panic!("{state}: an acknowledged entry is gone"));
     assert!(outcome.in_flight.starts_with(more), "{state}: what was in flight has holes");
 
-    let new = vec![vec![255; 700], vec![254; 3]];
+    // Enough to go on into the spare, if there is one.
+    let new = vec![vec![255; 700], vec![254; 3], vec![253; 2500], vec![252; 900]];
     let range = append(&mut journal, &new).unwrap_or_else(|error| panic!("{state}: {error}"));
-    assert_eq!(range.start, found.len() as u64, "{state}: the sequence goes on");
+    assert_eq!(range.start, first + found.len() as u64, "{state}: the sequence goes on");
     drop(journal);
     found.extend(new);
     disk.crash(|_| false);
     let journal = open(disk).unwrap_or_else(|error| panic!("{state}, second crash: {error}"));
     assert!(
-        read_all(journal.reader(0).expect("offset 0 exists")) == found,
+        read_all(journal.reader(first).expect("the oldest entry")) == found,
         "{state}: lost in a second crash"
     );
 }
@@ -181,10 +276,11 @@ fn check_all_crashes(disk: &ModelDisk, outcome: &Outcome, state: &str) {
 
 /// Runs the history with each fault in turn, until one comes too late to matter.
 fn for_every_fault(arm: impl Fn(&ModelDisk, usize), check: impl Fn(&ModelDisk, &Outcome, usize)) -> usize {
+    let steps = steps();
     for number in 0.. {
         let disk = ModelDisk::new();
         arm(&disk, number);
-        let outcome = run(&disk);
+        let outcome = run(&disk, &steps);
         if outcome.error.is_none() {
             return number;
         }
@@ -241,6 +337,28 @@ fn what_is_acknowledged_after_a_failed_sync_and_a_restart_is_really_on_the_disk(
         |disk, outcome, number| check_all_crashes(disk, outcome, &format!("sync {number} failed")),
     );
     assert!(syncs > 60, "{syncs}");
+}
+
+#[test]
+fn whatever_was_acknowledged_survives_in_random_histories() {
+    let histories = std::env::var("WATCHBELL_HISTORIES").map_or(RANDOM_HISTORIES, |number| {
+        number.parse().expect("WATCHBELL_HISTORIES is a number")
+    });
+    for seed in 0..histories {
+        let mut random = Random(seed);
+        let steps = random_steps(&mut random);
+        let disk = ModelDisk::new();
+        match random.below(4) {
+            0 => disk.fail_sync(usize::try_from(random.below(60)).expect("small"), ErrorKind::Other),
+            1 => disk.fail_write(usize::try_from(random.below(60)).expect("small"), ErrorKind::StorageFull),
+            _ => disk.halt_after(usize::try_from(random.below(250)).expect("small")),
+        }
+        let outcome = run(&disk, &steps);
+        let waiting = disk.waiting();
+        let kept_of_8 = random.below(9);
+        disk.crash(|_| random.below(8) < kept_of_8);
+        check(&disk, &outcome, &format!("seed {seed}, {kept_of_8}/8 of {waiting} kept"));
+    }
 }
 
 #[test]
