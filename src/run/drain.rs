@@ -46,7 +46,7 @@ impl Running {
         }
         let _ = self.drain_archiver.send(());
         drop(self.drain_archiver);
-        let Threads { collector, archiver, writer, fold } = self.threads;
+        let Threads { collector, archiver, writer, upkeep, fold } = self.threads;
         let _ = tokio::task::spawn_blocking(|| archiver.join()).await;
         let _ = self.finish_dispatcher.send(());
         if tokio::time::timeout(DRAIN_TIMEOUT, self.dispatcher).await.is_err() {
@@ -55,6 +55,6 @@ impl Running {
         self.writer.trail(TrailDraft::done("watchbell.stop", env!("CARGO_PKG_VERSION")));
         self.writer.snapshot();
         self.writer.close();
-        let _ = tokio::task::spawn_blocking(|| [collector, writer, fold].map(JoinHandle::join)).await;
+        let _ = tokio::task::spawn_blocking(|| [collector, writer, upkeep, fold].map(JoinHandle::join)).await;
     }
 }

@@ -29,6 +29,7 @@ pub mod snapshot;
 pub mod sources;
 mod start;
 pub mod trail;
+mod upkeep;
 pub mod writer;
 
 use std::net::SocketAddr;
@@ -99,6 +100,7 @@ struct Threads {
     collector: JoinHandle<()>,
     archiver: JoinHandle<()>,
     writer: JoinHandle<()>,
+    upkeep: JoinHandle<()>,
     fold: JoinHandle<()>,
 }
 

@@ -29,6 +29,7 @@ use super::secrets::{Locked, SecretError, Unlocked, unlock};
 use super::snapshot::SnapshotWriter;
 use super::sources::Sources;
 use super::trail::TrailDraft;
+use super::upkeep;
 use super::writer::{Durable, Writer, WriterThread};
 use super::{Kept, Running, Setup, Threads};
 use crate::{ExitStatus, Failure};
@@ -142,6 +143,7 @@ impl Running {
                 collector: collector_thread,
                 archiver: archiver_thread,
                 writer: core.writer_thread,
+                upkeep: core.upkeep_thread,
                 fold: core.fold_thread,
             },
             failures,
@@ -165,6 +167,7 @@ struct Core {
     readers: Readers,
     outgoing: mpsc::UnboundedReceiver<Outgoing>,
     writer_thread: JoinHandle<()>,
+    upkeep_thread: JoinHandle<()>,
     fold_thread: JoinHandle<()>,
 }
 
@@ -179,7 +182,10 @@ impl Core {
         let DataFolder { installation, journal, admission, fold, .. } = folder;
         let readers = journal.readers();
         let (tell, told) = sync_channel(TOLD_MAX);
-        let (thread, writer, durable) = WriterThread::new(journal, admission, Arc::clone(&kept.clock), tell);
+        let upkeep = journal.upkeep();
+        let (ask, asked) = sync_channel(1);
+        let (thread, writer, durable) =
+            WriterThread::new(journal, admission, Arc::clone(&kept.clock), tell, ask);
         let (send, outgoing) = mpsc::unbounded_channel();
         for message in fold.outbox.waiting() {
             send.send(message.clone()).expect("its receiver stands beside it");
@@ -197,8 +203,22 @@ impl Core {
         let broken = |error: &dyn Display| Failure::new(ExitStatus::InputOutput, error);
         let writer_thread =
             spawn("writer", failed.clone(), move || thread.run().map_err(|error| broken(&error)));
+        let upkeep_thread = spawn("upkeep", failed.clone(), move || {
+            upkeep::run(&upkeep, &asked);
+            Ok(())
+        });
         let fold_thread = spawn("fold", failed, move || fold_thread.run().map_err(|error| broken(&error)));
-        Core { installation, fold, writer, durable, readers, outgoing, writer_thread, fold_thread }
+        Core {
+            installation,
+            fold,
+            writer,
+            durable,
+            readers,
+            outgoing,
+            writer_thread,
+            upkeep_thread,
+            fold_thread,
+        }
     }
 }
 

@@ -231,6 +231,7 @@ pub struct WriterThread {
     clock: Arc<dyn Clock>,
     fold: SyncSender<Told>,
     durable: watch::Sender<Offset>,
+    upkeep: SyncSender<()>,
     bytes_since_snapshot: usize,
 }
 
@@ -244,18 +245,19 @@ struct Commit {
 }
 
 impl WriterThread {
-    /// A writer to `journal`, which tells `fold` of every record.
+    /// A writer to `journal`, which tells `fold` of every record and wakes `upkeep` when the journal wants a spare.
     pub fn new(
         journal: Journal,
         admission: Admission,
         clock: Arc<dyn Clock>,
         fold: SyncSender<Told>,
+        upkeep: SyncSender<()>,
     ) -> (WriterThread, Writer, Durable) {
         let queue = Arc::new(Queue::new());
         let (durable, watched) = watch::channel(Offset(journal.next_offset()));
         let writer = Writer(Arc::clone(&queue));
         (
-            WriterThread { queue, journal, admission, clock, fold, durable, bytes_since_snapshot: 0 },
+            WriterThread { queue, journal, admission, clock, fold, durable, upkeep, bytes_since_snapshot: 0 },
             writer,
             watched,
         )
@@ -374,6 +376,10 @@ impl WriterThread {
             return written.map(drop);
         }
         self.durable.send_replace(Offset(self.journal.next_offset()));
+        if self.journal.wants_spare() {
+            // If it is full it has been asked already; if nobody is there the journal goes on without.
+            let _ = self.upkeep.try_send(());
+        }
         commit.answers.into_iter().for_each(|(done, receipt)| answer(done, Ok(receipt)));
         Ok(())
     }

@@ -43,6 +43,8 @@ pub trait Disk: Send + Sync {
     /// later needs no space, and its sync changes nothing but data. `false` if `go_on` said no before it was done; the
     /// file is then incomplete.
     fn create_zeroed(&self, path: &Path, bytes: u64, go_on: &dyn Fn() -> bool) -> io::Result<bool>;
+    /// How many bytes the file system of this folder still takes from this process.
+    fn free_bytes(&self, folder: &Path) -> io::Result<u64>;
     /// Removes a file; durable after `sync_folder`.
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Gives a file another name, replacing what had it; durable after `sync_folder` of the folder of `to`.
@@ -121,6 +123,11 @@ impl Disk for RealDisk {
             }
             result => result,
         }
+    }
+
+    fn free_bytes(&self, folder: &Path) -> io::Result<u64> {
+        let room = rustix::fs::statvfs(folder)?;
+        Ok(room.f_bavail.saturating_mul(room.f_frsize))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

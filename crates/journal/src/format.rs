@@ -1,11 +1,12 @@
 //! The bytes on disk: journal format, version 1.
 //!
-//! A journal is a folder of segment files named `<base offset, 20 digits>.segment` and a file `lock`. All
-//! numbers are little-endian.
+//! A journal is a folder of segment files named `<base offset, 20 digits>.segment`, a file `lock`, and the files of
+//! `spare.rs`. All numbers are little-endian.
 //!
 //! **Segment file**: a file header, then frames back to back. It holds the entries from its base offset up to
 //! the next segment's base offset. The header is durable, and so is the file's name, before the first frame
-//! is written; everything in a segment is durable before the next segment is created.
+//! is written; everything in a segment is durable before the next segment is created. A file may have been a segment
+//! before, or be made of zeros: what stands behind the last frame does not count.
 //!
 //! | file header, bytes | field |
 //! | --- | --- |
@@ -39,13 +40,14 @@
 //! All frames that wait for the same sync carry the same `committed`: the sequence of the first of them.
 //!
 //! **End of the log**: the first frame whose magic, length, checksum or installation is wrong, whose sequence
-//! is not the previous one plus 1, or whose epoch is below the previous one. Old frames that follow the end,
-//! as in a recycled file, therefore do not count.
+//! is not the previous one plus 1, or whose epoch is below the previous one. Frames of a file's former life have
+//! sequences below its base, so they never count. A segment that is not the last ends where the next one begins.
 //!
 //! **Torn or damaged?** An invalid frame where entry *k* is expected, in the last segment, is a write that was
 //! never acknowledged, unless a valid frame after it (epoch not below, sequence above *k*) says
-//! `committed` > *k*: then *k* was durable, and this is damage. In an earlier segment it is always damage.
-//! Damage that only touches the very last write cannot be told from a torn write.
+//! `committed` > *k*: then *k* was durable, and this is damage. Before the base of the next segment it is always damage.
+//! Damage that only touches the very last write cannot be told from a torn write. A torn write is overwritten with
+//! zeros, up to the last frame of it, before anything else is written.
 
 use std::fmt;
 

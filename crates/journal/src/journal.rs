@@ -28,6 +28,10 @@ pub const WRITE_BYTES: usize = 1 << 20;
 /// beginning.
 const UNCOPIED_BYTES_MIN: usize = 1 << 10;
 
+/// Behind the last frame of a write, zeros fill what is left of its page: else the operating system would have to read
+/// the page of a file that was written before, to keep the part that is stale.
+pub const PAGE_BYTES: u64 = 4 << 10;
+
 /// The write buffer kept between batches, in bytes; a larger one is given back.
 const BUFFER_BYTES_KEPT: usize = 1 << 20;
 
@@ -40,12 +44,19 @@ pub struct Options {
     pub segment_bytes_max: u64,
     /// How many bytes of frames are gathered for one write: [`WRITE_BYTES`] except in tests.
     pub write_bytes: usize,
+    /// What the operating system keeps files in: [`PAGE_BYTES`] except in tests.
+    pub page_bytes: u64,
 }
 
 impl Options {
     /// The usual options for this installation.
     pub fn new(installation: Installation) -> Self {
-        Self { installation, segment_bytes_max: SEGMENT_BYTES_MAX, write_bytes: WRITE_BYTES }
+        Self {
+            installation,
+            segment_bytes_max: SEGMENT_BYTES_MAX,
+            write_bytes: WRITE_BYTES,
+            page_bytes: PAGE_BYTES,
+        }
     }
 }
 
@@ -124,12 +135,11 @@ impl Journal {
         let settled = found.settle(disk.as_ref(), folder)?;
         let bytes = options.segment_bytes_max;
         let upkeep = Upkeep::open(Arc::clone(&disk), folder, options.installation, bytes, found.first)?;
-        let (file, path, bytes) = match (settled, &found.last) {
-            (Some(file), Some(last)) => (file, segment::path(folder, last.base_offset), last.bytes),
-            _ => {
-                let (file, path) = upkeep.begin_segment(&header)?;
-                (file, path, FIRST_FRAME)
-            }
+        let (file, path, bytes) = if let (Some(file), Some(last)) = (settled, &found.last) {
+            (file, segment::path(folder, last.base_offset), last.bytes)
+        } else {
+            let (file, path) = upkeep.begin_segment(&header)?;
+            (file, path, FIRST_FRAME)
         };
         let journal = Self {
             options,
@@ -210,6 +220,7 @@ impl Journal {
                 write.carry_out(self.file.as_ref()).map_err(JournalError::io("write", &self.path))?;
             }
         }
+        write.fill_page(self.options.page_bytes);
         write.carry_out(self.file.as_ref()).map_err(JournalError::io("write", &self.path))?;
         Ok((count, end))
     }
@@ -225,7 +236,7 @@ impl Journal {
 
     /// Whether it is time to make a spare: half of the segment is full, so that small journals stay small.
     pub fn wants_spare(&self) -> bool {
-        self.bytes > self.options.segment_bytes_max / 2 && !self.upkeep.is_ready()
+        self.bytes > self.options.segment_bytes_max / 2 && self.upkeep.wants_spare()
     }
 
     /// A handle that lets old segments go and keeps a spare ready, for another thread.
@@ -286,6 +297,13 @@ impl<'a> Write<'a> {
             self.texts.push((self.buffer.len(), entry.rest));
         }
         self.bytes += (FRAME_HEADER_BYTES + entry.payload_bytes()) as u64;
+    }
+
+    fn fill_page(&mut self, page_bytes: u64) {
+        let end = self.at + self.bytes;
+        let zeros = end.next_multiple_of(page_bytes) - end;
+        self.buffer.resize(self.buffer.len() + usize::try_from(zeros).expect("less than a page"), 0);
+        self.bytes += zeros;
     }
 
     /// Writes what has been gathered.

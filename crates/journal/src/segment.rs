@@ -175,6 +175,10 @@ impl Frames {
         while at < end {
             // Frame headers may cross from one piece into the next.
             let piece = self.range(at, end.min(at + READ_BYTES as u64 + FRAME_HEADER_BYTES as u64 - 1))?;
+            if at == self.position && piece.starts_with(&FRAME_MAGIC) && piece.len() < FRAME_HEADER_BYTES {
+                // The file ends inside the header.
+                behind.torn_until = end;
+            }
             for found in memmem::find_iter(&piece, &FRAME_MAGIC).take_while(|found| *found < READ_BYTES) {
                 if let Ok((header, payload_bytes)) = FrameHeader::peek(&piece[found..]) {
                     let frame = at + found as u64;

@@ -8,6 +8,7 @@
 //! `spare`, then `spare` → `<base>.segment` when it is taken; `spare.unfinished` → `spare` when zeros were written.
 //! What a former life left in the file never counts: its sequences are all below the new base.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,9 @@ const SPARE: &str = "spare";
 /// The name of a spare that is being filled with zeros.
 const UNFINISHED: &str = "spare.unfinished";
 
+/// A spare of zeros is made only where so many would fit: it must not be what fills the disk.
+const FREE_FACTOR: u64 = 16;
+
 /// Lets old segments go and keeps a spare ready, beside the writer: for a thread of its own, as both wait for the disk.
 #[derive(Clone)]
 pub struct Upkeep {
@@ -33,10 +37,19 @@ pub struct Upkeep {
 }
 
 struct Shared {
-    /// Whether there is a spare. Whoever gives or takes the name holds this.
-    has_spare: Mutex<bool>,
+    /// Whoever gives or takes the name holds this.
+    shelf: Mutex<Shelf>,
     /// The offset of the oldest entry.
     first: AtomicU64,
+}
+
+/// Whether there is a spare.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shelf {
+    Empty,
+    /// Making one failed: nobody tries again before the next segment.
+    GivenUp,
+    Ready,
 }
 
 impl Upkeep {
@@ -61,27 +74,39 @@ impl Upkeep {
             remove(SPARE)?;
             has_spare = false;
         }
-        let shared = Arc::new(Shared { has_spare: Mutex::new(has_spare), first: AtomicU64::new(first) });
+        let shelf = Mutex::new(if has_spare { Shelf::Ready } else { Shelf::Empty });
+        let shared = Arc::new(Shared { shelf, first: AtomicU64::new(first) });
         Ok(Self { disk, folder: folder.to_owned(), bytes, shared })
     }
 
-    /// Writes a spare of zeros if there is none. `false` if `go_on` said no meanwhile.
+    /// Writes a spare of zeros if there is none and the disk has room for many. `false` if `go_on` said no meanwhile.
     ///
     /// # Errors
-    /// [`JournalError::Io`]; nothing is left behind, and the journal goes on without a spare.
+    /// [`JournalError::Io`], once for each segment: the journal goes on without a spare.
     pub fn prepare(&self, go_on: &dyn Fn() -> bool) -> Result<bool, JournalError> {
-        if *self.has_spare() {
+        if !self.wants_spare() {
             return Ok(true);
         }
         let unfinished = self.folder.join(UNFINISHED);
-        let made = self.disk.create_zeroed(&unfinished, self.bytes, go_on);
-        if !matches!(made, Ok(true)) {
+        let made = self.make_zeroed(&unfinished, go_on);
+        if let Ok(true) = made {
+            self.put(&unfinished)?;
+        } else {
+            *self.shelf() = Shelf::GivenUp;
             // As little as possible stays behind; what does, the next start removes.
             let _ = self.disk.remove(&unfinished);
-            return made.map_err(JournalError::io("fill with zeros", &unfinished));
         }
-        self.put(&unfinished)?;
-        Ok(true)
+        made
+    }
+
+    fn make_zeroed(&self, path: &Path, go_on: &dyn Fn() -> bool) -> Result<bool, JournalError> {
+        let free = self.disk.free_bytes(&self.folder);
+        if free.map_err(JournalError::io("read the free space of", &self.folder))? / FREE_FACTOR < self.bytes
+        {
+            let error = io::Error::new(io::ErrorKind::StorageFull, "the disk is nearly full");
+            return Err(JournalError::io("fill with zeros", path)(error));
+        }
+        self.disk.create_zeroed(path, self.bytes, go_on).map_err(JournalError::io("fill with zeros", path))
     }
 
     /// Lets the segments go that hold only entries below `offset`, oldest first; how many. The newest one stays.
@@ -111,22 +136,22 @@ impl Upkeep {
         self.shared.first.load(Ordering::Acquire)
     }
 
-    /// Whether there is a spare.
-    pub fn is_ready(&self) -> bool {
-        *self.has_spare()
+    /// Whether [`Upkeep::prepare`] would make a spare.
+    pub fn wants_spare(&self) -> bool {
+        *self.shelf() == Shelf::Empty
     }
 
     /// Makes a file the spare, or removes it if there is one already.
     fn put(&self, path: &Path) -> Result<(), JournalError> {
-        let mut has_spare = self.has_spare();
-        if *has_spare {
+        let mut shelf = self.shelf();
+        if *shelf == Shelf::Ready {
             self.disk.remove(path).map_err(JournalError::io("remove", path))?;
         } else {
             self.disk.rename(path, &self.folder.join(SPARE)).map_err(JournalError::io("rename", path))?;
         }
         // Also before the next segment is let go: a crash must not leave a hole in the log.
         self.disk.sync_folder(&self.folder).map_err(JournalError::io("sync folder", &self.folder))?;
-        *has_spare = true;
+        *shelf = Shelf::Ready;
         Ok(())
     }
 
@@ -137,22 +162,23 @@ impl Upkeep {
         header: &FileHeader,
     ) -> Result<(Box<dyn DiskFile>, PathBuf), JournalError> {
         let path = segment::path(&self.folder, header.base_offset);
-        let mut has_spare = self.has_spare();
+        let mut shelf = self.shelf();
+        let is_ready = *shelf == Shelf::Ready;
         let spare = self.folder.join(SPARE);
-        let (made, access) = if *has_spare { (&spare, Access::Write) } else { (&path, Access::Create) };
+        let (made, access) = if is_ready { (&spare, Access::Write) } else { (&path, Access::Create) };
         let file = self.disk.open(made, access).map_err(JournalError::io("open", made))?;
         file.write_at(&header.encode(), 0).map_err(JournalError::io("write", made))?;
         file.sync_data().map_err(JournalError::io("sync", made))?;
-        if *has_spare {
+        if is_ready {
             self.disk.rename(&spare, &path).map_err(JournalError::io("rename", &spare))?;
-            *has_spare = false;
         }
+        *shelf = Shelf::Empty;
         self.disk.sync_folder(&self.folder).map_err(JournalError::io("sync folder", &self.folder))?;
         Ok((file, path))
     }
 
-    fn has_spare(&self) -> MutexGuard<'_, bool> {
-        self.shared.has_spare.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shared.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -169,7 +195,6 @@ fn is_usable(
     if head.len() == FILE_HEADER_BYTES && head.iter().all(|byte| *byte == 0) {
         return Ok(true);
     }
-    let is_ours =
-        |header: FileHeader| header.installation == installation && header.base_offset < first;
+    let is_ours = |header: FileHeader| header.installation == installation && header.base_offset < first;
     Ok(FileHeader::decode(&head).is_ok_and(is_ours))
 }

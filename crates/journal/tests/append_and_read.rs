@@ -7,7 +7,8 @@ use watchbell_journal::{
     Disk, Entry, Journal, JournalError, ModelDisk, NewEntry, Options, PAYLOAD_BYTES_MAX, Reader, RealDisk,
 };
 
-const OPTIONS: Options = Options { installation: *b"installa", segment_bytes_max: 400, write_bytes: 150 };
+const OPTIONS: Options =
+    Options { installation: *b"installa", segment_bytes_max: 400, write_bytes: 150, page_bytes: 64 };
 
 /// Runs a test on the model disk and in a temporary folder of the real one.
 fn on_both_disks(test: impl Fn(&Arc<dyn Disk>, &Path)) {
@@ -167,5 +168,100 @@ fn the_largest_payload_fits_and_one_more_byte_is_refused_without_stopping_the_jo
         payload.pop();
         assert_eq!(journal.append_batch(&[entry(&payload), entry(b"b")]).unwrap(), 0..2);
         assert!(payloads(&mut journal.reader(0).unwrap()) == [payload, b"b".to_vec()]);
+    });
+}
+
+/// The names in the folder except the lock, which only a real disk shows.
+fn names(disk: &Arc<dyn Disk>, folder: &Path) -> Vec<String> {
+    let mut names = disk.list(folder).unwrap();
+    names.retain(|name| name != "lock");
+    names.sort();
+    names
+}
+
+#[test]
+fn a_released_segment_becomes_the_spare_and_then_the_next_segment() {
+    on_both_disks(|disk, folder| {
+        let mut journal = open(disk, folder);
+        for i in 0..10_u8 {
+            journal.append_batch(&[entry(&[i; 100])]).unwrap();
+        }
+        let segment = |base: u64| format!("{base:020}.segment");
+        assert_eq!(names(disk, folder), [0, 2, 4, 6, 8].map(segment));
+        let upkeep = journal.upkeep();
+        assert_eq!(upkeep.release(3).unwrap(), 1, "the segment that holds entry 3 stays");
+        assert_eq!(names(disk, folder), [segment(2), segment(4), segment(6), segment(8), "spare".into()]);
+        assert_eq!((upkeep.release(6).unwrap(), journal.first_offset()), (2, 6));
+        assert_eq!(names(disk, folder), [segment(6), segment(8), "spare".into()]);
+        let from_gone = journal.reader(5).err().unwrap();
+        assert!(matches!(from_gone, JournalError::BeforeFirst { wanted: 5, first: 6 }), "{from_gone}");
+
+        journal.append_batch(&[entry(b"in the spare")]).unwrap();
+        assert_eq!(names(disk, folder), [segment(6), segment(8), segment(10)]);
+        assert_eq!(upkeep.release(u64::MAX).unwrap(), 2, "the newest one stays");
+        drop(journal);
+        let (mut journal, recovery) = Journal::open(Arc::clone(disk), folder, OPTIONS).unwrap();
+        assert_eq!((recovery.first_offset, recovery.next_offset, recovery.cut_bytes), (10, 11, 0));
+        assert_eq!(payloads(&mut journal.reader(10).unwrap()), [b"in the spare"]);
+        assert_eq!(
+            names(disk, folder),
+            [segment(10), "spare".into()],
+            "the spare of another process is used"
+        );
+        journal.append_batch(&[entry(&[1; 300]), entry(&[2; 300])]).unwrap();
+        assert_eq!(names(disk, folder).len(), 3);
+        assert!(!names(disk, folder).contains(&"spare".to_owned()));
+    });
+}
+
+#[test]
+fn a_spare_of_zeros_is_as_long_as_a_segment_and_is_taken_when_one_is_full() {
+    on_both_disks(|disk, folder| {
+        let mut journal = open(disk, folder);
+        journal.append_batch(&[entry(b"a")]).unwrap();
+        assert!(!journal.wants_spare(), "a small journal stays small");
+        journal.append_batch(&[entry(&[1; 100])]).unwrap();
+        assert!(journal.wants_spare());
+        assert!(!journal.upkeep().prepare(&|| false).unwrap());
+        assert!(!names(disk, folder).iter().any(|name| name.starts_with("spare")));
+        assert!(!journal.wants_spare(), "given up for this segment");
+
+        let mut lengths = Vec::new();
+        for _ in 0..3 {
+            journal.append_batch(&[entry(&[2; 250])]).unwrap();
+            journal.upkeep().prepare(&|| true).unwrap();
+            let spare = disk.open(&folder.join("spare"), watchbell_journal::disk::Access::Read).unwrap();
+            lengths.push(spare.len().unwrap());
+            assert!(!journal.wants_spare());
+        }
+        assert_eq!(lengths, [OPTIONS.segment_bytes_max; 3]);
+        let mut reader = journal.reader(0).unwrap();
+        assert_eq!(payloads(&mut reader).len(), 5);
+        journal.append_batch(&[entry(b"after zeros were read")]).unwrap();
+        assert_eq!(payloads(&mut reader), [b"after zeros were read"]);
+        drop(journal);
+        assert_eq!(Journal::open(Arc::clone(disk), folder, OPTIONS).unwrap().1.next_offset, 6);
+    });
+}
+
+#[test]
+fn a_reader_whose_segment_is_written_over_says_that_it_has_gone() {
+    on_both_disks(|disk, folder| {
+        let mut journal = open(disk, folder);
+        for i in 0..4_u8 {
+            journal.append_batch(&[entry(&[i; 100])]).unwrap();
+        }
+        let mut outside = Reader::open(Arc::clone(disk), folder, 0).unwrap();
+        let mut waiting = Reader::open(Arc::clone(disk), folder, 0).unwrap();
+        assert_eq!(outside.next().unwrap().unwrap().offset, 0);
+        journal.upkeep().release(2).unwrap();
+        for i in 0..4_u8 {
+            journal.append_batch(&[entry(&[i; 120])]).unwrap();
+        }
+        // Read ahead before: still whole. Not read yet: gone.
+        assert_eq!(outside.next().unwrap().unwrap().offset, 1);
+        assert_eq!(payloads(&mut outside).len(), 6);
+        let gone = waiting.next().unwrap_err();
+        assert!(matches!(gone, JournalError::BeforeFirst { wanted: 0, first: 2 }), "{gone}");
     });
 }

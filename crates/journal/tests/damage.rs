@@ -16,6 +16,7 @@ const OPTIONS: Options = Options {
     installation: INSTALLATION,
     segment_bytes_max: (FILE_HEADER_BYTES + 4 * FRAME_BYTES) as u64,
     write_bytes: 2 * FRAME_BYTES,
+    page_bytes: 1,
 };
 
 fn try_open(disk: &ModelDisk) -> Result<(Journal, Recovery), JournalError> {
@@ -336,4 +337,35 @@ fn files_that_are_not_segments_are_left_alone() {
     let (journal, _) = try_open(&disk).unwrap();
     assert_eq!(journal.next_offset(), 2);
     assert_eq!(disk.contents(&Path::new(FOLDER).join("1.segment")).unwrap(), b"mine");
+}
+
+#[test]
+fn a_spare_that_is_not_known_to_be_stale_is_not_used() {
+    let spare = Path::new(FOLDER).join("spare");
+    let header = |installation: &[u8; 8], base_offset| {
+        FileHeader { installation: *installation, base_offset, epoch: 1 }.encode().to_vec()
+    };
+    let disk = journal_of(11);
+    try_open(&disk).unwrap().0.upkeep().release(4).unwrap();
+    let cases = [
+        (header(&INSTALLATION, 0), true),
+        (vec![0; 500], true),
+        // From a journal that was longer than this one.
+        (header(&INSTALLATION, 4), false),
+        (header(&INSTALLATION, 20), false),
+        (header(b"foreign!", 0), false),
+        (b"notes".to_vec(), false),
+        (Vec::new(), false),
+    ];
+    for (bytes, is_usable) in cases {
+        let disk = disk.fork();
+        disk.set_contents(&spare, bytes);
+        disk.set_contents(&Path::new(FOLDER).join("spare.unfinished"), vec![7]);
+        let (mut journal, _) = try_open(&disk).unwrap();
+        assert_eq!(disk.contents(&spare).is_ok(), is_usable);
+        assert!(disk.contents(&Path::new(FOLDER).join("spare.unfinished")).is_err());
+        (0..4).for_each(|_| append(&mut journal, PAYLOAD));
+        drop(journal);
+        assert_eq!(try_open(&disk).unwrap().1.next_offset, 15);
+    }
 }
