@@ -173,7 +173,7 @@ fn the_largest_payload_fits_and_one_more_byte_is_refused_without_stopping_the_jo
 
 /// The names in the folder except the lock, which only a real disk shows.
 fn names(disk: &Arc<dyn Disk>, folder: &Path) -> Vec<String> {
-    let mut names = disk.list(folder).unwrap();
+    let mut names = disk.list(folder).expect("the folder is there");
     names.retain(|name| name != "lock");
     names.sort();
     names
