@@ -14,6 +14,7 @@ use crate::replay::{
     LinesWithoutTime, Opening, Replay, Replayed, Source, Window, objects, open_all, run as replay_all, words,
 };
 use crate::run::clock::{Clock, SystemClock};
+use crate::run::collector::is_compressed_name;
 use crate::{ExitStatus, Failure};
 
 /// When lines without a time begin, if nothing else is said: 2000-01-01T00:00:00Z.
@@ -136,7 +137,10 @@ impl LinesOptions {
             let matching = group.files.iter().flat_map(|pattern| glob::glob(pattern).into_iter().flatten());
             for path in matching {
                 let path = path.map_err(|error| Failure::io(error.path().display(), error.error()))?;
-                if path.is_file() && !chosen.iter().any(|(of, known)| (of, known) == (name, &path)) {
+                if path.is_file()
+                    && !is_compressed_name(&path)
+                    && !chosen.iter().any(|(of, known)| (of, known) == (name, &path))
+                {
                     chosen.push((name.clone(), path));
                 }
             }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use watchbell_intake::{Joiner, Run, Verdict, without_blank_end};
 use watchbell_model::{
     BYTE_ORDER_MARK, EventFlags, GroupName, Kept, LINE_BYTES_MAX, LogGroup, ParseKind, Timestamp,
     TimestampFrom, without_end,
@@ -59,6 +60,7 @@ pub struct LogFile {
     from_line: bool,
     times: Times,
     bytes: u64,
+    joiner: Option<Joiner>,
 }
 
 /// Every file of `files` (log group, how it is read, path) that holds a line, with the time of its first one.
@@ -94,6 +96,7 @@ pub fn open_all<'a>(
             from_line: group.timestamp != TimestampFrom::Arrival,
             times,
             bytes: metadata.len(),
+            joiner: group.multiline.as_ref().map(|it| Joiner::new(it).expect("the plan was checked")),
         }));
     }
     Ok(sources)
@@ -172,6 +175,10 @@ impl LogFile {
                 text: String::new(),
             },
             number: 0,
+            run: Run::default(),
+            begun: None,
+            event: Vec::new(),
+            flags: EventFlags::default(),
             file: self,
         })
     }
@@ -182,21 +189,30 @@ pub(super) struct FileLines {
     file: LogFile,
     reader: Reader,
     current: Current,
-    /// Lines before the current one.
+    /// Events before the current one.
     number: u64,
+    /// Puts lines together.
+    run: Run,
+    /// The first line of the next event, if it has been read.
+    begun: Option<(Vec<u8>, EventFlags)>,
+    /// The current event as it stands in the file.
+    event: Vec<u8>,
+    flags: EventFlags,
 }
 
 impl FileLines {
     pub(super) fn advance(&mut self) -> Result<bool, Failure> {
-        if !self.reader.read().map_err(|error| Failure::io(&self.file.origin.stream, &error))? {
+        if !self.read().map_err(|error| Failure::io(&self.file.origin.stream, &error))? {
             return Ok(false);
         }
-        let kept = self.reader.kept();
+        let kept = Kept::of(&self.event);
+        // The time of an event of several lines is that of its first.
+        let first = kept.text.split('\n').next().unwrap_or_default();
         let current = &mut self.current;
         match self.file.times {
             Times::Own(_) => {
                 // A line without a time belongs to the one before it; time does not run backwards.
-                let own = self.file.timestamps.of_next(&kept.text, self.file.written, current.arrival);
+                let own = self.file.timestamps.of_next(first, self.file.written, current.arrival);
                 current.arrival = own.map_or(current.arrival, |own| own.max(current.arrival));
                 current.timestamp = own.filter(|_| self.file.from_line).unwrap_or(current.arrival);
             }
@@ -206,11 +222,45 @@ impl FileLines {
                 current.timestamp = current.arrival;
             }
         }
-        current.flags = kept.flags;
+        current.flags = kept.flags.with(self.flags);
         current.text.clear();
         current.text.push_str(&kept.text);
         self.number += 1;
         Ok(true)
+    }
+
+    /// Reads the next event: a line, or as many as belong together, as the collector takes them from a file that is whole.
+    fn read(&mut self) -> io::Result<bool> {
+        let Some(joiner) = &self.file.joiner else {
+            let some = self.reader.read()?;
+            self.event.clear();
+            self.event.extend_from_slice(without_end(&self.reader.line));
+            return Ok(some);
+        };
+        let mut some = self.begun.is_some();
+        if let Some((line, flags)) = self.begun.take() {
+            (self.event, self.flags) = (line, flags);
+        }
+        while self.reader.read()? {
+            let line = without_end(&self.reader.line);
+            let verdict = joiner.see(&mut self.run, line);
+            if some && verdict == Verdict::Continues {
+                self.event.push(b'\n');
+                self.event.extend_from_slice(line);
+                continue;
+            }
+            let inside = verdict == Verdict::StartsInside;
+            let begun = (line.to_vec(), if inside { EventFlags::CONTINUED } else { EventFlags::default() });
+            if some {
+                self.begun = Some(begun);
+                break;
+            }
+            (self.event, self.flags) = begun;
+            some = true;
+        }
+        let text_bytes = without_blank_end(&self.event).len();
+        self.event.truncate(text_bytes);
+        Ok(some)
     }
 
     pub(super) fn line(&self) -> Line<'_> {

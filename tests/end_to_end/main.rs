@@ -17,6 +17,7 @@ mod explain;
 mod following;
 mod ingest;
 mod init;
+mod multiline;
 mod other_tools;
 mod own_metrics;
 mod reload;

@@ -185,6 +185,7 @@ const fn unavailable(path: &'static str, doc: &'static str) -> Key {
 pub(crate) const PARSE_KINDS: &[&str] = &["plain", "json", "combined", "syslog", "logfmt"];
 pub(crate) const TIMESTAMPS: &[&str] = &["line", "arrival"];
 pub(crate) const STARTS: &[&str] = &["beginning", "end"];
+pub(crate) const MULTILINE_PRESETS: &[&str] = &["java", "python", "go", "node", "rust", "dotnet"];
 pub(crate) const LOW_SAMPLES: &[&str] = &["evaluate", "ignore"];
 pub(crate) const MISSING_DATA: &[&str] = &["missing", "ignore", "breaching", "not_breaching"];
 pub(crate) const SEVERITIES: &[&str] = &["info", "warning", "error", "critical"];
@@ -195,8 +196,11 @@ pub(crate) const WATCHED: &[&str] = &["metric_filter", "metric", "expression", "
 pub(crate) const MATH_METRIC: &[&str] = &["metric_filter", "metric"];
 
 /// Tables that have exactly one of some keys.
-pub(crate) const EXACTLY_ONE: &[(&str, &[&str])] =
-    &[("alarms.*", WATCHED), ("alarms.*.metrics.*", MATH_METRIC)];
+pub(crate) const EXACTLY_ONE: &[(&str, &[&str])] = &[
+    ("alarms.*", WATCHED),
+    ("alarms.*.metrics.*", MATH_METRIC),
+    ("log_groups.*.multiline", &["preset", "start"]),
+];
 
 /// Every key, table by table, in the order in which the reference describes them.
 pub const KEYS: &[Key] = &[
@@ -248,6 +252,28 @@ pub const KEYS: &[Key] = &[
         "beginning",
         "where reading begins in a file never seen before",
     ),
+    optional(
+        "log_groups.*.multiline",
+        Kind::OneOfOrTable(MULTILINE_PRESETS),
+        "how lines are put together into events; if absent, each is one",
+    ),
+    optional(
+        "log_groups.*.multiline.preset",
+        Kind::OneOf(MULTILINE_PRESETS),
+        "stack traces of this language belong together",
+    ),
+    optional(
+        "log_groups.*.multiline.start",
+        Kind::Text,
+        "a regular expression that matches the first line of each event; has either this or preset",
+    ),
+    default(
+        "log_groups.*.multiline.timeout",
+        Kind::Duration,
+        "1s",
+        "how long the last event of a file waits for more lines",
+    ),
+    default("log_groups.*.multiline.lines_max", Kind::Count, "500", "most lines of an event"),
     unavailable("log_groups.*.retention", "how long events stay searchable"),
     unavailable("log_groups.*.redact", "what is removed from lines before they are stored"),
     //

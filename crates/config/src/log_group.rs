@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use toml::de::DeValue;
-use watchbell_model::{GroupName, LogGroup, ParseKind, StartAt, TimestampFrom, WrittenTime};
+use watchbell_intake::Joiner;
+use watchbell_model::{
+    GroupName, LogGroup, Multiline, MultilineBy, ParseKind, StartAt, TimestampFrom, WrittenTime,
+};
 use watchbell_parse::{TimestampError, Timestamps, zone_names};
 
 use crate::problem::{Problem, quote};
@@ -14,6 +17,14 @@ use crate::{name, path};
 const LATENESS_MS_MAX: i64 = 86_400_000;
 /// Used if `lateness` is absent, in milliseconds.
 const LATENESS_MS_DEFAULT: i64 = 10_000;
+/// How long the last event of a file may wait for more lines, in milliseconds.
+const MULTILINE_TIMEOUT_MS: std::ops::RangeInclusive<i64> = 100..=60_000;
+/// Used if `timeout` is absent, in milliseconds.
+const MULTILINE_TIMEOUT_MS_DEFAULT: i64 = 1000;
+/// Largest `lines_max`.
+const MULTILINE_LINES_MAX: u32 = 10_000;
+/// Used if `lines_max` is absent.
+const MULTILINE_LINES_DEFAULT: u32 = 500;
 /// Parsers of the design that do not exist yet.
 const PARSE_LATER: &[&str] = &["common", "nginx", "apache", "clf", "cri", "docker", "regex", "auto"];
 
@@ -54,6 +65,7 @@ fn read_one(mut table: Table<'_>, name: &Text<'_>) -> Option<LogGroup> {
         Some(field) => field.one_of(&[]),
         None => Some(StartAt::Beginning),
     };
+    let multiline = table.field("multiline").map(|field| multiline(&field));
     table.finish();
     Some(LogGroup {
         files,
@@ -62,6 +74,10 @@ fn read_one(mut table: Table<'_>, name: &Text<'_>) -> Option<LogGroup> {
         timestamp: timestamp?,
         lateness_ms: lateness_ms?,
         start: start?,
+        multiline: match multiline {
+            Some(multiline) => Some(multiline?),
+            None => None,
+        },
     })
 }
 
@@ -157,6 +173,73 @@ fn way_out(context: &Context<'_>, error: &TimestampError) -> String {
             "write it as in \"%Y-%m-%d %H:%M:%S\", \"%d/%b/%Y %H:%M:%S %z\" or \"%b %d %H:%M:%S\"".into()
         }
     }
+}
+
+/// `multiline = "java"`, or `{ preset | start, timeout, lines_max }`.
+fn multiline(field: &Field<'_>) -> Option<Multiline> {
+    let DeValue::Table(_) = field.value() else {
+        let by = field.one_of(&[])?;
+        return Some(Multiline {
+            by,
+            timeout_ms: MULTILINE_TIMEOUT_MS_DEFAULT,
+            lines_max: MULTILINE_LINES_DEFAULT,
+        });
+    };
+    let mut table = field.table(format!("{} of {}", quote("multiline"), field.owner()))?;
+    let [preset, start, timeout, lines_max] =
+        ["preset", "start", "timeout", "lines_max"].map(|key| table.field(key));
+    let by = match (&preset, &start) {
+        (Some(preset), None) => preset.one_of(&[]),
+        (None, Some(start)) => {
+            let by = start.text().map(|text| MultilineBy::Start(text.value.to_owned()));
+            by.filter(|by| is_pattern(start, by))
+        }
+        _ => {
+            let message = format!("{} must have exactly one of \"preset\" and \"start\"", table.title);
+            let help = "write { preset = \"java\" }, or start = '^\\d{4}-' for the first line of each event";
+            field.refuse(message, help);
+            None
+        }
+    };
+    let timeout_ms = match &timeout {
+        Some(timeout) => timeout.duration_ms().filter(|ms| {
+            let fits = MULTILINE_TIMEOUT_MS.contains(ms);
+            if !fits {
+                timeout.refuse(format!("{} is out of range", timeout.title()), "write \"100ms\" to \"60s\"");
+            }
+            fits
+        }),
+        None => Some(MULTILINE_TIMEOUT_MS_DEFAULT),
+    };
+    let lines_max = match &lines_max {
+        Some(field) => field.count().filter(|lines| {
+            let fits = *lines <= MULTILINE_LINES_MAX;
+            if !fits {
+                field.refuse(
+                    format!("{} is out of range", field.title()),
+                    format!("write 1 to {MULTILINE_LINES_MAX}"),
+                );
+            }
+            fits
+        }),
+        None => Some(MULTILINE_LINES_DEFAULT),
+    };
+    table.finish();
+    Some(Multiline { by: by?, timeout_ms: timeout_ms?, lines_max: lines_max? })
+}
+
+/// Whether the pattern compiles; what is wrong with it is noted.
+fn is_pattern(field: &Field<'_>, by: &MultilineBy) -> bool {
+    let settings = Multiline { by: by.clone(), timeout_ms: 0, lines_max: 1 };
+    let compiled = Joiner::new(&settings);
+    if let Err(error) = &compiled {
+        let reason = error.to_string();
+        // The last line says what is wrong, those before it draw the pattern.
+        let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let help = "write a regular expression as in '^\\d{4}-\\d\\d-\\d\\d ' (https://docs.rs/regex/latest/regex/#syntax)";
+        field.refuse(format!("{}: {reason}", field.title()), help);
+    }
+    compiled.is_ok()
 }
 
 fn lateness_ms(field: &Field<'_>) -> Option<i64> {

@@ -60,6 +60,7 @@ fn plan(alarm: MetricAlarm) -> Plan {
         timestamp: TimestampFrom::Arrival,
         lateness_ms: 10_000,
         start: StartAt::Beginning,
+        multiline: None,
     };
     let filter = MetricFilter {
         log_group: group(),

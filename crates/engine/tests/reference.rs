@@ -95,6 +95,7 @@ fn plan(timeline: &Timeline) -> Plan {
         timestamp: TimestampFrom::Arrival,
         lateness_ms: timeline.lateness_ms,
         start: StartAt::Beginning,
+        multiline: None,
     };
     let metric = timeline.alarm.watched.stats()[0].metric.clone();
     let alarm = Alarm {

@@ -45,7 +45,9 @@ pub use delivery::{Delivery, DeliveryOutcome};
 pub use entry::{DATA_FORMAT, Entry, EntryError, Record};
 pub use event::{Event, EventFlags, EventId, InstallationId, Offset, Severity};
 pub use line::{BYTE_ORDER_MARK, Kept, LINE_BYTES_MAX, without_end};
-pub use log_group::{GroupName, LogGroup, NameError, ParseKind, StartAt, TimestampFrom, WrittenTime};
+pub use log_group::{
+    GroupName, LogGroup, Multiline, MultilineBy, NameError, ParseKind, StartAt, TimestampFrom, WrittenTime,
+};
 pub use loss::{Loss, LossReason};
 pub use metric::{
     Dimensions, FILTER_DIMENSIONS_MAX, MetricFilter, MetricName, MetricTransformation, OTHER, SAMPLE_MAX,

@@ -137,6 +137,37 @@ pub enum StartAt {
     End,
 }
 
+/// What tells which lines belong to one event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MultilineBy {
+    /// Stack traces as Java and its relatives write them.
+    Java,
+    /// Tracebacks of Python.
+    Python,
+    /// Panics of Go.
+    Go,
+    /// Errors of Node.js.
+    Node,
+    /// Panics and errors of Rust.
+    Rust,
+    /// Exceptions of .NET.
+    Dotnet,
+    /// An event starts with a line that this regular expression matches; the lines between belong to it.
+    Start(String),
+}
+
+/// How lines are put together into events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Multiline {
+    /// What tells which lines belong together.
+    pub by: MultilineBy,
+    /// How long the last event of a file waits for more lines, in milliseconds.
+    pub timeout_ms: i64,
+    /// Most lines of an event; what comes after them begins the next one, which is flagged.
+    pub lines_max: u32,
+}
+
 /// A log group as planned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogGroup {
@@ -152,6 +183,9 @@ pub struct LogGroup {
     pub lateness_ms: i64,
     /// Where reading begins in files never seen before.
     pub start: StartAt,
+    /// How lines are put together; `None`: each is an event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multiline: Option<Multiline>,
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use watchbell_intake::Joiner;
 use watchbell_model::{
     Batch, Fingerprint, GroupName, LINE_BYTES_MAX, LogGroup, Loss, LossReason, Source, Timestamp,
 };
@@ -15,7 +16,7 @@ use watchbell_parse::Timestamps;
 use super::super::checkpoint::{Checkpoint, FileId};
 use super::super::sources::{FileNow, SourceState};
 use super::identity::{self, Likeness, Passed, is_beginning_of};
-use super::lines::{Taken, take, take_beginning};
+use super::lines::{Closed, Taken, take, take_beginning, take_joined};
 
 /// Bytes that are read at once, and so the size of a batch; a longer line is read as a whole.
 pub(super) const READ_BYTES_MAX: usize = 256 * 1024;
@@ -68,6 +69,8 @@ pub(crate) struct Follower {
     pub(crate) error: Option<String>,
     file: File,
     timestamps: Timestamps,
+    /// Puts lines together, and how long the last ones wait for more, in milliseconds.
+    joiner: Option<(Joiner, i64)>,
     passed: Passed,
     /// The length when it was last looked at, or opened.
     length: u64,
@@ -110,6 +113,7 @@ impl Follower {
             links: metadata.nlink(),
             file,
             timestamps: timestamps(group),
+            joiner: joiner(group),
             passed: Passed::NOTHING,
             length: metadata.len(),
             continued: false,
@@ -211,6 +215,7 @@ impl Follower {
     /// Follows the group's settings after a reload.
     pub(crate) fn reconfigure(&mut self, group: &LogGroup) {
         self.timestamps = timestamps(group);
+        self.joiner = joiner(group);
     }
 
     /// Bytes that have not been handed over, as of the last look: not read yet, or waiting for their line end.
@@ -276,17 +281,18 @@ impl Follower {
             self.rest_bytes = 0;
             return Ok(look);
         }
-        let rest_too = all || now.ms_since(self.changed) >= QUIET_MS;
+        let closed = self.closed(all, now.ms_since(self.changed));
         let start = self.passed.position;
         let mut backfill = start < self.backfill_until;
         let mut taken = Taken::default();
         if backfill {
-            taken = self.take(now, self.backfill_until, false)?;
+            // An event of several lines across the border is two.
+            taken = self.take(now, self.backfill_until, Closed::AfterWholeLines)?;
         }
         if taken.bytes == 0 {
             // A line that began before watching did and ends after it is new.
             backfill &= length <= self.backfill_until;
-            taken = self.take(now, length, rest_too)?;
+            taken = self.take(now, length, closed)?;
         }
         self.rest_bytes = length - start - taken.bytes as u64;
         look.more = taken.bytes > 0 && self.rest_bytes > 0;
@@ -304,14 +310,39 @@ impl Follower {
         Ok(look)
     }
 
+    /// What may be taken of a file that has been quiet for so long.
+    fn closed(&self, all: bool, quiet_ms: i64) -> Closed {
+        let joined_ms = self.joiner.as_ref().map_or(QUIET_MS, |(_, timeout_ms)| *timeout_ms);
+        if all || quiet_ms >= QUIET_MS.max(joined_ms) {
+            Closed::All
+        } else if quiet_ms >= joined_ms {
+            Closed::AfterWholeLines
+        } else {
+            Closed::ByTheNext
+        }
+    }
+
     /// Takes what is whole between the position and `length`.
-    fn take(&mut self, now: Timestamp, length: u64, rest_too: bool) -> io::Result<Taken> {
+    fn take(&mut self, now: Timestamp, length: u64, closed: Closed) -> io::Result<Taken> {
+        let rest_too = closed == Closed::All;
         let timestamp = |line: &str| self.timestamps.of(line, now);
         for read_max in [READ_BYTES_MAX, LINE_BYTES_MAX + 2] {
             let buffer =
                 self.read(self.passed.position..length.min(self.passed.position + read_max as u64))?;
             let to_the_end = self.passed.position + buffer.len() as u64 == length;
-            let taken = take(buffer, self.continued, rest_too && to_the_end, &timestamp);
+            let taken = match &self.joiner {
+                None => take(buffer, self.continued, rest_too && to_the_end, &timestamp),
+                Some((joiner, _)) => {
+                    // An event that is longer than what is held ends where it does not fit.
+                    let full = read_max > READ_BYTES_MAX;
+                    let closed = match (to_the_end, full) {
+                        (true, _) => closed,
+                        (false, true) => Closed::AfterWholeLines,
+                        (false, false) => Closed::ByTheNext,
+                    };
+                    take_joined(&buffer, self.continued, closed, joiner, &timestamp)
+                }
+            };
             if taken.bytes > 0 || to_the_end {
                 return Ok(taken);
             }
@@ -422,6 +453,12 @@ fn is_binary(beginning: &[u8]) -> bool {
     COMPRESSED.iter().any(|magic| beginning.starts_with(magic)) || (beginning.contains(&0) && !is_text)
 }
 
+/// What puts a group's lines together.
+fn joiner(group: &LogGroup) -> Option<(Joiner, i64)> {
+    let multiline = group.multiline.as_ref()?;
+    Some((Joiner::new(multiline).expect("the plan was checked"), multiline.timeout_ms))
+}
+
 /// What finds the times of a group's lines.
 fn timestamps(group: &LogGroup) -> Timestamps {
     Timestamps::new(group.parse, &group.timestamp).expect("the plan was checked")
@@ -463,6 +500,7 @@ mod tests {
                 timestamp: TimestampFrom::Arrival,
                 lateness_ms: 0,
                 start: StartAt::Beginning,
+                multiline: None,
             };
             let path = self.folder.path().join("a.log");
             Follower::open(&path, &GroupName::new("g").unwrap(), &group, Timestamp(self.now)).unwrap()

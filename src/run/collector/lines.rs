@@ -1,5 +1,6 @@
 //! Bytes of a file into events: where lines end, what is cut, what is repaired.
 
+use watchbell_intake::{Joiner, Run, Verdict, without_blank_end};
 use watchbell_model::{BatchBuilder, EventFlags, Kept, LINE_BYTES_MAX, Timestamp, without_end};
 
 /// What was taken out of a buffer.
@@ -73,6 +74,66 @@ pub(crate) fn take(
     taken
 }
 
+/// Which events of several lines may be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closed {
+    /// Those after which another one begins.
+    ByTheNext,
+    /// Also the last one, as far as its lines are whole.
+    AfterWholeLines,
+    /// Everything.
+    All,
+}
+
+/// The same for events of several lines: what belongs to one event is taken together or not at all.
+pub(crate) fn take_joined(
+    buffer: &[u8],
+    mut continued: bool,
+    closed: Closed,
+    joiner: &Joiner,
+    timestamp: TimestampOf<'_>,
+) -> Taken {
+    let mut taken = Taken::default();
+    let mut run = Run::default();
+    // The event that is being put together: its text, its flags, and where it ends in the buffer.
+    let mut event: Vec<u8> = Vec::new();
+    let mut flags = EventFlags::default();
+    let (mut at, mut is_open, mut terminated) = (0, false, true);
+    while at < buffer.len() {
+        let end = memchr::memchr(b'\n', &buffer[at..]).map(|end| at + end + 1);
+        if end.is_none() && closed != Closed::All {
+            break;
+        }
+        let line_end = end.unwrap_or(buffer.len());
+        let line = without_end(&buffer[at..line_end]);
+        if continued && line.is_empty() {
+            // The end of a line that had been taken without it.
+            (taken.bytes, at, continued) = (line_end, line_end, false);
+            continue;
+        }
+        match joiner.see(&mut run, line) {
+            Verdict::Continues if !continued => event.push(b'\n'),
+            verdict => {
+                if is_open {
+                    taken.push_joined(&event, flags, timestamp);
+                    taken.bytes = at;
+                }
+                let inside = continued || verdict == Verdict::StartsInside;
+                flags = if inside { EventFlags::CONTINUED } else { EventFlags::default() };
+                event.clear();
+            }
+        }
+        event.extend_from_slice(line);
+        (at, is_open, terminated, continued) = (line_end, true, end.is_some(), false);
+    }
+    if is_open && closed != Closed::ByTheNext {
+        taken.push_joined(&event, flags, timestamp);
+        taken.bytes = at;
+        taken.unterminated = !terminated;
+    }
+    taken
+}
+
 /// Where the whole lines of `buffer` end, if none has to be cut or loses a carriage return. Usually it is so, and if they
 /// are UTF-8 as well, they are events as they are: then it is much quicker not to look at each.
 fn whole_simple_lines(buffer: &[u8]) -> Option<usize> {
@@ -82,6 +143,14 @@ fn whole_simple_lines(buffer: &[u8]) -> Option<usize> {
 }
 
 impl Taken {
+    /// An event of several lines: its time is that of the first.
+    fn push_joined(&mut self, event: &[u8], flags: EventFlags, timestamp: TimestampOf<'_>) {
+        let Kept { text, flags: kept, dropped_bytes } = Kept::of(without_blank_end(event));
+        self.cut_bytes += dropped_bytes as u64;
+        let first = text.split('\n').next().unwrap_or_default();
+        self.events.push(&text, timestamp(first), kept.with(flags));
+    }
+
     fn push(&mut self, line: &[u8], continued: bool, timestamp: TimestampOf<'_>) {
         let Kept { text, flags, dropped_bytes } = Kept::of(line);
         self.cut_bytes += dropped_bytes as u64;
@@ -92,7 +161,7 @@ impl Taken {
 
 #[cfg(test)]
 mod tests {
-    use watchbell_model::{Batch, GroupName, Source};
+    use watchbell_model::{Batch, GroupName, Multiline, MultilineBy, Source};
 
     use super::*;
 
@@ -126,6 +195,49 @@ mod tests {
         assert_eq!(texts(plain(b"\n\n", true, false)), [""]);
         let events = events(plain(b"more\nnext\n", true, false));
         assert_eq!(events, [("more".into(), EventFlags::CONTINUED), ("next".into(), EventFlags::default())]);
+    }
+
+    fn joined(buffer: &str, continued: bool, closed: Closed) -> (usize, Vec<(String, EventFlags)>) {
+        let by = MultilineBy::Start("^[A-Z]".into());
+        let joiner = Joiner::new(&Multiline { by, timeout_ms: 1000, lines_max: 3 }).unwrap();
+        let taken = take_joined(buffer.as_bytes(), continued, closed, &joiner, &|_| None);
+        (taken.bytes, events(taken))
+    }
+
+    #[test]
+    fn an_event_of_several_lines_is_taken_when_the_next_begins_or_nothing_more_comes() {
+        let none = EventFlags::default();
+        let text = "A\r\n a1\n\nB\n b1\n b2";
+        let first = ("A\n a1".to_owned(), none);
+        assert_eq!(joined(text, false, Closed::ByTheNext), (8, vec![first.clone()]));
+        let whole = ("B\n b1".to_owned(), none);
+        assert_eq!(joined(text, false, Closed::AfterWholeLines), (14, vec![first.clone(), whole]));
+        let all = ("B\n b1\n b2".to_owned(), none);
+        assert_eq!(joined(text, false, Closed::All), (17, vec![first, all]));
+        assert_eq!(joined("A\n", false, Closed::ByTheNext), (0, vec![]));
+    }
+
+    #[test]
+    fn what_continues_something_that_was_taken_is_flagged() {
+        let flagged = |text: &str| (text.to_owned(), EventFlags::CONTINUED);
+        let (bytes, events) = joined("\nA\n", true, Closed::All);
+        assert_eq!((bytes, events), (3, vec![("A".to_owned(), EventFlags::default())]));
+        assert_eq!(joined("\nA\n", true, Closed::ByTheNext), (1, vec![]), "a lone line end is passed");
+        assert_eq!(joined("est\n more\nA\n", true, Closed::All).1[0], flagged("est\n more"));
+        assert_eq!(joined(" late\nA\n", false, Closed::ByTheNext), (6, vec![flagged(" late")]));
+        let many = joined("A\n1\n2\n3\n4\nB\n", false, Closed::ByTheNext).1;
+        assert_eq!(many, [("A\n1\n2".to_owned(), EventFlags::default()), flagged("3\n4")]);
+    }
+
+    #[test]
+    fn the_time_of_an_event_is_that_of_its_first_line() {
+        let by = MultilineBy::Start("^[0-9]".into());
+        let joiner = Joiner::new(&Multiline { by, timeout_ms: 1000, lines_max: 3 }).unwrap();
+        let times = |line: &str| line.parse().ok().map(Timestamp);
+        let taken = take_joined(b"7\n x\n", false, Closed::All, &joiner, &times);
+        let source = Source::Http { principal: "test".into(), batch_id: None };
+        let batch = taken.events.build(GroupName::new("g").unwrap(), "s".into(), source, false);
+        assert_eq!(batch.timestamp(0), Some(Timestamp(7)));
     }
 
     #[test]
