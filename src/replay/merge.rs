@@ -24,7 +24,7 @@ pub enum Source {
 
 /// An open source that stands at a line.
 enum Lines {
-    File(FileLines),
+    File(Box<FileLines>),
     Object(ObjectLines),
 }
 
@@ -47,7 +47,7 @@ impl Source {
 
     fn open(self) -> Result<Option<Lines>, Failure> {
         let mut lines = match self {
-            Source::File(file) => Lines::File(file.open()?),
+            Source::File(file) => Lines::File(Box::new(file.open()?)),
             Source::Object(object) => Lines::Object(object.open()?),
         };
         Ok(lines.advance()?.then_some(lines))
