@@ -2,11 +2,13 @@
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
+use watchbell_intake::Redactor;
 use watchbell_model::{GroupName, Plan, Timestamp};
 
 use super::say;
@@ -125,7 +127,9 @@ impl LinesOptions {
             written: window.until,
         };
         let files = chosen.iter().map(|(name, path)| (name, &plan.log_groups[name], path.as_path()));
-        open_all(files, opening)
+        // Patterns see lines as they would be stored, but for secrets, which no replay reads.
+        let redactor = Redactor::new(&plan.redaction, &[]).expect("the plan was checked");
+        open_all(files, opening, &Arc::new(redactor))
     }
 
     fn files_of_plan(&self, plan: &Plan) -> Result<Vec<(GroupName, PathBuf)>, Failure> {

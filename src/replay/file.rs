@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use watchbell_intake::{Joiner, Run, Verdict, without_blank_end};
+use watchbell_intake::{Joiner, Redactor, Run, Verdict, without_blank_end};
 use watchbell_model::{
     BYTE_ORDER_MARK, EventFlags, GroupName, Kept, LINE_BYTES_MAX, LogGroup, ParseKind, Timestamp,
     TimestampFrom, without_end,
@@ -61,6 +61,7 @@ pub struct LogFile {
     times: Times,
     bytes: u64,
     joiner: Option<Joiner>,
+    redactor: Arc<Redactor>,
 }
 
 /// Every file of `files` (log group, how it is read, path) that holds a line, with the time of its first one.
@@ -70,6 +71,7 @@ pub struct LogFile {
 pub fn open_all<'a>(
     files: impl IntoIterator<Item = (&'a GroupName, &'a LogGroup, &'a Path)>,
     opening: Opening,
+    redactor: &Arc<Redactor>,
 ) -> Result<Vec<Source>, Failure> {
     let mut sources = Vec::new();
     for (name, group, path) in files {
@@ -96,6 +98,7 @@ pub fn open_all<'a>(
             from_line: group.timestamp != TimestampFrom::Arrival,
             times,
             bytes: metadata.len(),
+            redactor: Arc::clone(redactor),
             joiner: group.multiline.as_ref().map(|it| Joiner::new(it).expect("the plan was checked")),
         }));
     }
@@ -205,7 +208,7 @@ impl FileLines {
         if !self.read().map_err(|error| Failure::io(&self.file.origin.stream, &error))? {
             return Ok(false);
         }
-        let kept = Kept::of(&self.event);
+        let kept = self.file.redactor.kept(&self.event);
         // The time of an event of several lines is that of its first.
         let first = kept.text.split('\n').next().unwrap_or_default();
         let current = &mut self.current;

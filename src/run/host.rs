@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
+use watchbell_intake::Redactor;
 use watchbell_model::{Batch, EventId, GroupName, InstallationId, LogGroup, Timestamp, TrailOutcome};
 use watchbell_parse::Timestamps;
 use watchbell_server::{
@@ -27,6 +28,8 @@ pub struct InForce {
     pub access: Arc<AccessInForce>,
     /// Where events may go.
     pub groups: Groups,
+    /// Takes out what must not be stored.
+    pub redactor: Arc<Redactor>,
 }
 
 /// Denied calls that are recorded in a second; more are counted, and the count stands in the next record.
@@ -94,11 +97,14 @@ impl Host for Process {
     }
 
     fn group(&self, name: &str) -> Option<GroupInForce> {
-        let (name, timestamps) = self.lock().groups.get(name).cloned()?;
+        let in_force = self.lock();
+        let (name, timestamps) = in_force.groups.get(name).cloned()?;
+        let redactor = Arc::clone(&in_force.redactor);
+        drop(in_force);
         let arrival = self.clock.now();
         let timestamp = timestamps
             .map(|timestamps| Arc::new(move |line: &str| timestamps.of(line, arrival)) as TimestampOf);
-        Some(GroupInForce { name, timestamp })
+        Some(GroupInForce { name, timestamp, redactor })
     }
 
     fn group_names(&self) -> Vec<String> {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use watchbell_model::{Batch, GroupName, Loss, LossReason, Source, Timestamp};
+use watchbell_model::{Batch, EventFlags, GroupName, Loss, LossReason, Source, Timestamp};
 
 use super::checkpoint::CHECKPOINTS_MAX;
 
@@ -25,6 +25,9 @@ pub struct Account {
     pub lost_bytes: BTreeMap<LossReason, u64>,
     /// Times that something was lost before it could be read.
     pub losses: BTreeMap<LossReason, u64>,
+    /// Events from which something was taken out that must not be stored.
+    #[serde(default)]
+    pub redacted_events: u64,
     /// When it last had an entry.
     pub at: Timestamp,
 }
@@ -41,6 +44,8 @@ impl Account {
 pub struct Ledger {
     groups: BTreeMap<GroupName, Account>,
     streams: BTreeMap<(GroupName, String), Account>,
+    /// Events from which something was taken out, whatever their source.
+    redacted: BTreeMap<GroupName, u64>,
 }
 
 /// The same as data.
@@ -48,15 +53,22 @@ pub struct Ledger {
 pub struct LedgerSnapshot {
     groups: BTreeMap<GroupName, Account>,
     streams: Vec<(GroupName, String, Account)>,
+    #[serde(default)]
+    redacted: BTreeMap<GroupName, u64>,
 }
 
 impl Ledger {
     /// Takes note of a batch.
     pub fn batch(&mut self, batch: &Batch, at: Timestamp) {
+        let redacted = batch.flagged(EventFlags::REDACTED) as u64;
+        if redacted > 0 {
+            *self.redacted.entry(batch.group.clone()).or_default() += redacted;
+        }
         let Source::File { range, dropped_bytes, .. } = &batch.source else { return };
         let bytes = range.end.saturating_sub(range.start);
         self.note(&batch.group, &batch.stream, at, |account| {
             account.events += batch.len() as u64;
+            account.redacted_events += redacted;
             let dropped = (*dropped_bytes).min(bytes);
             if batch.is_empty() {
                 account.skipped_bytes += bytes;
@@ -98,6 +110,11 @@ impl Ledger {
         &self.groups
     }
 
+    /// Events of each log group from which something was taken out.
+    pub fn redacted(&self) -> &BTreeMap<GroupName, u64> {
+        &self.redacted
+    }
+
     /// The accounts of log streams, of the last [`CHECKPOINTS_MAX`] that had something.
     pub fn streams(&self) -> &BTreeMap<(GroupName, String), Account> {
         &self.streams
@@ -108,20 +125,21 @@ impl Ledger {
         let streams = self.streams.iter();
         let streams =
             streams.map(|((group, stream), account)| (group.clone(), stream.clone(), account.clone()));
-        LedgerSnapshot { groups: self.groups.clone(), streams: streams.collect() }
+        let (groups, redacted) = (self.groups.clone(), self.redacted.clone());
+        LedgerSnapshot { groups, streams: streams.collect(), redacted }
     }
 
     /// Back from data.
     pub fn restore(snapshot: LedgerSnapshot) -> Ledger {
-        let LedgerSnapshot { groups, streams } = snapshot;
+        let LedgerSnapshot { groups, streams, redacted } = snapshot;
         let streams = streams.into_iter().map(|(group, stream, account)| ((group, stream), account));
-        Ledger { groups, streams: streams.collect() }
+        Ledger { groups, streams: streams.collect(), redacted }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use watchbell_model::{BatchBuilder, EventFlags, Fingerprint};
+    use watchbell_model::{BatchBuilder, Fingerprint};
 
     use super::*;
 

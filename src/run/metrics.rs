@@ -53,6 +53,7 @@ pub struct Figures {
     source_lag_bytes: BTreeMap<GroupName, u64>,
     source_read_bytes: BTreeMap<GroupName, u64>,
     accounts: BTreeMap<GroupName, Account>,
+    redacted: BTreeMap<GroupName, u64>,
     messages_waiting: usize,
     archive_waiting_bytes: u64,
     archived_events: u64,
@@ -72,6 +73,7 @@ impl Figures {
             source_lag_bytes: lag.look(),
             source_read_bytes: sources.read_of_groups(),
             accounts: fold.ledger.groups().clone(),
+            redacted: fold.ledger.redacted().clone(),
             filters: plan.into_iter().flat_map(|plan| plan.metric_filters.keys().cloned()).collect(),
             messages_waiting: fold.outbox.len(),
             archive_waiting_bytes: fold.backlog.bytes(),
@@ -181,6 +183,14 @@ fn ledger(registry: &mut Registry, figures: &Figures) {
     for (group, bytes) in &figures.source_read_bytes {
         read.get_or_create(&Group { log_group: group.to_string() }).inc_by(*bytes);
     }
+    let redacted = family(
+        registry,
+        "redacted_events",
+        "Events from which something was taken out that must not be stored",
+    );
+    for (group, events) in &figures.redacted {
+        redacted.get_or_create(&Group { log_group: group.to_string() }).inc_by(*events);
+    }
     let journaled =
         family(registry, "source_journaled_bytes", "Bytes of files that events in the journal stand for");
     let skipped = family(registry, "source_skipped_bytes", "Bytes of files that start = \"end\" passed over");
@@ -258,7 +268,8 @@ mod tests {
             series: 1,
             source_lag_bytes: [(group.clone(), 5)].into(),
             source_read_bytes: [(group.clone(), 9)].into(),
-            accounts: [(group, account)].into(),
+            accounts: [(group.clone(), account)].into(),
+            redacted: [(group, 1)].into(),
             messages_waiting: 2,
             archive_waiting_bytes: 3,
             archived_events: 4,

@@ -81,9 +81,10 @@ impl Running {
         let draft = TrailDraft::done("configuration.reload", &plan.file).by("operator");
         self.writer.trail(draft.detail("changed", plan != current));
         let access = Arc::new(unlocked.access);
-        self.process.replace(InForce { access, groups: groups_in_force(&plan.log_groups) });
+        let (groups, redactor) = (groups_in_force(&plan.log_groups), unlocked.redactor);
+        self.process.replace(InForce { access, groups, redactor: Arc::clone(&redactor) });
         self.store.replace(store);
-        self.collector.follow(plan.log_groups.clone());
+        self.collector.follow(plan.log_groups.clone(), redactor);
         *self.plan.lock().expect("no panic while it is held") = plan;
         Ok(())
     }

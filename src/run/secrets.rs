@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use watchbell_intake::Redactor;
 use watchbell_model::{Channel, Plan, SecretRef, Timestamp, Url};
 use watchbell_notify::{Client, Console, Notifier, SendError, Slack, Webhook, WriteText};
 use watchbell_server::AccessInForce;
@@ -30,6 +31,8 @@ pub struct Unlocked {
     pub notifiers: BTreeMap<Address, Arc<dyn Notifier>>,
     /// Which secrets were read, and for what.
     pub read: Vec<(SecretRef, String)>,
+    /// Takes their values, and what else the plan says, out of lines.
+    pub redactor: Arc<Redactor>,
 }
 
 /// Some secrets could not be had or used; others were read all the same.
@@ -55,7 +58,7 @@ pub fn unlock(
     colour: bool,
     console: &NewConsole,
 ) -> Result<Unlocked, Locked> {
-    let mut reader = Reader { read: Vec::new(), errors: Vec::new() };
+    let mut reader = Reader { read: Vec::new(), values: Vec::new(), errors: Vec::new() };
     let mut values = BTreeMap::new();
     for (name, token) in &plan.access.tokens {
         if let Some(value) = reader.value(&token.value, format!("token \"{name}\"")) {
@@ -73,15 +76,19 @@ pub fn unlock(
             }
         }
     }
-    let Reader { read, errors } = reader;
+    let Reader { read, values: secrets, errors } = reader;
     if errors.is_empty() {
-        Ok(Unlocked { access: AccessInForce::new(plan.access.clone(), values), notifiers, read })
+        let redactor = Redactor::new(&plan.redaction, &secrets).expect("the plan was checked");
+        let (access, redactor) = (AccessInForce::new(plan.access.clone(), values), Arc::new(redactor));
+        Ok(Unlocked { access, notifiers, read, redactor })
     } else {
         Err(Locked { errors, read })
     }
 }
 
 struct Reader {
+    /// Every value that was read.
+    values: Vec<String>,
     read: Vec<(SecretRef, String)>,
     errors: Vec<SecretError>,
 }
@@ -108,6 +115,7 @@ impl Reader {
         {
             Ok(value) => {
                 self.read.push((secret.clone(), user));
+                self.values.push(value.clone());
                 Some(value)
             }
             Err(reason) => {

@@ -199,6 +199,8 @@ pub struct SourceReport {
     pub losses: BTreeMap<LossReason, u64>,
     /// Events in the journal.
     pub events: u64,
+    /// Events from which something was taken out that must not be stored.
+    pub redacted_events: u64,
 }
 
 impl SourceReport {
@@ -218,11 +220,13 @@ impl SourceReport {
             lost_bytes: BTreeMap::new(),
             losses: BTreeMap::new(),
             events: 0,
+            redacted_events: 0,
         }
     }
 
     fn account(&mut self, account: &Account) {
         self.events = account.events;
+        self.redacted_events = account.redacted_events;
         self.journaled_bytes = account.journaled_bytes;
         self.dropped_bytes.clone_from(&account.dropped_bytes);
         self.skipped_bytes = account.skipped_bytes;

@@ -68,6 +68,7 @@ impl Running {
             known_groups,
             checkpoints,
             (lag.clone(), sources.clone()),
+            Arc::clone(&unlocked.redactor),
             core.writer.clone(),
             Arc::clone(&kept.clock),
         );
@@ -108,8 +109,8 @@ impl Running {
             Ok(())
         });
 
-        let access = Arc::new(unlocked.access);
-        let in_force = InForce { access, groups: groups_in_force(&plan.log_groups) };
+        let (access, groups) = (Arc::new(unlocked.access), groups_in_force(&plan.log_groups));
+        let in_force = InForce { access, groups, redactor: unlocked.redactor };
         let process = Arc::new(Process {
             installation: core.installation,
             writer: core.writer.clone(),

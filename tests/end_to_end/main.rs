@@ -20,6 +20,7 @@ mod init;
 mod multiline;
 mod other_tools;
 mod own_metrics;
+mod redaction;
 mod reload;
 mod ringing;
 mod rotation;

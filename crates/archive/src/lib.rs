@@ -23,7 +23,7 @@
 //! | `severity` | string | `unknown trace debug info warn error critical` |
 //! | `message` | string | the text as stored |
 //! | `fields` | string, optional | the parsed fields, one JSON object |
-//! | `flags` | string, optional | names joined by commas: `cut continued repaired` |
+//! | `flags` | string, optional | names joined by commas: `cut continued repaired redacted` |
 //!
 //! Key-value metadata: `watchbell.format` is `1`; `watchbell.installation`, `watchbell.first_event`,
 //! `watchbell.last_event` and `watchbell.app` say what is inside.

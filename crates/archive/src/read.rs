@@ -108,7 +108,7 @@ fn wrong(what: &str) -> ParquetError {
 }
 
 fn flags_of(names: &str) -> ParquetResult<EventFlags> {
-    let known = [EventFlags::CUT, EventFlags::CONTINUED, EventFlags::REPAIRED];
+    let known = [EventFlags::CUT, EventFlags::CONTINUED, EventFlags::REPAIRED, EventFlags::REDACTED];
     names.split(',').try_fold(EventFlags::default(), |flags, name| {
         let flag = known.into_iter().find(|flag| flag.names() == [name]);
         flag.map(|flag| flags.with(flag)).ok_or_else(|| wrong("a flag is unknown"))

@@ -275,7 +275,24 @@ pub const KEYS: &[Key] = &[
     ),
     default("log_groups.*.multiline.lines_max", Kind::Count, "500", "most lines of an event"),
     unavailable("log_groups.*.retention", "how long events stay searchable"),
-    unavailable("log_groups.*.redact", "what is removed from lines before they are stored"),
+    unavailable("log_groups.*.redact", "what is removed from the lines of this group only"),
+    //
+    optional(
+        "redaction",
+        Kind::Table,
+        "what is taken out of lines before they are stored, beside the values of secrets that this file refers to",
+    ),
+    optional(
+        "redaction.presets",
+        Kind::Texts,
+        "some of \"cards\", \"tokens\" (bearer tokens, JSON web tokens, keys of AWS, passwords in addresses) and \"emails\"",
+    ),
+    optional("redaction.patterns", Kind::Named, "regular expressions by name"),
+    optional(
+        "redaction.patterns.*",
+        Kind::Text,
+        "one of them; if it has a group, only what the first group matches is taken out",
+    ),
     //
     optional("metric_filters", Kind::Named, "metric filters, by name"),
     optional("metric_filters.*", Kind::Table, "how events of a log group become values of a metric"),

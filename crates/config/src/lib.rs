@@ -22,6 +22,7 @@ mod path;
 mod plan;
 mod problem;
 mod reader;
+mod redaction;
 mod render;
 mod schema;
 mod secret;

@@ -10,7 +10,9 @@ use crate::names::Names;
 use crate::problem::{Problem, quote};
 use crate::reader::{Context, Field, Table};
 use crate::test_case::{Known, TestCase};
-use crate::{access, alarm, archive, composite, log_group, metric_filter, mute, path, test_case, topic};
+use crate::{
+    access, alarm, archive, composite, log_group, metric_filter, mute, path, redaction, test_case, topic,
+};
 
 /// The version of the file's format that this version of Watchbell reads.
 const VERSION: &str = "1";
@@ -37,6 +39,7 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
     check_version(&mut root);
     let data_dir = data_dir(&mut root);
     let http = http(&mut root);
+    let redaction = redaction::read(&mut root);
     let log_groups = log_group::read(&mut root);
     let mut quotas = Quotas::default();
     let mut filters = metric_filter::read(&mut root, &log_group_names, &mut quotas);
@@ -71,6 +74,7 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
         data_dir: data_dir?,
         http: http?,
         log_groups,
+        redaction: redaction?,
         metric_filters: filters.plan,
         alarms: alarms.plan,
         mute_rules,

@@ -79,6 +79,7 @@ fn plan(alarm: MetricAlarm) -> Plan {
         file: "watchbell.toml".into(),
         data_dir: "/nowhere".into(),
         http: Http { listen: "127.0.0.1:0".parse().unwrap() },
+        redaction: watchbell_model::Redaction::default(),
         log_groups: BTreeMap::from([(group(), log_group)]),
         metric_filters: BTreeMap::from([("errors".into(), filter)]),
         alarms: BTreeMap::from([("hot".into(), alarm)]),

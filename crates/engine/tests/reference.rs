@@ -121,6 +121,7 @@ fn plan(timeline: &Timeline) -> Plan {
         file: "watchbell.toml".into(),
         data_dir: "/nowhere".into(),
         http: Http { listen: "127.0.0.1:0".parse().unwrap() },
+        redaction: watchbell_model::Redaction::default(),
         log_groups: BTreeMap::from([(group, log_group)]),
         metric_filters: BTreeMap::from([("v".into(), filter)]),
         alarms: BTreeMap::from([("a".into(), alarm)]),

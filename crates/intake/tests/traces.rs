@@ -1,5 +1,7 @@
 //! Stack traces as each language writes them, between ordinary lines.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may")]
+
 use watchbell_intake::{Joiner, Run, Verdict, without_blank_end};
 use watchbell_model::{Multiline, MultilineBy};
 

@@ -146,6 +146,11 @@ impl Batch {
         }
     }
 
+    /// How many events have all of these flags.
+    pub fn flagged(&self, flags: EventFlags) -> usize {
+        self.flags.iter().filter(|known| EventFlags(**known).has(flags)).count()
+    }
+
     /// All events, in order.
     pub fn events(&self) -> impl Iterator<Item = Event<'_>> {
         (0..self.len()).map(|line| self.event(line))
@@ -270,6 +275,14 @@ impl BatchBuilder {
         }
         assert_eq!(start, lines.len(), "the last line has its line feed");
         BatchBuilder { text: lines, ends, timestamps, flags: Vec::new() }
+    }
+
+    /// Adds flags to the event at `line`.
+    pub fn flag(&mut self, line: usize, flags: EventFlags) {
+        if self.flags.len() <= line {
+            self.flags.resize(line + 1, 0);
+        }
+        self.flags[line] |= flags.0;
     }
 
     /// How many events were added.

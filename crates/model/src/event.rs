@@ -121,6 +121,8 @@ impl EventFlags {
     pub const CONTINUED: EventFlags = EventFlags(2);
     /// Bytes that were not UTF-8 were replaced with U+FFFD.
     pub const REPAIRED: EventFlags = EventFlags(4);
+    /// Something that must not be stored was taken out, and `[redacted:WHAT]` stands in its place.
+    pub const REDACTED: EventFlags = EventFlags(8);
 
     /// Both sets together.
     #[must_use]
@@ -133,13 +135,18 @@ impl EventFlags {
         self.0 & other.0 == other.0
     }
 
-    /// The names of the flags that are set: `cut`, `continued`, `repaired`.
+    /// The names of the flags that are set: `cut`, `continued`, `repaired`, `redacted`.
     pub fn names(self) -> Vec<&'static str> {
-        [(Self::CUT, "cut"), (Self::CONTINUED, "continued"), (Self::REPAIRED, "repaired")]
-            .into_iter()
-            .filter(|(flag, _)| self.has(*flag))
-            .map(|(_, name)| name)
-            .collect()
+        [
+            (Self::CUT, "cut"),
+            (Self::CONTINUED, "continued"),
+            (Self::REPAIRED, "repaired"),
+            (Self::REDACTED, "redacted"),
+        ]
+        .into_iter()
+        .filter(|(flag, _)| self.has(*flag))
+        .map(|(_, name)| name)
+        .collect()
     }
 }
 

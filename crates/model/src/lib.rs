@@ -19,6 +19,7 @@ mod metric;
 mod mute;
 mod own;
 mod plan;
+mod redaction;
 pub mod rfc3339;
 mod sample;
 mod secret;
@@ -56,6 +57,7 @@ pub use metric::{
 pub use mute::MuteRule;
 pub use own::OwnMetric;
 pub use plan::{Http, Plan};
+pub use redaction::Redaction;
 pub use sample::{Sample, Samples};
 pub use secret::SecretRef;
 pub use statistic::{Percentile, Statistic, StatisticError};

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Access, Alarm, Archive, GroupName, LogGroup, MetricFilter, MuteRule, Topic};
+use crate::{Access, Alarm, Archive, GroupName, LogGroup, MetricFilter, MuteRule, Redaction, Topic};
 
 /// Where HTTP is served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct Plan {
     pub http: Http,
     /// By name.
     pub log_groups: BTreeMap<GroupName, LogGroup>,
+    /// What is taken out of lines.
+    #[serde(default, skip_serializing_if = "Redaction::is_empty")]
+    pub redaction: Redaction,
     /// By name.
     pub metric_filters: BTreeMap<String, MetricFilter>,
     /// By name.

@@ -5,6 +5,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use watchbell_intake::Redactor;
 use watchbell_model::{Action, Batch, EventId, GroupName, Offset, Timestamp};
 
 use crate::AccessInForce;
@@ -59,6 +60,8 @@ pub struct GroupInForce {
     pub name: GroupName,
     /// Reads the times of lines that arrive now; `None`: nobody needs them.
     pub timestamp: Option<TimestampOf>,
+    /// Takes out what must not be stored.
+    pub redactor: Arc<Redactor>,
 }
 
 /// A batch that is on disk.

@@ -136,8 +136,11 @@ async fn discard(headers: &HeaderMap, mut body: Body) {
 
 async fn split_body(ask: &Ask, bytes: Vec<u8>) -> Result<Lines, Refusal> {
     let (timestamp, json) = (ask.group.timestamp.clone(), ask.json);
+    let redactor = Arc::clone(&ask.group.redactor);
     let large = bytes.len() > SPLIT_INLINE_BYTES_MAX;
-    let work = move || split(&bytes, json, |line| timestamp.as_ref().and_then(|timestamp| timestamp(line)));
+    let work = move || {
+        split(&bytes, json, &redactor, |line| timestamp.as_ref().and_then(|timestamp| timestamp(line)))
+    };
     let lines = if large {
         // The task is never aborted, so it can only fail by panicking.
         tokio::task::spawn_blocking(work).await.unwrap_or_else(|failed| resume_unwind(failed.into_panic()))

@@ -4,6 +4,7 @@
 //! to be changed is flagged on the event and counted. Pure: bytes in, events out.
 
 use serde::Serialize;
+use watchbell_intake::Redactor;
 use watchbell_model::{BatchBuilder, EventFlags, Kept, Timestamp, without_end};
 
 /// Most bytes that one request may take in the journal: an entry's 16 MiB less room for its head.
@@ -35,6 +36,8 @@ pub(crate) struct Counts {
     pub(crate) dropped_bytes: usize,
     /// Kept lines in which bytes that are not UTF-8 were replaced.
     pub(crate) repaired_lines: usize,
+    /// Kept lines from which something was taken out that must not be stored.
+    pub(crate) redacted_lines: usize,
 }
 
 /// The events would take more than [`BATCH_BYTES_MAX`].
@@ -46,11 +49,12 @@ pub(crate) struct TooLarge;
 pub(crate) fn split(
     body: &[u8],
     json: bool,
+    redactor: &Redactor,
     timestamp: impl Fn(&str) -> Option<Timestamp>,
 ) -> Result<Lines, TooLarge> {
     let mut lines = Lines { events: BatchBuilder::default(), counts: Counts::default() };
     for line in body.split_inclusive(|byte| *byte == b'\n') {
-        lines.add(without_end(line), json, &timestamp);
+        lines.add(without_end(line), json, redactor, &timestamp);
         if lines.events.text_bytes() + lines.events.len() * (EVENT_BYTES - 1) > BATCH_BYTES_MAX {
             return Err(TooLarge);
         }
@@ -59,12 +63,19 @@ pub(crate) fn split(
 }
 
 impl Lines {
-    fn add(&mut self, line: &[u8], json: bool, timestamp: &impl Fn(&str) -> Option<Timestamp>) {
+    fn add(
+        &mut self,
+        line: &[u8],
+        json: bool,
+        redactor: &Redactor,
+        timestamp: &impl Fn(&str) -> Option<Timestamp>,
+    ) {
         if line.is_empty() {
             self.counts.empty_lines += 1;
             return;
         }
-        let Kept { text, flags, dropped_bytes } = Kept::of(line);
+        let Kept { text, flags, dropped_bytes } = redactor.kept(line);
+        self.counts.redacted_lines += usize::from(flags.has(EventFlags::REDACTED));
         self.counts.cut_lines += usize::from(flags.has(EventFlags::CUT));
         self.counts.dropped_bytes += dropped_bytes;
         self.counts.repaired_lines += usize::from(flags.has(EventFlags::REPAIRED));
@@ -83,7 +94,7 @@ mod tests {
     use super::*;
 
     fn split_plain(body: &[u8]) -> (Batch, Counts) {
-        batch(split(body, false, |_| None).unwrap())
+        batch(split(body, false, &Redactor::default(), |_| None).unwrap())
     }
 
     fn batch(lines: Lines) -> (Batch, Counts) {
@@ -164,7 +175,7 @@ mod tests {
     fn lines_that_are_not_json_are_kept_and_counted() {
         let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
         let body = format!("{{\"a\":1}}\n1\n\"x\"\n{{\n\n{{}} {{}}\n {{}} \n{deep}\n");
-        let (batch, counts) = batch(split(body.as_bytes(), true, |_| None).unwrap());
+        let (batch, counts) = batch(split(body.as_bytes(), true, &Redactor::default(), |_| None).unwrap());
         assert_eq!(batch.len(), 7);
         assert_eq!(counts, Counts { not_json: 2, empty_lines: 1, ..Counts::default() });
     }
@@ -172,18 +183,21 @@ mod tests {
     #[test]
     fn times_are_asked_for_the_text_as_kept() {
         let time = |line: &str| line.parse().ok().map(Timestamp);
-        let (batch, _) = batch(split(b"7\r\n\nx\n9", false, time).unwrap());
+        let (batch, _) = batch(split(b"7\r\n\nx\n9", false, &Redactor::default(), time).unwrap());
         let times: Vec<_> = batch.events().map(|event| event.timestamp).collect();
         assert_eq!(times, [Some(Timestamp(7)), None, Some(Timestamp(9))]);
     }
 
     #[test]
     fn what_would_not_fit_an_entry_is_refused() {
-        assert!(split(&b"a\n".repeat(1_000_000), false, |_| None).is_ok());
-        assert_eq!(split(&b"a\n".repeat(1_200_000), false, |_| None).unwrap_err(), TooLarge);
+        assert!(split(&b"a\n".repeat(1_000_000), false, &Redactor::default(), |_| None).is_ok());
+        assert_eq!(
+            split(&b"a\n".repeat(1_200_000), false, &Redactor::default(), |_| None).unwrap_err(),
+            TooLarge
+        );
         let bad = [vec![0xff; LINE_BYTES_MAX / 3], b"\n".to_vec()].concat();
-        assert!(split(&bad.repeat(15), false, |_| None).is_ok());
-        assert_eq!(split(&bad.repeat(16), false, |_| None).unwrap_err(), TooLarge);
+        assert!(split(&bad.repeat(15), false, &Redactor::default(), |_| None).is_ok());
+        assert_eq!(split(&bad.repeat(16), false, &Redactor::default(), |_| None).unwrap_err(), TooLarge);
     }
 
     proptest! {

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use watchbell_intake::Joiner;
+use watchbell_intake::{BEHIND_CUT_BYTES, Joiner, Redactor};
 use watchbell_model::{
     Batch, Fingerprint, GroupName, LINE_BYTES_MAX, LogGroup, Loss, LossReason, Source, Timestamp,
 };
@@ -16,7 +16,7 @@ use watchbell_parse::Timestamps;
 use super::super::checkpoint::{Checkpoint, FileId};
 use super::super::sources::{FileNow, SourceState};
 use super::identity::{self, Likeness, Passed, is_beginning_of};
-use super::lines::{Closed, Taken, take, take_beginning, take_joined};
+use super::lines::{Closed, Reading, Taken, take, take_beginning, take_joined};
 
 /// Bytes that are read at once, and so the size of a batch; a longer line is read as a whole.
 pub(super) const READ_BYTES_MAX: usize = 256 * 1024;
@@ -246,7 +246,7 @@ impl Follower {
     }
 
     /// Reads on, up to [`READ_BYTES_MAX`]. With `all` a rest without line end is taken at once.
-    pub(crate) fn look(&mut self, now: Timestamp, all: bool) -> io::Result<Look> {
+    pub(crate) fn look(&mut self, now: Timestamp, all: bool, redactor: &Redactor) -> io::Result<Look> {
         let mut look = Look::default();
         let metadata = self.file.metadata()?;
         let length = metadata.len();
@@ -287,12 +287,12 @@ impl Follower {
         let mut taken = Taken::default();
         if backfill {
             // An event of several lines across the border is two.
-            taken = self.take(now, self.backfill_until, Closed::AfterWholeLines)?;
+            taken = self.take((now, redactor), self.backfill_until, Closed::AfterWholeLines)?;
         }
         if taken.bytes == 0 {
             // A line that began before watching did and ends after it is new.
             backfill &= length <= self.backfill_until;
-            taken = self.take(now, length, closed)?;
+            taken = self.take((now, redactor), length, closed)?;
         }
         self.rest_bytes = length - start - taken.bytes as u64;
         look.more = taken.bytes > 0 && self.rest_bytes > 0;
@@ -323,15 +323,21 @@ impl Follower {
     }
 
     /// Takes what is whole between the position and `length`.
-    fn take(&mut self, now: Timestamp, length: u64, closed: Closed) -> io::Result<Taken> {
+    fn take(
+        &mut self,
+        (now, redactor): (Timestamp, &Redactor),
+        length: u64,
+        closed: Closed,
+    ) -> io::Result<Taken> {
         let rest_too = closed == Closed::All;
         let timestamp = |line: &str| self.timestamps.of(line, now);
+        let read = Reading { timestamp: &timestamp, redactor };
         for read_max in [READ_BYTES_MAX, LINE_BYTES_MAX + 2] {
             let buffer =
                 self.read(self.passed.position..length.min(self.passed.position + read_max as u64))?;
             let to_the_end = self.passed.position + buffer.len() as u64 == length;
             let taken = match &self.joiner {
-                None => take(buffer, self.continued, rest_too && to_the_end, &timestamp),
+                None => take(buffer, self.continued, rest_too && to_the_end, &read),
                 Some((joiner, _)) => {
                     // An event that is longer than what is held ends where it does not fit.
                     let full = read_max > READ_BYTES_MAX;
@@ -340,7 +346,7 @@ impl Follower {
                         (false, true) => Closed::AfterWholeLines,
                         (false, false) => Closed::ByTheNext,
                     };
-                    take_joined(&buffer, self.continued, closed, joiner, &timestamp)
+                    take_joined(&buffer, self.continued, closed, joiner, &read)
                 }
             };
             if taken.bytes > 0 || to_the_end {
@@ -363,10 +369,10 @@ impl Follower {
             None if rest_too => (self.scanned_to - self.passed.position, 0),
             None => return Ok(Taken::default()),
         };
-        // A character more than is kept, so that the cut finds the end of one.
-        let held = line_bytes.min(LINE_BYTES_MAX as u64 + 4);
+        // More than is kept, so that the cut finds the end of a character, and of what must not be stored.
+        let held = line_bytes.min((LINE_BYTES_MAX + BEHIND_CUT_BYTES) as u64);
         let beginning = self.read(self.passed.position..self.passed.position + held)?;
-        let mut taken = take_beginning(&beginning, line_bytes, self.continued, &timestamp);
+        let mut taken = take_beginning(&beginning, line_bytes, self.continued, &read);
         taken.bytes = usize::try_from(line_bytes + line_end).unwrap_or(usize::MAX);
         taken.unterminated = end.is_none();
         Ok(taken)
@@ -510,7 +516,7 @@ mod tests {
         fn read(&self, follower: &mut Follower, all: bool) -> (Vec<String>, Vec<(LossReason, u64)>) {
             let (mut texts, mut losses) = (Vec::new(), Vec::new());
             loop {
-                let look = follower.look(Timestamp(self.now), all).unwrap();
+                let look = follower.look(Timestamp(self.now), all, &Redactor::default()).unwrap();
                 losses.extend(look.losses.iter().map(|loss| (loss.reason, loss.bytes)));
                 let truncated = look.truncated.map(|it| (LossReason::Truncated, it.unread_bytes));
                 losses.extend(truncated);
@@ -579,7 +585,7 @@ mod tests {
         fixture.append(&head);
         fixture.append(b"two\n");
         let mut follower = fixture.open();
-        let first = follower.look(Timestamp(0), false).unwrap();
+        let first = follower.look(Timestamp(0), false, &Redactor::default()).unwrap();
         assert!(first.batch.is_some());
         fixture.rewrite(&head);
         assert_eq!(fixture.read(&mut follower, false), (vec![], vec![(LossReason::Truncated, 0)]));
@@ -662,8 +668,8 @@ mod tests {
         let mut follower = fixture.open();
         follower.mark_backfill().unwrap();
         fixture.append(b" new\nnew 2\n");
-        let first = follower.look(Timestamp(0), false).unwrap().batch.unwrap();
-        let second = follower.look(Timestamp(0), false).unwrap().batch.unwrap();
+        let first = follower.look(Timestamp(0), false, &Redactor::default()).unwrap().batch.unwrap();
+        let second = follower.look(Timestamp(0), false, &Redactor::default()).unwrap().batch.unwrap();
         assert_eq!((first.backfill, first.len()), (true, 2));
         assert_eq!((second.backfill, second.event(0).message), (false, "half new"));
         assert_eq!(second.len(), 2);
@@ -678,8 +684,8 @@ mod tests {
         let mut again = fixture.open();
         assert!(again.resume(&follower.checkpoint(Timestamp(0))).unwrap());
         fixture.append(b"new\n");
-        let old = again.look(Timestamp(0), false).unwrap().batch.unwrap();
-        let new = again.look(Timestamp(0), false).unwrap().batch.unwrap();
+        let old = again.look(Timestamp(0), false, &Redactor::default()).unwrap().batch.unwrap();
+        let new = again.look(Timestamp(0), false, &Redactor::default()).unwrap().batch.unwrap();
         assert_eq!((old.backfill, old.len(), new.backfill, new.len()), (true, 2, false, 1));
     }
 

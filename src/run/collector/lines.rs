@@ -1,6 +1,6 @@
 //! Bytes of a file into events: where lines end, what is cut, what is repaired.
 
-use watchbell_intake::{Joiner, Run, Verdict, without_blank_end};
+use watchbell_intake::{Joiner, Redactor, Run, Verdict, without_blank_end};
 use watchbell_model::{BatchBuilder, EventFlags, Kept, LINE_BYTES_MAX, Timestamp, without_end};
 
 /// What was taken out of a buffer.
@@ -22,33 +22,34 @@ pub(crate) fn take_beginning(
     beginning: &[u8],
     line_bytes: u64,
     continued: bool,
-    timestamp: TimestampOf<'_>,
+    read: &Reading<'_>,
 ) -> Taken {
     let mut taken = Taken::default();
-    taken.push(beginning, continued, timestamp);
+    taken.push(beginning, continued, read);
     taken.cut_bytes += line_bytes.saturating_sub(beginning.len() as u64);
     taken
 }
 
-/// Finds a line's own time.
-pub(crate) type TimestampOf<'a> = &'a dyn Fn(&str) -> Option<Timestamp>;
+/// How lines are read.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    /// Finds a line's own time.
+    pub(crate) timestamp: &'a dyn Fn(&str) -> Option<Timestamp>,
+    /// Takes out what must not be stored.
+    pub(crate) redactor: &'a Redactor,
+}
 
 /// Takes whole lines from `buffer`; with `rest_too` also what follows the last line end.
 ///
 /// `continued`: the line before this buffer was accepted without its end, so a lone line end at the start belongs to
 /// it, and other bytes up to the next line end are its continuation.
-pub(crate) fn take(
-    mut buffer: Vec<u8>,
-    mut continued: bool,
-    rest_too: bool,
-    timestamp: TimestampOf<'_>,
-) -> Taken {
+pub(crate) fn take(mut buffer: Vec<u8>, mut continued: bool, rest_too: bool, read: &Reading<'_>) -> Taken {
     let mut taken = Taken::default();
     if !continued && let Some(whole) = whole_simple_lines(&buffer) {
         let rest = buffer.split_off(whole);
         match String::from_utf8(buffer) {
             Ok(lines) => {
-                taken = Taken { events: BatchBuilder::of_lines(lines, timestamp), bytes: whole, ..taken };
+                taken = Taken { events: read.whole_lines(lines), bytes: whole, ..taken };
                 buffer = rest;
             }
             Err(error) => buffer = [error.into_bytes(), rest].concat(),
@@ -67,7 +68,7 @@ pub(crate) fn take(
         let line = without_end(line);
         let belongs_to_the_line_before = continued && line.is_empty();
         if !belongs_to_the_line_before {
-            taken.push(line, continued, timestamp);
+            taken.push(line, continued, read);
         }
         continued = false;
     }
@@ -91,7 +92,7 @@ pub(crate) fn take_joined(
     mut continued: bool,
     closed: Closed,
     joiner: &Joiner,
-    timestamp: TimestampOf<'_>,
+    read: &Reading<'_>,
 ) -> Taken {
     let mut taken = Taken::default();
     let mut run = Run::default();
@@ -115,7 +116,7 @@ pub(crate) fn take_joined(
             Verdict::Continues if !continued => event.push(b'\n'),
             verdict => {
                 if is_open {
-                    taken.push_joined(&event, flags, timestamp);
+                    taken.push_joined(&event, flags, read);
                     taken.bytes = at;
                 }
                 let inside = continued || verdict == Verdict::StartsInside;
@@ -127,7 +128,7 @@ pub(crate) fn take_joined(
         (at, is_open, terminated, continued) = (line_end, true, end.is_some(), false);
     }
     if is_open && closed != Closed::ByTheNext {
-        taken.push_joined(&event, flags, timestamp);
+        taken.push_joined(&event, flags, read);
         taken.bytes = at;
         taken.unterminated = !terminated;
     }
@@ -142,20 +143,34 @@ fn whole_simple_lines(buffer: &[u8]) -> Option<usize> {
     is_simple.then_some(whole)
 }
 
+impl Reading<'_> {
+    /// Whole lines that are UTF-8 and need no cut, as events.
+    fn whole_lines(&self, lines: String) -> BatchBuilder {
+        let Some((redacted, changed)) = self.redactor.redact(&lines) else {
+            return BatchBuilder::of_lines(lines, self.timestamp);
+        };
+        let mut events = BatchBuilder::of_lines(redacted, self.timestamp);
+        for line in changed {
+            events.flag(line, EventFlags::REDACTED);
+        }
+        events
+    }
+}
+
 impl Taken {
     /// An event of several lines: its time is that of the first.
-    fn push_joined(&mut self, event: &[u8], flags: EventFlags, timestamp: TimestampOf<'_>) {
-        let Kept { text, flags: kept, dropped_bytes } = Kept::of(without_blank_end(event));
+    fn push_joined(&mut self, event: &[u8], flags: EventFlags, read: &Reading<'_>) {
+        let Kept { text, flags: kept, dropped_bytes } = read.redactor.kept(without_blank_end(event));
         self.cut_bytes += dropped_bytes as u64;
         let first = text.split('\n').next().unwrap_or_default();
-        self.events.push(&text, timestamp(first), kept.with(flags));
+        self.events.push(&text, (read.timestamp)(first), kept.with(flags));
     }
 
-    fn push(&mut self, line: &[u8], continued: bool, timestamp: TimestampOf<'_>) {
-        let Kept { text, flags, dropped_bytes } = Kept::of(line);
+    fn push(&mut self, line: &[u8], continued: bool, read: &Reading<'_>) {
+        let Kept { text, flags, dropped_bytes } = read.redactor.kept(line);
         self.cut_bytes += dropped_bytes as u64;
         let flags = if continued { flags.with(EventFlags::CONTINUED) } else { flags };
-        self.events.push(&text, timestamp(&text), flags);
+        self.events.push(&text, (read.timestamp)(&text), flags);
     }
 }
 
@@ -175,8 +190,12 @@ mod tests {
         events(taken).into_iter().map(|(text, _)| text).collect()
     }
 
+    fn read<'a>(timestamp: &'a dyn Fn(&str) -> Option<Timestamp>, redactor: &'a Redactor) -> Reading<'a> {
+        Reading { timestamp, redactor }
+    }
+
     fn plain(buffer: &[u8], continued: bool, rest_too: bool) -> Taken {
-        take(buffer.to_vec(), continued, rest_too, &|_| None)
+        take(buffer.to_vec(), continued, rest_too, &read(&|_| None, &Redactor::default()))
     }
 
     #[test]
@@ -200,7 +219,13 @@ mod tests {
     fn joined(buffer: &str, continued: bool, closed: Closed) -> (usize, Vec<(String, EventFlags)>) {
         let by = MultilineBy::Start("^[A-Z]".into());
         let joiner = Joiner::new(&Multiline { by, timeout_ms: 1000, lines_max: 3 }).unwrap();
-        let taken = take_joined(buffer.as_bytes(), continued, closed, &joiner, &|_| None);
+        let taken = take_joined(
+            buffer.as_bytes(),
+            continued,
+            closed,
+            &joiner,
+            &read(&|_| None, &Redactor::default()),
+        );
         (taken.bytes, events(taken))
     }
 
@@ -234,7 +259,7 @@ mod tests {
         let by = MultilineBy::Start("^[0-9]".into());
         let joiner = Joiner::new(&Multiline { by, timeout_ms: 1000, lines_max: 3 }).unwrap();
         let times = |line: &str| line.parse().ok().map(Timestamp);
-        let taken = take_joined(b"7\n x\n", false, Closed::All, &joiner, &times);
+        let taken = take_joined(b"7\n x\n", false, Closed::All, &joiner, &read(&times, &Redactor::default()));
         let source = Source::Http { principal: "test".into(), batch_id: None };
         let batch = taken.events.build(GroupName::new("g").unwrap(), "s".into(), source, false);
         assert_eq!(batch.timestamp(0), Some(Timestamp(7)));
@@ -259,7 +284,7 @@ mod tests {
             assert_eq!(texts(taken), expected);
         }
         let times = |line: &str| line.parse().ok().map(Timestamp);
-        let taken = take(b"7\nx\n9".to_vec(), false, true, &times);
+        let taken = take(b"7\nx\n9".to_vec(), false, true, &read(&times, &Redactor::default()));
         let source = Source::Http { principal: "test".into(), batch_id: None };
         let batch = taken.events.build(GroupName::new("g").unwrap(), "s".into(), source, false);
         let found: Vec<_> = batch.events().map(|event| event.timestamp).collect();
@@ -272,7 +297,12 @@ mod tests {
         let taken = plain(line.as_bytes(), false, false);
         assert_eq!((taken.bytes, taken.cut_bytes), (line.len(), 2));
         assert_eq!(events(taken)[0].1, EventFlags::CUT);
-        let taken = take_beginning(&line.as_bytes()[..line.len() - 1], 20_000_000, false, &|_| None);
+        let taken = take_beginning(
+            &line.as_bytes()[..line.len() - 1],
+            20_000_000,
+            false,
+            &read(&|_| None, &Redactor::default()),
+        );
         assert_eq!(taken.cut_bytes, 20_000_000 - LINE_BYTES_MAX as u64);
         assert_eq!(events(taken)[0].1, EventFlags::CUT);
     }
@@ -280,7 +310,12 @@ mod tests {
     #[test]
     fn the_beginning_of_a_line_that_ends_inside_a_character_is_cut_before_it() {
         let line = "\u{20ac}".repeat(LINE_BYTES_MAX / 3 + 9);
-        let taken = take_beginning(&line.as_bytes()[..LINE_BYTES_MAX + 4], 20_000_000, false, &|_| None);
+        let taken = take_beginning(
+            &line.as_bytes()[..LINE_BYTES_MAX + 4],
+            20_000_000,
+            false,
+            &read(&|_| None, &Redactor::default()),
+        );
         let event = events(taken).remove(0);
         assert!(event.0.chars().all(|c| c == '\u{20ac}'));
         assert_eq!((event.0.len(), event.1), (LINE_BYTES_MAX - 1, EventFlags::CUT));

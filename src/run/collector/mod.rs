@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::oneshot;
+use watchbell_intake::Redactor;
 use watchbell_model::{Batch, Entry, GroupName, LogGroup, Loss, LossReason, Source, Timestamp};
 
 use self::discovery::Refusal;
@@ -43,7 +44,7 @@ const ROUND_BATCHES_MAX: usize = 16;
 /// What the collector is told to do.
 enum Command {
     /// Follow these groups from now on.
-    Follow(BTreeMap<GroupName, LogGroup>),
+    Follow(BTreeMap<GroupName, LogGroup>, Arc<Redactor>),
     /// Read everything to its end, tell, and stop.
     Drain(oneshot::Sender<()>),
 }
@@ -54,8 +55,8 @@ pub struct CollectorHandle(Inbox);
 
 impl CollectorHandle {
     /// Follows these groups from now on.
-    pub fn follow(&self, groups: BTreeMap<GroupName, LogGroup>) {
-        self.0.command(Command::Follow(groups));
+    pub fn follow(&self, groups: BTreeMap<GroupName, LogGroup>, redactor: Arc<Redactor>) {
+        self.0.command(Command::Follow(groups, redactor));
     }
 
     /// Reads everything to its end and stops; resolves when that is on disk.
@@ -69,6 +70,8 @@ impl CollectorHandle {
 /// The thread's own side.
 pub struct Collector {
     groups: BTreeMap<GroupName, LogGroup>,
+    /// Takes out of lines what must not be stored.
+    redactor: Arc<Redactor>,
     /// The globs of all groups.
     globs: Vec<glob::Pattern>,
     /// Groups that have been looked for once: a file that appears later is new, not backfill.
@@ -107,12 +110,14 @@ impl Collector {
         known_groups: BTreeSet<GroupName>,
         checkpoints: Checkpoints,
         (lag, sources): (SourceLag, Sources),
+        redactor: Arc<Redactor>,
         writer: Writer,
         clock: Arc<dyn Clock>,
     ) -> (Collector, CollectorHandle) {
         let inbox = Inbox::default();
         let watch = Watch::new(inbox.clone());
         let collector = Collector {
+            redactor,
             globs: globs(&groups),
             groups,
             known_groups,
@@ -158,7 +163,10 @@ impl Collector {
             let nothing = changed.is_empty() && commands.is_empty();
             for command in commands {
                 match command {
-                    Command::Follow(groups) => self.adopt(groups)?,
+                    Command::Follow(groups, redactor) => {
+                        self.redactor = redactor;
+                        self.adopt(groups)?;
+                    }
                     Command::Drain(done) => {
                         self.discover();
                         self.read_all(true)?;
@@ -287,7 +295,7 @@ impl Collector {
         for _ in 0..ROUND_BATCHES_MAX {
             let now = self.clock.now();
             let looked = self.followers.with(&key, |follower| {
-                let looked = follower.look(now, to_the_end);
+                let looked = follower.look(now, to_the_end, &self.redactor);
                 follower.error = looked.as_ref().err().map(ToString::to_string);
                 looked
             });

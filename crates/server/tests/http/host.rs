@@ -113,6 +113,7 @@ impl Host for Recorder {
         self.group_names().contains(&name.to_owned()).then(|| GroupInForce {
             name: GroupName::new(name).unwrap(),
             timestamp: Some(from_line).filter(|_| name == "shop/access"),
+            redactor: Arc::default(),
         })
     }
 
