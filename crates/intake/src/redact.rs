@@ -40,7 +40,7 @@ pub enum RedactorError {
 pub struct Redactor {
     cards: bool,
     emails: bool,
-    tokens: Option<AhoCorasick>,
+    tokens: Option<tokens::Literals>,
     secrets: Option<AhoCorasick>,
     patterns: Vec<(String, Regex)>,
 }
@@ -69,7 +69,7 @@ impl Redactor {
         Ok(Redactor {
             cards: redaction.cards,
             emails: redaction.emails,
-            tokens: redaction.tokens.then(tokens::literals),
+            tokens: redaction.tokens.then(tokens::Literals::new),
             secrets: (!secrets.is_empty()).then(|| automaton(&secrets)),
             patterns,
         })

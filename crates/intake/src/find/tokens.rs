@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, Match, packed};
 
 use super::{run, run_before};
 
@@ -24,13 +24,32 @@ const LITERALS: [&str; 10] = [
 const BEARER_BYTES_MIN: usize = 8;
 
 /// Finds where one of them may stand.
-pub(crate) fn literals() -> AhoCorasick {
-    AhoCorasick::new(LITERALS).expect("ten short texts")
+pub(crate) enum Literals {
+    /// With the vector instructions of the processor.
+    Packed(packed::Searcher),
+    /// On a processor without them.
+    Plain(AhoCorasick),
+}
+
+impl Literals {
+    pub(crate) fn new() -> Literals {
+        match packed::Searcher::new(LITERALS) {
+            Some(packed) => Literals::Packed(packed),
+            None => Literals::Plain(AhoCorasick::new(LITERALS).expect("ten short texts")),
+        }
+    }
+
+    fn each(&self, text: &[u8], see: impl FnMut(Match)) {
+        match self {
+            Literals::Packed(packed) => packed.find_iter(text).for_each(see),
+            Literals::Plain(plain) => plain.find_iter(text).for_each(see),
+        }
+    }
 }
 
 /// Finds them; of those with a name before them, only the value.
-pub(crate) fn find(literals: &AhoCorasick, text: &[u8], mut found: impl FnMut(Range<usize>)) {
-    for hit in literals.find_iter(text) {
+pub(crate) fn find(literals: &Literals, text: &[u8], mut found: impl FnMut(Range<usize>)) {
+    literals.each(text, |hit| {
         let range = match hit.pattern().as_usize() {
             0..=2 => bearer(text, hit.end()),
             3 => json_web_token(text, hit.start()),
@@ -41,7 +60,7 @@ pub(crate) fn find(literals: &AhoCorasick, text: &[u8], mut found: impl FnMut(Ra
         if let Some(range) = range {
             found(range);
         }
-    }
+    });
 }
 
 /// Source: RFC 6750 §2.1, `b64token`.
@@ -99,9 +118,15 @@ fn password(text: &[u8], start: usize) -> Option<Range<usize>> {
 mod tests {
     use super::*;
 
+    /// What is found, with and without the processor's vector instructions.
     fn all(text: &str) -> Vec<&str> {
-        let mut all = Vec::new();
-        find(&literals(), text.as_bytes(), |range| all.push(&text[range]));
+        let plain = Literals::Plain(AhoCorasick::new(LITERALS).unwrap());
+        let [all, plain] = [Literals::new(), plain].map(|literals| {
+            let mut all = Vec::new();
+            find(&literals, text.as_bytes(), |range| all.push(&text[range]));
+            all
+        });
+        assert_eq!(all, plain, "{text}");
         all
     }
 
