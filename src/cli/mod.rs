@@ -105,6 +105,9 @@ enum Verb {
     /// Measure how fast this is, here
     #[command(subcommand)]
     Bench(bench::Verb),
+    /// Check the journal, say what is in it, print its entries
+    #[command(subcommand)]
+    Journal(journal::Verb),
     /// Read and verify the audit trail
     #[command(subcommand)]
     Trail(trail::Verb),
@@ -128,6 +131,7 @@ pub fn main() -> ExitCode {
         Verb::Backtest(options) => backtest::run(&global, &options),
         Verb::Explain(options) => explain::run(&global, &options),
         Verb::Bench(verb) => bench::run(&global, &verb),
+        Verb::Journal(verb) => journal::run(&global, &verb),
         Verb::Trail(verb) => trail::run(&global, &verb),
     };
     match outcome {
@@ -145,6 +149,15 @@ pub fn main() -> ExitCode {
 pub(crate) fn say(text: &str) {
     // If standard error is closed there is nobody to tell.
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// The text with control characters escaped: what a caller sent may be in it, and it must not steer the terminal.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
 }
 
 /// The outcome of writing results: a reader that went away early is no failure of ours.

@@ -5,7 +5,7 @@ use serde_json::json;
 use watchbell_model::{Entry, TrailRecord};
 
 use super::journal::Where;
-use super::{Format, Global, finding, say, written};
+use super::{Format, Global, finding, printable, say, written};
 use crate::run::data_folder::{decode, journal_failure};
 use crate::run::trail::TrailHead;
 use crate::{Failure, out};
@@ -54,12 +54,7 @@ fn line(record: &TrailRecord) -> String {
     let detail = detail.concat();
     let line =
         format!("{number:>6}  {at}  {:<6}  {actor:<10}  {action:<22}  {resource}{detail}", outcome.as_str());
-    // What a caller sent may be in a record; it must not steer the terminal.
-    let mut shown = String::with_capacity(line.len());
-    for c in line.chars() {
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
-    }
-    shown
+    printable(&line)
 }
 
 fn verify(global: &Global, at: &Where) -> Result<(), Failure> {

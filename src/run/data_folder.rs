@@ -53,7 +53,10 @@ pub fn journal_folder(data_dir: &Path) -> PathBuf {
 /// [`Failure`] that says what is wrong with which file.
 pub fn open(disk: &Arc<dyn Disk>, data_dir: &Path, now: Timestamp) -> Result<DataFolder, Failure> {
     let installation = identify(disk.as_ref(), data_dir, now)?;
-    let options = Options::new(installation.0);
+    let snapshots = data_dir.join("snapshots");
+    // Whoever folds from a snapshot needs nothing below it; `watchbell journal check` reads everything.
+    let trusted_below = snapshot::newest_offset(disk.as_ref(), &snapshots).map_err(snapshot_failure)?;
+    let options = Options { trusted_below, ..Options::new(installation.0) };
     let opened = Journal::open(Arc::clone(disk), &journal_folder(data_dir), options);
     let (journal, recovery) = opened.map_err(journal_failure)?;
     if recovery.cut_bytes > 0 {
@@ -63,11 +66,10 @@ pub fn open(disk: &Arc<dyn Disk>, data_dir: &Path, now: Timestamp) -> Result<Dat
             "cut an unfinished write off the journal's end; nothing in it had been acknowledged"
         );
     }
-    let snapshots = data_dir.join("snapshots");
-    let snapshot = snapshot::newest(disk.as_ref(), &snapshots, installation).map_err(|error| {
-        let help = "move the file away to fold the journal from its start; nothing is lost by it";
-        Failure::new(ExitStatus::InputOutput, error).help(help)
-    })?;
+    if let Err(error) = journal.upkeep().replenish() {
+        tracing::warn!(%error, "no room is set aside for a full disk");
+    }
+    let snapshot = snapshot::newest(disk.as_ref(), &snapshots, installation).map_err(snapshot_failure)?;
     let (mut admission, mut fold) = match snapshot {
         Some(snapshot) => {
             let fold = Fold::restore(installation, snapshot.fold);
@@ -95,6 +97,11 @@ pub fn open(disk: &Arc<dyn Disk>, data_dir: &Path, now: Timestamp) -> Result<Dat
         })?;
     }
     Ok(DataFolder { installation, journal, recovery, admission, fold, snapshots })
+}
+
+fn snapshot_failure(error: snapshot::SnapshotError) -> Failure {
+    let help = "move the file away to fold the journal from its start; nothing is lost by it";
+    Failure::new(ExitStatus::InputOutput, error).help(help)
 }
 
 /// A journal's entry as a record.

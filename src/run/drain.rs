@@ -34,6 +34,7 @@ impl Running {
             Ok(Err(error)) => tracing::error!(%error, "HTTP did not end well"),
             Err(error) => tracing::error!(%error, "HTTP did not end well"),
         }
+        self.writer.end_waiting();
         // An error here and below means that a thread has failed; whoever failed has said so.
         let _ = self.collector.drain().await;
         let fold = self.fold.clone();

@@ -140,7 +140,13 @@ impl Host for Process {
 
     fn ready(&self) -> Result<(), String> {
         // The server starts only after everything else has.
-        if *self.stopping.borrow() { Err("watchbell is stopping".to_owned()) } else { Ok(()) }
+        if *self.stopping.borrow() {
+            Err("watchbell is stopping".to_owned())
+        } else if self.writer.has_no_space() {
+            Err("the disk is full: no lines are taken".to_owned())
+        } else {
+            Ok(())
+        }
     }
 
     fn metrics(&self) -> String {
@@ -159,6 +165,7 @@ impl Host for Process {
 fn refusal(error: AppendError) -> IngestError {
     match error {
         AppendError::Overloaded => IngestError::Overloaded,
+        AppendError::NoSpace => IngestError::NoSpace,
         AppendError::Stopping => IngestError::Stopping,
         AppendError::TooLarge { .. } | AppendError::BatchIdTaken { .. } => {
             IngestError::Refused(error.to_string())

@@ -19,6 +19,10 @@ struct Inner<T> {
     items: VecDeque<(T, usize)>,
     bytes: usize,
     closed: bool,
+    /// Nothing is let in from outside for now.
+    paused: bool,
+    /// Whoever waits during a pause gets in all the same: the taker sends it away.
+    impatient: bool,
 }
 
 /// The queue is closed; here is the item back.
@@ -27,12 +31,14 @@ pub(crate) struct Closed<T>(pub(crate) T);
 /// Why an item was not let in.
 pub(crate) enum Refused<T> {
     Full(T),
+    Paused(T),
     Closed(T),
 }
 
 impl<T> Queue<T> {
     pub(crate) fn new() -> Queue<T> {
-        let inner = Inner { items: VecDeque::new(), bytes: 0, closed: false };
+        let inner =
+            Inner { items: VecDeque::new(), bytes: 0, closed: false, paused: false, impatient: false };
         Queue { inner: Mutex::new(inner), changed: Condvar::new() }
     }
 
@@ -44,15 +50,18 @@ impl<T> Queue<T> {
     /// Puts `item` in, or gives it back if its bytes find no room. Something always fits into an empty queue.
     pub(crate) fn try_push(&self, item: T, bytes: usize) -> Result<(), Refused<T>> {
         let inner = self.lock();
+        if inner.paused && !inner.closed {
+            return Err(Refused::Paused(item));
+        }
         if inner.is_full(bytes) {
             return Err(Refused::Full(item));
         }
         self.put(inner, item, bytes).map_err(|Closed(item)| Refused::Closed(item))
     }
 
-    /// Puts `item` in as soon as there is room.
+    /// Puts `item` in as soon as there is room and no pause.
     pub(crate) fn push_waiting(&self, item: T, bytes: usize) -> Result<(), Closed<T>> {
-        let waiting = self.changed.wait_while(self.lock(), |inner| inner.is_full(bytes) && !inner.closed);
+        let waiting = self.changed.wait_while(self.lock(), |inner| inner.must_wait(bytes) && !inner.closed);
         self.put(waiting.unwrap_or_else(PoisonError::into_inner), item, bytes)
     }
 
@@ -71,6 +80,28 @@ impl<T> Queue<T> {
         inner.bytes -= taken_bytes;
         self.changed.notify_all();
         taken
+    }
+
+    /// Lets nothing in from outside until it is told otherwise.
+    pub(crate) fn pause(&self, paused: bool) {
+        self.lock().paused = paused;
+        self.changed.notify_all();
+    }
+
+    /// Whether nothing is let in from outside.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.lock().paused
+    }
+
+    /// From now on nobody waits for the end of a pause.
+    pub(crate) fn end_waiting(&self) {
+        self.lock().impatient = true;
+        self.changed.notify_all();
+    }
+
+    /// Whether nobody waits for the end of a pause.
+    pub(crate) fn is_impatient(&self) -> bool {
+        self.lock().impatient
     }
 
     /// Lets nothing more in; what is in it can still be taken.
@@ -98,6 +129,10 @@ impl<T> Inner<T> {
     fn is_full(&self, bytes: usize) -> bool {
         self.bytes > 0 && self.bytes + bytes > WAITING_BYTES_MAX
     }
+
+    fn must_wait(&self, bytes: usize) -> bool {
+        self.is_full(bytes) || self.paused && !self.impatient
+    }
 }
 
 #[cfg(test)]
@@ -119,6 +154,24 @@ mod tests {
         assert!(queue.push(5).is_err());
         assert_eq!(queue.take(usize::MAX), [3, 4]);
         assert!(queue.take(usize::MAX).is_empty());
+    }
+
+    #[test]
+    fn a_pause_keeps_out_what_comes_from_outside_until_it_ends_or_nobody_waits_any_more() {
+        let queue = Queue::new();
+        queue.pause(true);
+        assert!(matches!(queue.try_push(1, 1), Err(Refused::Paused(1))));
+        assert!(queue.push(2).is_ok());
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| queue.push_waiting(3, 1).is_ok());
+            assert_eq!(queue.take(1), [2]);
+            queue.pause(false);
+            assert!(waiting.join().unwrap());
+        });
+        assert_eq!(queue.take(1), [3]);
+        queue.pause(true);
+        queue.end_waiting();
+        assert!(queue.push_waiting(4, 1).is_ok());
     }
 
     #[test]

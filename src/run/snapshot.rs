@@ -97,6 +97,17 @@ pub fn newest(
     decode(&bytes[..filled], &path, installation).map(Some)
 }
 
+/// The offset of the newest snapshot, by its name; 0 without one.
+///
+/// # Errors
+/// [`SnapshotError::Io`].
+pub fn newest_offset(disk: &dyn Disk, folder: &Path) -> Result<u64, SnapshotError> {
+    let io = |source| SnapshotError::Io { path: folder.to_owned(), source };
+    disk.create_folder(folder).map_err(io)?;
+    let newest = names(disk, folder).map_err(io)?.pop();
+    Ok(newest.and_then(|name| name.strip_suffix(".snapshot")?.parse().ok()).unwrap_or(0))
+}
+
 fn decode(bytes: &[u8], path: &Path, installation: InstallationId) -> Result<Snapshot, SnapshotError> {
     let damaged = |reason: String| SnapshotError::Damaged { path: path.to_owned(), reason };
     let end =

@@ -204,8 +204,9 @@ impl Core {
         let broken = |error: &dyn Display| Failure::new(ExitStatus::InputOutput, error);
         let writer_thread =
             spawn("writer", failed.clone(), move || thread.run().map_err(|error| broken(&error)));
+        let upkeep_writer = writer.clone();
         let upkeep_thread = spawn("upkeep", failed.clone(), move || {
-            upkeep::run(&upkeep, &asked);
+            upkeep::run(&upkeep, &asked, &upkeep_writer);
             Ok(())
         });
         let fold_thread = spawn("fold", failed, move || fold_thread.run().map_err(|error| broken(&error)));

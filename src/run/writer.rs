@@ -46,6 +46,9 @@ pub enum AppendError {
     /// Too much waits already.
     #[error("too much is waiting for the disk")]
     Overloaded,
+    /// The disk is full.
+    #[error("the disk is full")]
+    NoSpace,
     /// The writer has ended.
     #[error("watchbell is stopping")]
     Stopping,
@@ -83,6 +86,18 @@ enum Item {
 struct Request {
     item: Item,
     done: Done,
+    patience: Patience,
+}
+
+/// What becomes of a request while the disk is full.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    /// The process itself says it: it is written, into the reserve.
+    Inside,
+    /// Whoever brought it waits until there is room.
+    Waits,
+    /// Whoever brought it is told to come back.
+    Leaves,
 }
 
 /// What the fold is told, in the order of the journal.
@@ -174,12 +189,15 @@ impl Writer {
     /// Appends a batch from outside if there is room for it.
     ///
     /// # Errors
-    /// [`AppendError::Overloaded`] if there is none, [`AppendError::Stopping`] at the end.
+    /// [`AppendError::Overloaded`] if there is none, [`AppendError::NoSpace`] if the disk has none,
+    /// [`AppendError::Stopping`] at the end.
     pub fn try_batch(&self, batch: Batch) -> Result<oneshot::Receiver<Appended>, AppendError> {
         let bytes = batch.text().len().max(1);
         let (done, told) = oneshot::channel();
-        match self.0.try_push(Request { item: Item::Entry(Entry::Batch(batch)), done: Some(done) }, bytes) {
+        let item = Item::Entry(Entry::Batch(batch));
+        match self.0.try_push(Request { item, done: Some(done), patience: Patience::Leaves }, bytes) {
             Ok(()) => Ok(told),
+            Err(Refused::Paused(_)) => Err(AppendError::NoSpace),
             Err(Refused::Full(_)) => Err(AppendError::Overloaded),
             Err(Refused::Closed(_)) => Err(AppendError::Stopping),
         }
@@ -189,11 +207,24 @@ impl Writer {
     pub fn batch_waiting(&self, batch: Batch) -> oneshot::Receiver<Appended> {
         let bytes = batch.text().len().max(1);
         let (done, told) = oneshot::channel();
-        let request = Request { item: Item::Entry(Entry::Batch(batch)), done: Some(done) };
+        let item = Item::Entry(Entry::Batch(batch));
+        let request = Request { item, done: Some(done), patience: Patience::Waits };
         if let Err(Closed(request)) = self.0.push_waiting(request, bytes) {
             answer(request.done, Err(AppendError::Stopping));
         }
         told
+    }
+
+    /// Whether the disk is full, so that nothing is taken from outside.
+    pub fn has_no_space(&self) -> bool {
+        self.0.is_paused()
+    }
+
+    /// Lets nobody wait any longer until a full disk has room: the process is about to end.
+    pub fn end_waiting(&self) {
+        self.0.end_waiting();
+        // Wakes the thread.
+        drop(self.barrier());
     }
 
     /// Lets nothing more in. The thread ends when everything has been written.
@@ -202,7 +233,7 @@ impl Writer {
     }
 
     fn push(&self, item: Item, done: Done) {
-        if let Err(Closed(request)) = self.0.push(Request { item, done }) {
+        if let Err(Closed(request)) = self.0.push(Request { item, done, patience: Patience::Inside }) {
             answer(request.done, Err(AppendError::Stopping));
         }
     }
@@ -232,6 +263,8 @@ pub struct WriterThread {
     fold: SyncSender<Told>,
     durable: watch::Sender<Offset>,
     upkeep: SyncSender<()>,
+    /// What waits until the disk has room.
+    held: Vec<Request>,
     bytes_since_snapshot: usize,
 }
 
@@ -245,7 +278,8 @@ struct Commit {
 }
 
 impl WriterThread {
-    /// A writer to `journal`, which tells `fold` of every record and wakes `upkeep` when the journal wants a spare.
+    /// A writer to `journal`, which tells `fold` of every record and wakes `upkeep` when the journal
+    /// wants a spare or has no reserve.
     pub fn new(
         journal: Journal,
         admission: Admission,
@@ -257,7 +291,17 @@ impl WriterThread {
         let (durable, watched) = watch::channel(Offset(journal.next_offset()));
         let writer = Writer(Arc::clone(&queue));
         (
-            WriterThread { queue, journal, admission, clock, fold, durable, upkeep, bytes_since_snapshot: 0 },
+            WriterThread {
+                queue,
+                journal,
+                admission,
+                clock,
+                fold,
+                durable,
+                upkeep,
+                held: Vec::new(),
+                bytes_since_snapshot: 0,
+            },
             writer,
             watched,
         )
@@ -271,14 +315,16 @@ impl WriterThread {
         loop {
             let requests = self.queue.take(COMMIT_BYTES_MAX);
             if requests.is_empty() {
+                self.held.into_iter().for_each(|held| answer(held.done, Err(AppendError::Stopping)));
                 return Ok(());
             }
+            let requests = self.sort_out(requests);
             let commit = self.prepare(requests);
             let snapshot = commit.snapshot;
             if let Err(error) = self.commit(commit) {
                 self.queue.close();
                 let text = error.to_string();
-                for request in self.queue.take(usize::MAX) {
+                for request in self.queue.take(usize::MAX).into_iter().chain(self.held) {
                     answer(request.done, Err(AppendError::Disk(text.clone())));
                 }
                 return Err(error);
@@ -290,12 +336,40 @@ impl WriterThread {
         }
     }
 
+    /// What of the requests is written now. While the disk is full, what comes from outside waits or is sent away.
+    fn sort_out(&mut self, requests: Vec<Request>) -> Vec<Request> {
+        let is_short = self.journal.is_short();
+        if is_short != self.queue.is_paused() {
+            self.queue.pause(is_short);
+            if is_short {
+                tracing::error!(
+                    "the disk is full: no line is taken until there is room; what is in is decided and told"
+                );
+            } else {
+                tracing::info!("the disk has room again: lines are taken");
+            }
+        }
+        if !is_short {
+            return self.held.drain(..).chain(requests).collect();
+        }
+        let (inside, outside): (Vec<_>, Vec<_>) =
+            requests.into_iter().partition(|request| request.patience == Patience::Inside);
+        let (waiting, leaving): (Vec<_>, Vec<_>) =
+            outside.into_iter().partition(|request| request.patience == Patience::Waits);
+        leaving.into_iter().for_each(|request| answer(request.done, Err(AppendError::NoSpace)));
+        self.held.extend(waiting);
+        if self.queue.is_impatient() {
+            self.held.drain(..).for_each(|request| answer(request.done, Err(AppendError::NoSpace)));
+        }
+        inside
+    }
+
     fn prepare(&mut self, requests: Vec<Request>) -> Commit {
         // A clock that runs backwards does not take the journal with it.
         let now = self.clock.now().max(self.admission.last_time);
         self.admission.last_time = now;
         let mut commit = Commit::default();
-        for Request { item, done } in requests {
+        for Request { item, done, patience: _ } in requests {
             let entry = match item {
                 Item::Snapshot => {
                     commit.snapshot = true;
@@ -376,7 +450,7 @@ impl WriterThread {
             return written.map(drop);
         }
         self.durable.send_replace(Offset(self.journal.next_offset()));
-        if self.journal.wants_spare() {
+        if self.journal.wants_spare() || self.journal.is_short() {
             // If it is full it has been asked already; if nobody is there the journal goes on without.
             let _ = self.upkeep.try_send(());
         }

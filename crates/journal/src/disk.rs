@@ -8,7 +8,7 @@ use std::io::{self, IoSlice};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{FallocateFlags, OFlags};
 
 /// Pieces handed to the operating system with one call; it takes 1024 at most (`IOV_MAX`).
 const PIECES_MAX: usize = 1000;
@@ -43,6 +43,9 @@ pub trait Disk: Send + Sync {
     /// later needs no space, and its sync changes nothing but data. `false` if `go_on` said no before it was done; the
     /// file is then incomplete.
     fn create_zeroed(&self, path: &Path, bytes: u64, go_on: &dyn Fn() -> bool) -> io::Result<bool>;
+    /// Makes a file of so many zeros for which the disk has set room aside (durable as with `create_zeroed`): writing over
+    /// them succeeds when the disk is full.
+    fn create_reserved(&self, path: &Path, bytes: u64) -> io::Result<()>;
     /// How many bytes the file system of this folder still takes from this process.
     fn free_bytes(&self, folder: &Path) -> io::Result<u64>;
     /// Removes a file; durable after `sync_folder`.
@@ -122,6 +125,21 @@ impl Disk for RealDisk {
                 create_zeroed(path, bytes, go_on, OFlags::empty())
             }
             result => result,
+        }
+    }
+
+    fn create_reserved(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes) {
+            Err(rustix::io::Errno::OPNOTSUPP) => {
+                drop(file);
+                fs::remove_file(path)?;
+                self.create_zeroed(path, bytes, &|| true).map(drop)
+            }
+            allocated => {
+                allocated?;
+                file.sync_all()
+            }
         }
     }
 

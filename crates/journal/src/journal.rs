@@ -24,6 +24,10 @@ pub const SEGMENT_BYTES_MAX: u64 = 64 << 20;
 /// still in the processor's cache.
 pub const WRITE_BYTES: usize = 1 << 20;
 
+/// The length of the reserve: the largest batch that can be on its way when the disk is full, and room for what is
+/// decided and told until there is space again.
+pub const RESERVE_BYTES: u64 = 32 << 20;
+
 /// From this length on, the rest of a payload is written from where it stands instead of being copied behind its
 /// beginning.
 const UNCOPIED_BYTES_MIN: usize = 1 << 10;
@@ -46,6 +50,11 @@ pub struct Options {
     pub write_bytes: usize,
     /// What the operating system keeps files in: [`PAGE_BYTES`] except in tests.
     pub page_bytes: u64,
+    /// How much room is set aside for when the disk is full, in bytes: [`RESERVE_BYTES`] except in tests.
+    pub reserve_bytes: u64,
+    /// Segments that hold only entries below this offset are not read at the open, only their headers: a snapshot
+    /// stands for them. 0 checks everything.
+    pub trusted_below: u64,
 }
 
 impl Options {
@@ -56,6 +65,8 @@ impl Options {
             segment_bytes_max: SEGMENT_BYTES_MAX,
             write_bytes: WRITE_BYTES,
             page_bytes: PAGE_BYTES,
+            reserve_bytes: RESERVE_BYTES,
+            trusted_below: 0,
         }
     }
 }
@@ -115,7 +126,7 @@ pub struct Journal {
 impl Journal {
     /// Opens the journal in `folder` for writing; makes it if it is not there.
     ///
-    /// Reads and checks all segments. A torn last write is cut off; entries of it that are whole stay, although
+    /// Reads and checks all segments that [`Options::trusted_below`] does not excuse. A torn last write is cut off; entries of it that are whole stay, although
     /// they were never acknowledged.
     ///
     /// # Errors
@@ -128,13 +139,12 @@ impl Journal {
     ) -> Result<(Self, Recovery), JournalError> {
         disk.create_folder(folder).map_err(JournalError::io("create folder", folder))?;
         let lock = take_lock(disk.as_ref(), folder)?;
-        let found = recovery::find(disk.as_ref(), folder, options.installation)?;
+        let found = recovery::find(disk.as_ref(), folder, &options)?;
         let recovery = found.recovery();
         let header =
             FileHeader { installation: options.installation, base_offset: found.next, epoch: recovery.epoch };
         let settled = found.settle(disk.as_ref(), folder)?;
-        let bytes = options.segment_bytes_max;
-        let upkeep = Upkeep::open(Arc::clone(&disk), folder, options.installation, bytes, found.first)?;
+        let upkeep = Upkeep::open(Arc::clone(&disk), folder, &options, found.first)?;
         let (file, path, bytes) = if let (Some(file), Some(last)) = (settled, &found.last) {
             (file, segment::path(folder, last.base_offset), last.bytes)
         } else {
@@ -162,7 +172,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::TooLarge`]: nothing was written, the journal goes on.
-    /// [`JournalError::Io`]: the disk failed; none of the batch is acknowledged, though some of it may be
+    /// [`JournalError::Io`]: the disk failed, or is full and the reserve is used up; none of the batch is acknowledged, though some of it may be
     /// there after the next open. From then on every call gives [`JournalError::Stopped`].
     pub fn append_batch(&mut self, entries: &[NewEntry<'_>]) -> Result<Range<u64>, JournalError> {
         if let Some(cause) = &self.stopped {
@@ -179,7 +189,13 @@ impl Journal {
 
     fn write_batch(&mut self, mut entries: &[NewEntry<'_>]) -> Result<(), JournalError> {
         while !entries.is_empty() {
-            let (count, end) = self.write_what_fits(entries)?;
+            let (count, end) = match self.write_what_fits(entries) {
+                Err(error) if error.is_out_of_space() => {
+                    self.go_on_in_stock(error)?;
+                    continue;
+                }
+                written => written?,
+            };
             if count == 0 {
                 self.roll()?;
                 continue;
@@ -227,11 +243,29 @@ impl Journal {
 
     /// Begins the next segment. The old one is durable already: every write to it was synced.
     fn roll(&mut self) -> Result<(), JournalError> {
-        let header =
-            FileHeader { installation: self.options.installation, base_offset: self.next, epoch: self.epoch };
-        (self.file, self.path) = self.upkeep.begin_segment(&header)?;
+        (self.file, self.path) = self.upkeep.begin_segment(&self.header())?;
         self.bytes = FIRST_FRAME;
         Ok(())
+    }
+
+    /// The disk is full, so the segment cannot grow: goes on in a file that has its room already.
+    fn go_on_in_stock(&mut self, full: JournalError) -> Result<(), JournalError> {
+        // What was written of this batch must not stand before the place where it will be.
+        self.file.truncate(self.bytes).map_err(JournalError::io("cut", &self.path))?;
+        self.file.sync_data().map_err(JournalError::io("sync", &self.path))?;
+        let begun = self.upkeep.begin_segment_in_stock(&self.header())?;
+        (self.file, self.path) = begun.ok_or(full)?;
+        self.bytes = FIRST_FRAME;
+        Ok(())
+    }
+
+    fn header(&self) -> FileHeader {
+        FileHeader { installation: self.options.installation, base_offset: self.next, epoch: self.epoch }
+    }
+
+    /// Whether the disk is full: what is appended now uses up the reserve, so nothing that can wait should be.
+    pub fn is_short(&self) -> bool {
+        self.upkeep.is_short()
     }
 
     /// Whether it is time to make a spare: half of the segment is full, so that small journals stay small.

@@ -24,7 +24,9 @@ mod spare;
 pub use disk::{Disk, RealDisk};
 pub use error::JournalError;
 pub use format::PAYLOAD_BYTES_MAX;
-pub use journal::{Journal, NewEntry, Options, PAGE_BYTES, Recovery, SEGMENT_BYTES_MAX, WRITE_BYTES};
+pub use journal::{
+    Journal, NewEntry, Options, PAGE_BYTES, RESERVE_BYTES, Recovery, SEGMENT_BYTES_MAX, WRITE_BYTES,
+};
 pub use model_disk::ModelDisk;
 pub use reader::{Entry, Reader, Readers};
 pub use spare::Upkeep;

@@ -41,6 +41,7 @@ struct State {
     failing_write: Option<(usize, io::ErrorKind)>,
     failing_sync: Option<(usize, io::ErrorKind)>,
     operations_left: Option<usize>,
+    is_full: bool,
 }
 
 #[derive(Clone)]
@@ -110,6 +111,11 @@ impl ModelDisk {
         self.state().failing_sync = Some((syncs, kind));
     }
 
+    /// From now on the disk is full, or no longer: no file grows, no file is made, but what is there can be written over.
+    pub fn set_full(&self, is_full: bool) {
+        self.state().is_full = is_full;
+    }
+
     /// After this many more operations that change the disk, each further one fails and does nothing, as if
     /// the program had been killed there.
     pub fn halt_after(&self, operations: usize) {
@@ -152,6 +158,7 @@ impl State {
     }
 
     fn heal(&mut self) {
+        self.is_full = false;
         self.failing_write = None;
         self.failing_sync = None;
         self.operations_left = None;
@@ -263,6 +270,7 @@ impl Disk for ModelDisk {
             (Access::Create, Err(_)) if !state.folders.contains(folder) => {
                 return Err(io::ErrorKind::NotFound.into());
             }
+            (Access::Create, Err(_)) if state.is_full => return Err(io::ErrorKind::StorageFull.into()),
             (Access::Create, Err(_)) => {
                 state.operate()?;
                 let file = state.new_file();
@@ -285,8 +293,12 @@ impl Disk for ModelDisk {
         Ok(true)
     }
 
+    fn create_reserved(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        self.create_zeroed(path, bytes, &|| true).map(drop)
+    }
+
     fn free_bytes(&self, _folder: &Path) -> io::Result<u64> {
-        Ok(u64::MAX)
+        Ok(if self.state().is_full { 0 } else { u64::MAX })
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -351,6 +363,11 @@ impl DiskFile for ModelFile {
         if let Some(kind) = is_due(&mut state.failing_write) {
             state.write(self.file, &bytes[..bytes.len() / 2], position);
             return Err(kind.into());
+        }
+        let room = state.files[self.file].len().saturating_sub(index(position));
+        if state.is_full && bytes.len() > room {
+            state.write(self.file, &bytes[..room], position);
+            return Err(io::ErrorKind::StorageFull.into());
         }
         state.write(self.file, bytes, position);
         Ok(())

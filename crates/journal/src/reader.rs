@@ -54,6 +54,21 @@ impl Reader {
         Self::open_at(disk, folder, None, None, from)
     }
 
+    /// The same from the oldest entry on.
+    ///
+    /// # Errors
+    /// As [`Reader::open`], but for the first.
+    pub fn open_oldest(disk: Arc<dyn Disk>, folder: &Path) -> Result<Self, JournalError> {
+        let mut from = 0;
+        loop {
+            // While it is looked for, the oldest one may go.
+            match Self::open(Arc::clone(&disk), folder, from) {
+                Err(JournalError::BeforeFirst { first, .. }) => from = first,
+                result => return result,
+            }
+        }
+    }
+
     fn open_at(
         disk: Arc<dyn Disk>,
         folder: &Path,

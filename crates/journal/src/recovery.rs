@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::disk::{Access, Disk, DiskFile};
 use crate::error::JournalError;
 use crate::format::{Installation, Invalid};
+use crate::journal::Options;
 use crate::segment::{self, Frames};
 
 /// What a torn write is overwritten with, as often as needed.
@@ -36,15 +37,12 @@ pub(crate) struct Last {
     unproven_from: u64,
 }
 
-/// Reads and checks the whole log.
+/// Reads and checks the log, all of it that is not trusted.
 ///
 /// Headers of all segments come first, so that a segment of a newer release or of another installation is
 /// named as such and not as damage.
-pub(crate) fn find(
-    disk: &dyn Disk,
-    folder: &Path,
-    installation: Installation,
-) -> Result<Found, JournalError> {
+pub(crate) fn find(disk: &dyn Disk, folder: &Path, options: &Options) -> Result<Found, JournalError> {
+    let installation = options.installation;
     let mut bases = segment::bases(disk, folder)?;
     let first = bases.first().copied().unwrap_or(0);
     let unfinished = unfinished(disk, folder, installation, &bases)?;
@@ -55,6 +53,9 @@ pub(crate) fn find(
     for (i, &base) in bases.iter().enumerate() {
         // Everything before a segment's base was durable before that segment's file was made.
         let durable_below = bases.get(i + 1).copied().or(unfinished);
+        if bases.get(i + 1).is_some_and(|next| *next <= options.trusted_below) {
+            continue;
+        }
         found.take(disk, folder, installation, base, durable_below)?;
     }
     Ok(found)

@@ -7,8 +7,14 @@ use watchbell_journal::{
     Disk, Entry, Journal, JournalError, ModelDisk, NewEntry, Options, PAYLOAD_BYTES_MAX, Reader, RealDisk,
 };
 
-const OPTIONS: Options =
-    Options { installation: *b"installa", segment_bytes_max: 400, write_bytes: 150, page_bytes: 64 };
+const OPTIONS: Options = Options {
+    installation: *b"installa",
+    segment_bytes_max: 400,
+    write_bytes: 150,
+    page_bytes: 64,
+    reserve_bytes: 5000,
+    trusted_below: 0,
+};
 
 /// Runs a test on the model disk and in a temporary folder of the real one.
 fn on_both_disks(test: impl Fn(&Arc<dyn Disk>, &Path)) {

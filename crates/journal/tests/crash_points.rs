@@ -10,8 +10,14 @@ use std::sync::Arc;
 use watchbell_journal::{Disk, Journal, JournalError, ModelDisk, NewEntry, Options, Reader};
 
 const FOLDER: &str = "/data/journal";
-const OPTIONS: Options =
-    Options { installation: *b"crashing", segment_bytes_max: 3000, write_bytes: 600, page_bytes: 128 };
+const OPTIONS: Options = Options {
+    installation: *b"crashing",
+    segment_bytes_max: 3000,
+    write_bytes: 600,
+    page_bytes: 128,
+    reserve_bytes: 5000,
+    trusted_below: 0,
+};
 /// Payload lengths, in batches; an empty batch stands for closing and opening the journal. [`steps`] puts upkeep between.
 const HISTORY: [&[usize]; 60] = [
     &[10],
@@ -87,6 +93,10 @@ enum Step {
     Release(u64),
     /// Make a spare of zeros.
     Prepare,
+    /// Make a reserve, if there is room.
+    Replenish,
+    /// From now on the disk is full, or no longer.
+    Full(bool),
 }
 
 /// The history: the table, with upkeep in between.
@@ -97,6 +107,8 @@ fn steps() -> Vec<Step> {
         // In the first third nothing is let go, in the last third much.
         match (number * 3 / HISTORY.len(), number % 5) {
             (0, 4) | (1, 3) => steps.push(Step::Prepare),
+            (0, 1) => steps.extend([Step::Replenish, Step::Full(true)]),
+            (0, 2) => steps.push(Step::Full(false)),
             (1, 1) => steps.push(Step::Release(6)),
             (2, 0) => steps.push(Step::Release(2)),
             (2, 2) => steps.push(Step::Release(0)),
@@ -129,10 +141,12 @@ impl Random {
 }
 
 fn random_steps(random: &mut Random) -> Vec<Step> {
-    let step = |random: &mut Random| match random.below(10) {
+    let step = |random: &mut Random| match random.below(14) {
         0 => Step::Reopen,
         1 => Step::Prepare,
-        2 | 3 => Step::Release(random.below(8)),
+        2 => Step::Replenish,
+        3 => Step::Full(random.below(2) == 0),
+        4 | 5 => Step::Release(random.below(8)),
         _ => Step::Append((0..=random.below(4)).map(|_| random.length()).collect()),
     };
     (0..=random.below(40)).map(|_| step(random)).collect()
@@ -198,7 +212,10 @@ fn run_into(disk: &ModelDisk, steps: &[Step], outcome: &mut Outcome) -> Result<(
                 outcome.released = outcome.released.max(journal.next_offset().saturating_sub(*back));
                 journal.upkeep().release(outcome.released)?;
             }
-            Step::Prepare => assert!(journal.upkeep().prepare(&|| true)?),
+            Step::Full(is_full) => disk.set_full(*is_full),
+            // A full disk is no reason to stop, an injected failure is.
+            Step::Prepare => go_on_if_full(journal.upkeep().prepare(&|| true).map(drop))?,
+            Step::Replenish => go_on_if_full(journal.upkeep().replenish())?,
             Step::Append(lengths) => {
                 outcome.in_flight = batch(number, lengths);
                 let result = append(&mut journal, &outcome.in_flight);
@@ -217,6 +234,13 @@ fn run_into(disk: &ModelDisk, steps: &[Step], outcome: &mut Outcome) -> Result<(
     Ok(())
 }
 
+fn go_on_if_full(result: Result<(), JournalError>) -> Result<(), JournalError> {
+    match result {
+        Err(JournalError::Io { source, .. }) if source.to_string() == "the disk is nearly full" => Ok(()),
+        result => result,
+    }
+}
+
 fn read_all(mut reader: Reader) -> Vec<Vec<u8>> {
     let first = reader.next_offset();
     let mut payloads = Vec::new();
@@ -227,22 +251,13 @@ fn read_all(mut reader: Reader) -> Vec<Vec<u8>> {
     payloads
 }
 
-/// A reader of another process, from the oldest entry on.
-fn outside_reader(disk: &ModelDisk) -> Result<Reader, JournalError> {
-    let from = |offset| Reader::open(Arc::new(disk.clone()), Path::new(FOLDER), offset);
-    match from(0) {
-        Err(JournalError::BeforeFirst { first, .. }) => from(first),
-        result => result,
-    }
-}
-
 /// Checks one state of the disk; `disk` is used up.
 fn check(disk: &ModelDisk, outcome: &Outcome, state: &str) {
     let since = |first: u64| {
         assert!(first <= outcome.released, "{state}: entries before {first} are gone, nobody let them go");
         &outcome.acknowledged[usize::try_from(first).expect("small")..]
     };
-    if let Ok(reader) = outside_reader(disk) {
+    if let Ok(reader) = Reader::open_oldest(Arc::new(disk.clone()), Path::new(FOLDER)) {
         let first = reader.next_offset();
         let seen = read_all(reader);
         assert!(seen.starts_with(since(first)), "{state}: a reader sees all before the next open");
@@ -294,6 +309,9 @@ fn for_every_fault(arm: impl Fn(&ModelDisk, usize), check: impl Fn(&ModelDisk, &
         let disk = ModelDisk::new();
         arm(&disk, number);
         let outcome = run(&disk, &steps);
+        // Before the checks write to the disk.
+        disk.set_full(false);
+        assert!(number < 3000, "the history itself fails: {:?}", outcome.error);
         if outcome.error.is_none() {
             return number;
         }
@@ -329,14 +347,10 @@ fn whatever_was_acknowledged_survives_a_crash_in_the_middle_of_recovery() {
 }
 
 #[test]
-fn a_full_disk_at_any_write_leaves_a_journal_that_opens_again() {
+fn a_write_that_fails_leaves_a_journal_that_opens_again() {
     let writes = for_every_fault(
-        |disk, number| disk.fail_write(number, ErrorKind::StorageFull),
+        |disk, number| disk.fail_write(number, ErrorKind::Other),
         |disk, outcome, number| {
-            let error = outcome.error.as_ref().expect("the disk is full");
-            let is_full = matches!(error, JournalError::Io { source, .. }
-                if source.kind() == ErrorKind::StorageFull);
-            assert!(is_full, "{error}");
             check_all_crashes(disk, outcome, &format!("write {number} failed"));
         },
     );
@@ -383,6 +397,53 @@ fn whatever_was_acknowledged_survives_in_random_histories() {
             outcome.go_on_from(&disk);
         }
     }
+}
+
+#[test]
+fn a_full_disk_is_met_with_the_reserve_and_nothing_is_lost_in_between() {
+    let disk = ModelDisk::new();
+    let mut journal = open(&disk).unwrap();
+    assert!(journal.is_short(), "no reserve was made yet");
+    journal.upkeep().replenish().unwrap();
+    append(&mut journal, &[vec![1; 100]]).unwrap();
+    disk.set_full(true);
+    // Half of it gets into the old segment before the disk is full.
+    assert_eq!(append(&mut journal, &[vec![2; 1500], vec![3; 800]]).unwrap(), 1..3);
+    assert!(journal.is_short());
+    assert_eq!(append(&mut journal, &[vec![4; 10]]).unwrap(), 3..4);
+    journal.upkeep().replenish().unwrap_err();
+    disk.set_full(false);
+    journal.upkeep().replenish().unwrap();
+    assert!(!journal.is_short());
+    assert_eq!(append(&mut journal, &[vec![5; 2500]]).unwrap(), 4..5);
+    disk.crash(|_| false);
+    let journal = open(&disk).unwrap();
+    let lengths: Vec<_> = read_all(journal.reader(0).unwrap()).iter().map(Vec::len).collect();
+    assert_eq!(lengths, [100, 1500, 800, 10, 2500]);
+    assert!(!journal.is_short(), "the reserve outlives the process");
+}
+
+#[test]
+fn a_full_disk_without_a_reserve_stops_the_writer_and_leaves_a_journal_that_opens_again() {
+    let disk = ModelDisk::new();
+    let mut journal = open(&disk).unwrap();
+    journal.upkeep().replenish().unwrap();
+    disk.set_full(true);
+    let mut acknowledged = 0;
+    let error = loop {
+        match append(&mut journal, &[vec![7; 300]]) {
+            Ok(_) => acknowledged += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(acknowledged > 5, "{acknowledged}");
+    let is_full =
+        matches!(&error, JournalError::Io { source, .. } if source.kind() == ErrorKind::StorageFull);
+    assert!(is_full, "{error}");
+    assert!(matches!(append(&mut journal, &[vec![1]]), Err(JournalError::Stopped { .. })));
+    drop(journal);
+    // Opening needs no room either.
+    assert_eq!(open(&disk).unwrap().next_offset(), acknowledged);
 }
 
 #[test]

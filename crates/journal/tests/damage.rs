@@ -17,6 +17,8 @@ const OPTIONS: Options = Options {
     segment_bytes_max: (FILE_HEADER_BYTES + 4 * FRAME_BYTES) as u64,
     write_bytes: 2 * FRAME_BYTES,
     page_bytes: 1,
+    reserve_bytes: 500,
+    trusted_below: 0,
 };
 
 fn try_open(disk: &ModelDisk) -> Result<(Journal, Recovery), JournalError> {
@@ -368,4 +370,21 @@ fn a_spare_that_is_not_known_to_be_stale_is_not_used() {
         drop(journal);
         assert_eq!(try_open(&disk).unwrap().1.next_offset, 15);
     }
+}
+
+#[test]
+fn damage_in_a_segment_that_a_snapshot_stands_for_does_not_keep_the_journal_from_opening() {
+    let disk = journal_of(11);
+    change(&disk, &segment(0), |bytes| bytes[FILE_HEADER_BYTES + 60] ^= 1);
+    assert_damaged(&disk, &segment(0), FILE_HEADER_BYTES);
+    let open_trusting = |trusted_below| {
+        let options = Options { trusted_below, ..OPTIONS };
+        Journal::open(Arc::new(disk.clone()), Path::new(FOLDER), options)
+    };
+    assert!(matches!(open_trusting(3), Err(JournalError::Damaged { .. })));
+    let (journal, recovery) = open_trusting(4).unwrap();
+    assert_eq!((recovery.first_offset, recovery.next_offset, recovery.epoch), (0, 11, 2));
+    assert_eq!(read_until_none(&mut journal.reader(4).unwrap()).unwrap(), 7);
+    // Whoever reads it all the same is told.
+    assert!(matches!(read_until_none(&mut journal.reader(0).unwrap()), Err(JournalError::Damaged { .. })));
 }

@@ -12,6 +12,9 @@ const RETRY_OVERLOADED_S: u16 = 1;
 /// When to come back to a server that restarts, in seconds: a restart takes at most this long.
 const RETRY_STOPPING_S: u16 = 5;
 
+/// When to come back to a full disk, in seconds: its owner is not that quick.
+const RETRY_NO_SPACE_S: u16 = 30;
+
 /// An error answer: `{"error":{"code":…,"message":…,"help":…}}`.
 #[derive(Debug)]
 pub(crate) struct Refusal {
@@ -135,6 +138,13 @@ impl From<IngestError> for Refusal {
         let message = error.to_string();
         match error {
             IngestError::Overloaded => Refusal::overloaded(message),
+            IngestError::NoSpace => Refusal::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "disk_full",
+                message,
+                "nothing was stored; send the same request again when the disk of data_dir has room",
+            )
+            .retry_after(RETRY_NO_SPACE_S),
             IngestError::Stopping => Refusal::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "stopping",

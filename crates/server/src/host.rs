@@ -83,6 +83,9 @@ pub enum IngestError {
     /// Too much is waiting for the disk. Nothing was stored; the same batch is welcome later. Answered 503.
     #[error("too many batches wait for the disk")]
     Overloaded,
+    /// The disk is full. Nothing was stored; the same batch is welcome when there is room. Answered 507.
+    #[error("the disk is full")]
+    NoSpace,
     /// The process is ending. Nothing was stored. Answered 503.
     #[error("watchbell is stopping")]
     Stopping,

@@ -7,7 +7,7 @@ use tokio::runtime::Runtime;
 use watchbell::run::clock::{Clock, HandWoundClock};
 use watchbell::run::fold::Fold;
 use watchbell::run::{ReloadError, Running, Setup, console};
-use watchbell_journal::RealDisk;
+use watchbell_journal::{Disk, RealDisk};
 use watchbell_model::{GroupName, Timestamp};
 
 use super::eventually;
@@ -26,12 +26,17 @@ pub(crate) struct InProcess {
 impl InProcess {
     /// Runs what the site's file says; the clock shows `now`.
     pub(crate) fn start(site: &Site, now: Timestamp) -> InProcess {
+        InProcess::start_on(site, now, Arc::new(RealDisk))
+    }
+
+    /// The same with journal and snapshots on this disk.
+    pub(crate) fn start_on(site: &Site, now: Timestamp, disk: Arc<dyn Disk>) -> InProcess {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let (runtime, clock) = (runtime.unwrap(), Arc::new(HandWoundClock::new(now)));
         let setup = Setup {
             plan: site.plan(),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            disk: Arc::new(RealDisk),
+            disk,
             console: console(|_| Ok(())),
             colour: false,
         };
