@@ -61,7 +61,7 @@ fn a_full_disk_refuses_new_lines_goes_on_deciding_and_telling_and_recovers_by_it
     let taken = fill(&running, line.as_bytes());
     assert!(taken >= 1, "the line that meets the full disk goes into the reserve");
     receiver.wait_for(1);
-    running.clock.wind_ms(200_000);
+    running.clock.wind_ms(600_000);
     receiver.wait_for(2);
     assert_eq!(receiver.states(), ["ALARM", "OK"], "decided and told from the reserve");
     let ready = request(running.address(), "GET", "/readyz", &[], b"").unwrap();

@@ -203,16 +203,18 @@ impl Frames {
         let is_of_this_life = header.installation == self.installation
             && header.epoch >= self.epoch
             && header.sequence >= self.sequence;
-        if !is_of_this_life {
+        let is_here = at.start == self.position;
+        if !is_of_this_life && !is_here {
             return Ok(());
         }
-        // The one that should be here was begun, whether it is whole or not.
-        let is_the_next = at.start == self.position && header.sequence == self.sequence;
-        if is_the_next || FrameHeader::decode(&self.range(at.start, at.end)?).is_ok() {
+        let is_whole = FrameHeader::decode(&self.range(at.start, at.end)?).is_ok();
+        // Here, one that is not whole was begun; what a former life left is whole, or does not begin here.
+        let is_torn = if is_here { is_of_this_life || !is_whole } else { is_whole };
+        if is_torn {
             behind.torn_until = behind.torn_until.max(at.end);
-            let is_later = header.sequence > self.sequence && header.committed > self.sequence;
-            behind.was_durable |= is_later && !is_the_next;
         }
+        let is_later = header.sequence > self.sequence && header.committed > self.sequence;
+        behind.was_durable |= is_of_this_life && is_whole && is_later && !is_here;
         Ok(())
     }
 
