@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use watchbell_journal::{JournalError, Reader, RealDisk};
+use watchbell_journal::{Disk, JournalError, Reader, RealDisk};
 use watchbell_model::{Batch, Entry, Plan, Record, Timestamp};
 
 use super::file::File;
@@ -163,7 +163,7 @@ enum Trouble {
 
 impl Read {
     fn all(&mut self, folder: &Path) -> Result<(), Trouble> {
-        let mut reader = Reader::open_oldest(Arc::new(RealDisk), folder).map_err(Trouble::Journal)?;
+        let mut reader = Reader::open_oldest(&disk(), folder).map_err(Trouble::Journal)?;
         (self.first, self.next) = (reader.next_offset(), reader.next_offset());
         while let Some(entry) = reader.next().map_err(Trouble::Journal)? {
             let record = decode(&entry).map_err(Trouble::Entry)?;
@@ -187,8 +187,8 @@ fn dump(
 ) -> Result<(), Failure> {
     let folder = at.journal(global)?.folder;
     let reader = match from {
-        Some(from) => Reader::open(Arc::new(RealDisk), &folder, from),
-        None => Reader::open_oldest(Arc::new(RealDisk), &folder),
+        Some(from) => Reader::open(disk(), &folder, from),
+        None => Reader::open_oldest(&disk(), &folder),
     };
     let mut reader = reader.map_err(journal_failure)?;
     let mut failure = Ok(());
@@ -283,7 +283,7 @@ impl Where {
     /// A reader of the whole journal.
     pub(super) fn reader(&self, global: &Global) -> Result<Reader, Failure> {
         let folder = self.journal(global)?.folder;
-        Reader::open_oldest(Arc::new(RealDisk), &folder).map_err(journal_failure)
+        Reader::open_oldest(&disk(), &folder).map_err(journal_failure)
     }
 
     /// Where the journal is.
@@ -297,6 +297,10 @@ impl Where {
         let folder = journal_folder(&data_dir);
         if folder.is_dir() { Ok(Journal { folder, plan }) } else { Err(no_journal(&data_dir)) }
     }
+}
+
+fn disk() -> Arc<dyn Disk> {
+    Arc::new(RealDisk)
 }
 
 fn no_journal(data_dir: &Path) -> Failure {

@@ -55,8 +55,7 @@ impl Running {
         let store = open_store(plan.archive.as_ref(), &plan.data_dir);
         let store = Store::new(store.map_err(|error| Failure::new(ExitStatus::InputOutput, error))?);
         let first = First::of(&folder, &plan);
-        let known_groups = folder.fold.groups.clone();
-        let checkpoints = folder.fold.checkpoints.clone();
+        let (known_groups, checkpoints) = (folder.fold.groups.clone(), folder.fold.checkpoints.clone());
         let sources = Sources::new(&folder.fold.ledger);
 
         let (failed, failures) = mpsc::unbounded_channel();

@@ -356,7 +356,9 @@ impl WriterThread {
             requests.into_iter().partition(|request| request.patience == Patience::Inside);
         let (waiting, leaving): (Vec<_>, Vec<_>) =
             outside.into_iter().partition(|request| request.patience == Patience::Waits);
-        leaving.into_iter().for_each(|request| answer(request.done, Err(AppendError::NoSpace)));
+        for request in leaving {
+            answer(request.done, Err(AppendError::NoSpace));
+        }
         self.held.extend(waiting);
         if self.queue.is_impatient() {
             self.held.drain(..).for_each(|request| answer(request.done, Err(AppendError::NoSpace)));

@@ -58,11 +58,11 @@ impl Reader {
     ///
     /// # Errors
     /// As [`Reader::open`], but for the first.
-    pub fn open_oldest(disk: Arc<dyn Disk>, folder: &Path) -> Result<Self, JournalError> {
+    pub fn open_oldest(disk: &Arc<dyn Disk>, folder: &Path) -> Result<Self, JournalError> {
         let mut from = 0;
         loop {
             // While it is looked for, the oldest one may go.
-            match Self::open(Arc::clone(&disk), folder, from) {
+            match Self::open(Arc::clone(disk), folder, from) {
                 Err(JournalError::BeforeFirst { first, .. }) => from = first,
                 result => return result,
             }

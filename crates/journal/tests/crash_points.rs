@@ -257,7 +257,7 @@ fn check(disk: &ModelDisk, outcome: &Outcome, state: &str) {
         assert!(first <= outcome.released, "{state}: entries before {first} are gone, nobody let them go");
         &outcome.acknowledged[usize::try_from(first).expect("small")..]
     };
-    if let Ok(reader) = Reader::open_oldest(Arc::new(disk.clone()), Path::new(FOLDER)) {
+    if let Ok(reader) = Reader::open_oldest(&(Arc::new(disk.clone()) as Arc<dyn Disk>), Path::new(FOLDER)) {
         let first = reader.next_offset();
         let seen = read_all(reader);
         assert!(seen.starts_with(since(first)), "{state}: a reader sees all before the next open");
