@@ -99,14 +99,8 @@ impl Running {
             drain,
         };
         let archiver_runtime = runtime.clone();
-        let archiver_thread = spawn("archiver", failed.clone(), move || {
-            archiver.run(&archiver_runtime);
-            Ok(())
-        });
-        let collector_thread = spawn("collector", failed, move || {
-            collector_thread.run();
-            Ok(())
-        });
+        let archiver_thread = endless("archiver", failed.clone(), move || archiver.run(&archiver_runtime));
+        let collector_thread = endless("collector", failed, move || collector_thread.run());
 
         let (access, groups) = (Arc::new(unlocked.access), groups_in_force(&plan.log_groups));
         let in_force = InForce { access, groups, redactor: unlocked.redactor };
@@ -278,6 +272,18 @@ fn say_who_may_call(address: SocketAddr, plan: &Plan) {
     } else {
         tracing::info!(%address, tokens = plan.access.tokens.len(), "HTTP needs a token");
     }
+}
+
+/// A thread that does not fail by itself.
+fn endless(
+    name: &'static str,
+    failed: mpsc::UnboundedSender<Failure>,
+    run: impl FnOnce() + Send + 'static,
+) -> JoinHandle<()> {
+    spawn(name, failed, move || {
+        run();
+        Ok(())
+    })
 }
 
 /// Runs a thread whose end with an error, or by a panic, stops the process.
