@@ -21,6 +21,8 @@ pub(super) struct Waiting {
     /// Notifications were lost.
     pub(super) missed: bool,
     pub(super) commands: VecDeque<Command>,
+    /// Nobody takes anything any more.
+    closed: bool,
 }
 
 impl Inbox {
@@ -43,9 +45,18 @@ impl Inbox {
         self.0.1.notify_one();
     }
 
+    /// Dropped if the collector has ended, so that nobody waits for its answer.
     pub(super) fn command(&self, command: Command) {
-        self.lock().commands.push_back(command);
-        self.0.1.notify_one();
+        let mut waiting = self.lock();
+        if !waiting.closed {
+            waiting.commands.push_back(command);
+            self.0.1.notify_one();
+        }
+    }
+
+    /// Drops what waits; nothing is taken any more.
+    pub(super) fn close(&self) {
+        *self.lock() = Waiting { closed: true, ..Waiting::default() };
     }
 
     /// Everything that waits, as soon as there is something; nothing after `patience`.
@@ -84,5 +95,19 @@ mod tests {
         let waiting = inbox.take(Duration::ZERO);
         assert_eq!((waiting.changed.len(), waiting.missed), (CHANGED_MAX, true));
         assert!(inbox.take(Duration::ZERO).is_empty());
+    }
+
+    #[test]
+    fn nobody_waits_for_the_answer_to_a_command_that_nobody_takes() {
+        let inbox = Inbox::default();
+        let drain = || {
+            let (done, drained) = tokio::sync::oneshot::channel();
+            inbox.command(Command::Drain(done));
+            drained
+        };
+        let before = drain();
+        inbox.close();
+        let after = drain();
+        assert!(before.blocking_recv().is_err() && after.blocking_recv().is_err());
     }
 }

@@ -146,7 +146,9 @@ impl Collector {
 
     /// Follows until it is told to drain, or the writer has ended.
     pub fn run(mut self) {
-        if let Ok(drained) = self.follow() {
+        let followed = self.follow();
+        self.inbox.close();
+        if let Ok(drained) = followed {
             // Whoever asked may have run out of patience.
             let _ = drained.send(());
         }
@@ -159,7 +161,7 @@ impl Collector {
         loop {
             let every = Duration::from_millis(POLL_EVERY_MS.unsigned_abs());
             let patience = if self.followers.rests().is_empty() { every } else { REST_AGAIN };
-            let Waiting { changed, missed, commands } = self.inbox.take(patience);
+            let Waiting { changed, missed, commands, .. } = self.inbox.take(patience);
             let nothing = changed.is_empty() && commands.is_empty();
             for command in commands {
                 match command {
