@@ -19,6 +19,7 @@ async fn lines_become_the_events_of_one_batch() {
         json!({
             "events": 3, "duplicate": false, "offset": 0, "first_event_id": "7265636f72646572-000000000000-000000",
             "empty_lines": 1, "not_json": 0, "cut_lines": 0, "dropped_bytes": 0, "repaired_lines": 0,
+            "redacted_lines": 0,
         })
     );
     let batches = served.host.batches();
