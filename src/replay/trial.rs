@@ -6,7 +6,8 @@ use std::sync::Arc;
 use similar::{ChangeTag, TextDiff};
 use watchbell_config::{TestCase, TestLine, spell_ms};
 use watchbell_engine::EngineError;
-use watchbell_model::{AlarmState, Dimensions, EventFlags, GroupName, Plan, Timestamp};
+use watchbell_intake::Redactor;
+use watchbell_model::{AlarmState, Dimensions, GroupName, Plan, Timestamp};
 
 use super::fold::decided_at;
 use super::{Change, Line, Replay, StreamName};
@@ -104,14 +105,17 @@ fn happened(plan: &Plan, test: &TestCase) -> Result<Vec<Change>, EngineError> {
     let first_ms = lines.first().map(|it| it.at_ms).or(expected_ms).or(test.until_ms).unwrap_or(0);
     let start = after(first_ms).floor_to(60_000);
     let mut replay = Replay::start(plan.clone(), start, GRAIN_MS)?.with_messages();
+    // Patterns see lines as they would be stored.
+    let redactor = Redactor::new(&plan.redaction, &[]).expect("the plan was checked");
     for line in &lines {
         let arrival = after(line.at_ms);
+        let kept = redactor.kept(line.text.as_bytes());
         replay.push(&Line {
             origin: &line.origin,
             arrival,
             timestamp: line.timestamp_ms.map_or(arrival, after),
-            flags: EventFlags::default(),
-            text: line.text,
+            flags: kept.flags,
+            text: &kept.text,
         })?;
     }
     if let Some(until_ms) = test.until_ms {

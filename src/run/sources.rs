@@ -1,12 +1,12 @@
 //! Followed files as they are now: what the collector tells others, and what `watchbell sources` shows of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use watchbell_model::{GroupName, LossReason, Timestamp};
 
-use super::checkpoint::FileId;
+use super::checkpoint::{CHECKPOINTS_MAX, FileId};
 use super::ledger::{Account, Ledger};
 
 /// How long the collector may wait for the journal before its files count as paused, in milliseconds.
@@ -89,6 +89,13 @@ impl Sources {
         let mut now = self.lock();
         *now.read.entry((group.clone(), stream.to_owned())).or_default() += bytes;
         *now.read_of_groups.entry(group.clone()).or_default() += bytes;
+        if now.read.len() > CHECKPOINTS_MAX {
+            // Of those that are followed no longer the ledger knows.
+            let Now { files, read, .. } = &mut *now;
+            let paths: BTreeSet<(&GroupName, &str)> =
+                files.iter().map(|((group, _), file)| (group, file.path.as_str())).collect();
+            read.retain(|(group, stream), _| paths.contains(&(group, stream.as_str())));
+        }
     }
 
     /// These files are so now; `None`: no longer followed.
@@ -157,7 +164,8 @@ impl Sources {
             report.account(account);
         }
         for (name, report) in &mut reports {
-            report.read_bytes = now.read.get(name).copied().unwrap_or(0);
+            let settled = ledger.streams().get(name).map_or(0, Account::settled_bytes);
+            report.read_bytes = now.read.get(name).copied().unwrap_or(settled);
         }
         reports.into_values().collect()
     }

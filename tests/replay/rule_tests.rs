@@ -286,3 +286,31 @@ ok    what is still true afterwards is told then  (watchbell.toml:45)
 ";
     assert_eq!((said.stdout.as_str(), said.stderr.as_str(), said.code), (expected, "", Some(1)));
 }
+
+#[test]
+fn a_test_and_a_replay_see_lines_as_they_would_be_stored() {
+    let folder = with(
+        r#"
+[redaction]
+presets = "emails"
+[log_groups.mail]
+files = ["mail.log"]
+timestamp = { format = "%Y-%m-%d %H:%M:%S" }
+[alarms.mail]
+log_group = "mail"
+pattern = '"[redacted:email]" -example'
+period = "60s"
+missing_data = "not_breaching"
+[[test]]
+name = "addresses are taken out"
+lines = "12:00:00 mail from jane@example.com"
+expect = ["12:00:00 ALARM mail early", "12:04:10 OK mail"]
+"#,
+    );
+    let said = folder.run(&["test"]);
+    assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""), "{}", said.stdout);
+    folder.write("mail.log", "2026-11-22 12:00:00 from jane@example.com\n");
+    let said = folder.run(&["replay", "--format", "json"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert!(said.stdout.contains("[redacted:email]") && !said.stdout.contains("jane"), "{}", said.stdout);
+}

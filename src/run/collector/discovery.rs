@@ -78,6 +78,7 @@ impl Collector {
         self.notice_moved(&found, &mut left, now);
         self.find_rotated(left, now);
         self.tell_lag();
+        self.refused.retain(|(_, path), _| path.symlink_metadata().is_ok());
         let refused = self.refused.iter().map(|((name, path), refusal)| {
             ((name.clone(), path.to_string_lossy().into_owned()), refusal.reason.clone())
         });
