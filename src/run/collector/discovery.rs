@@ -31,7 +31,7 @@ type Beside = BTreeMap<PathBuf, BTreeMap<PathBuf, Vec<(PathBuf, Metadata)>>>;
 pub(super) fn since(checkpoints: &Checkpoints) -> BTreeMap<Name, SystemTime> {
     let mut since = BTreeMap::new();
     for (_, checkpoint) in checkpoints.iter() {
-        let at = system_time(checkpoint.first_at);
+        let at = system_time(checkpoint.first_at.plus_ms(-FILE_CLOCK_MS));
         let known = since.entry((checkpoint.group.clone(), checkpoint.path.clone().into())).or_insert(at);
         *known = at.min(*known);
     }
@@ -246,9 +246,10 @@ impl Collector {
         let group = self.groups.get(name)?.clone();
         let mut bytes = *unread_bytes;
         if before.end == 0 {
-            // Its copy is found as a file that rotation left, and read as a whole.
+            // Its copy is found as a file that rotation left, and read as a whole, perhaps by now. Which one it is cannot be
+            // known: no more is reported than is missing from all of them.
             let whole = (name.clone(), PathBuf::from(&before.path));
-            bytes = bytes.saturating_sub(self.longest_unknown(&whole));
+            bytes = bytes.saturating_sub(self.longest_rotated(&whole));
             self.copied.insert(whole);
         }
         let copy = self.find_copy(name, &group, before, now);
@@ -270,14 +271,11 @@ impl Collector {
         key
     }
 
-    /// The length of the longest file that rotation left at this path and that nobody knows.
-    fn longest_unknown(&self, name: &Name) -> u64 {
+    /// The length of the longest file that rotation left at this path since it was first followed.
+    fn longest_rotated(&self, name: &Name) -> u64 {
         let Some(since) = self.since.get(name) else { return 0 };
-        let unknown = rotated(&name.1).into_iter().filter(|(_, metadata)| {
-            let key = (name.0.clone(), identity::id(metadata));
-            !self.followers.contains(&key) && identity::born(metadata) > *since
-        });
-        unknown.map(|(_, metadata)| metadata.len()).max().unwrap_or(0)
+        let ours = rotated(&name.1).into_iter().filter(|(_, metadata)| identity::born(metadata) > *since);
+        ours.map(|(_, metadata)| metadata.len()).max().unwrap_or(0)
     }
 
     fn find_copy(
@@ -292,16 +290,30 @@ impl Collector {
             return None;
         }
         let path = Path::new(&before.path).canonicalize().ok()?;
-        for (sibling, metadata) in rotated(&path).into_iter().rev() {
-            if self.followers.contains(&(name.clone(), identity::id(&metadata))) {
-                continue;
+        // While it is looked for, rotation may go on and give its name away.
+        for _ in 0..ROTATED_LOOKS_MAX {
+            let mut moved = false;
+            for (sibling, metadata) in rotated(&path).into_iter().rev() {
+                let id = identity::id(&metadata);
+                if self.followers.contains(&(name.clone(), id)) {
+                    continue;
+                }
+                let opened = Follower::open(&sibling, name, group, now).ok().filter(|copy| copy.id == id);
+                let Some(mut copy) = opened else {
+                    moved = true;
+                    continue;
+                };
+                if copy.resume_copy(before).unwrap_or(false) {
+                    // After a crash in the middle of reading it.
+                    if let Some(own) = self.checkpoints.get(id, name).filter(|own| own.end > before.end) {
+                        // If it is another file's, the copy stays where it is.
+                        let _ = copy.resume(own);
+                    }
+                    return Some(copy);
+                }
             }
-            let Ok(mut copy) = Follower::open(&sibling, name, group, now) else { continue };
-            // After a crash in the middle of reading it.
-            let own =
-                self.checkpoints.get(copy.id, name).is_some_and(|own| copy.resume(own).unwrap_or(false));
-            if own || copy.resume_copy(before).unwrap_or(false) {
-                return Some(copy);
+            if !moved {
+                break;
             }
         }
         None
@@ -402,6 +414,9 @@ impl Collector {
         Ok(Some(key))
     }
 }
+
+/// How far the clock of a file system may be behind, in milliseconds: it goes on with the kernel's timer.
+const FILE_CLOCK_MS: i64 = 20;
 
 /// Looks at what rotation left, as long as each finds something.
 const ROTATED_LOOKS_MAX: usize = 4;

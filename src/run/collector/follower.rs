@@ -283,6 +283,7 @@ impl Follower {
         }
         let closed = self.closed(all, now.ms_since(self.changed));
         let start = self.passed.position;
+        let probe = Passed::probe(&self.file, start..length)?;
         let mut backfill = start < self.backfill_until;
         let mut taken = Taken::default();
         if backfill {
@@ -299,7 +300,15 @@ impl Follower {
         if taken.bytes > 0 {
             let position = start + taken.bytes as u64;
             // Whatever can fail comes first: bytes are passed only together with their batch.
-            self.passed.reach(&self.file, position)?;
+            let mut passed = self.passed;
+            passed.reach(&self.file, position)?;
+            // Rewritten in the middle of this: what was read and what it is known by are of two files.
+            if self.passed.compare(&self.file)? != Likeness::Same
+                || Passed::probe(&self.file, start..length)? != probe
+            {
+                return Ok(Look { more: true, ..Look::default() });
+            }
+            self.passed = passed;
             self.continued = taken.unterminated;
             self.scanned_to = position;
             if taken.cut_bytes > 0 {
