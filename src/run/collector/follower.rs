@@ -9,7 +9,8 @@ use std::time::SystemTime;
 
 use watchbell_intake::{BEHIND_CUT_BYTES, Joiner, Redactor};
 use watchbell_model::{
-    Batch, Fingerprint, GroupName, LINE_BYTES_MAX, LogGroup, Loss, LossReason, Source, Timestamp,
+    BYTE_ORDER_MARK, Batch, Fingerprint, GroupName, LINE_BYTES_MAX, LogGroup, Loss, LossReason, Source,
+    Timestamp,
 };
 use watchbell_parse::Timestamps;
 
@@ -342,10 +343,13 @@ impl Follower {
         let timestamp = |line: &str| self.timestamps.of(line, now);
         let read = Reading { timestamp: &timestamp, redactor };
         for read_max in [READ_BYTES_MAX, LINE_BYTES_MAX + 2] {
-            let buffer =
+            let mut buffer =
                 self.read(self.passed.position..length.min(self.passed.position + read_max as u64))?;
             let to_the_end = self.passed.position + buffer.len() as u64 == length;
-            let taken = match &self.joiner {
+            let is_marked = self.passed.position == 0 && buffer.starts_with(BYTE_ORDER_MARK);
+            let mark = if is_marked { BYTE_ORDER_MARK.len() } else { 0 };
+            buffer.drain(..mark);
+            let mut taken = match &self.joiner {
                 None => take(buffer, self.continued, rest_too && to_the_end, &read),
                 Some((joiner, _)) => {
                     // An event that is longer than what is held ends where it does not fit.
@@ -358,6 +362,9 @@ impl Follower {
                     take_joined(&buffer, self.continued, closed, joiner, &read)
                 }
             };
+            if taken.bytes > 0 {
+                taken.bytes += mark;
+            }
             if taken.bytes > 0 || to_the_end {
                 return Ok(taken);
             }
@@ -584,6 +591,16 @@ mod tests {
             fixture.read(&mut follower, false),
             (vec!["four and more than before".into()], vec![(LossReason::Truncated, 0)])
         );
+    }
+
+    #[test]
+    fn a_byte_order_mark_belongs_to_no_line() {
+        let fixture = Fixture::new();
+        fixture.append("\u{feff}one\n\u{feff}two\n".as_bytes());
+        let mut follower = fixture.open();
+        assert_eq!(fixture.read(&mut follower, false).0, ["one", "\u{feff}two"]);
+        fixture.append(b"three\n");
+        assert_eq!(fixture.read(&mut follower, false).0, ["three"], "all of it has been passed");
     }
 
     #[test]
