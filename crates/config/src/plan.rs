@@ -1,5 +1,6 @@
 //! The whole file, and the keys that stand alone.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use toml::de::{DeTable, DeValue};
@@ -79,6 +80,7 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
         alarms: alarms.plan,
         mute_rules,
         topics,
+        queues: BTreeMap::new(),
         access,
         archive: Some(archive?),
     })

@@ -85,6 +85,7 @@ fn plan(alarm: MetricAlarm) -> Plan {
         alarms: BTreeMap::from([("hot".into(), alarm)]),
         mute_rules: BTreeMap::new(),
         topics: BTreeMap::from([("ops".into(), Topic { subscriptions: vec![console] })]),
+        queues: BTreeMap::new(),
         access: Access::default(),
         archive: None,
     }

@@ -127,6 +127,7 @@ fn plan(timeline: &Timeline) -> Plan {
         alarms: BTreeMap::from([("a".into(), alarm)]),
         mute_rules: BTreeMap::new(),
         topics: BTreeMap::new(),
+        queues: BTreeMap::new(),
         access: Access::default(),
         archive: None,
     }

@@ -8,7 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    ArchiveDone, ArchivePlan, Batch, Decisions, Delivery, Loss, Offset, Plan, Samples, Timestamp, TrailRecord,
+    ArchiveDone, ArchivePlan, Batch, Decisions, Delivery, Loss, Offset, Plan, QueueChanges, Samples,
+    Timestamp, TrailRecord,
 };
 
 /// The data format that this version writes. It reads this one and every released one before it.
@@ -37,6 +38,8 @@ pub enum Entry {
     ArchiveDone(ArchiveDone),
     /// What Watchbell measured of itself.
     Samples(Samples),
+    /// What happened to the messages of a queue.
+    Queue(QueueChanges),
 }
 
 /// Why bytes are not an entry that this version knows.
@@ -80,6 +83,7 @@ mod kind {
     pub(super) const ARCHIVE_PLAN: u16 = 0x0108;
     pub(super) const ARCHIVE_DONE: u16 = 0x0109;
     pub(super) const SAMPLES: u16 = 0x010a;
+    pub(super) const QUEUE: u16 = 0x010b;
 }
 
 impl Entry {
@@ -96,6 +100,7 @@ impl Entry {
             Entry::ArchivePlan(_) => kind::ARCHIVE_PLAN,
             Entry::ArchiveDone(_) => kind::ARCHIVE_DONE,
             Entry::Samples(_) => kind::SAMPLES,
+            Entry::Queue(_) => kind::QUEUE,
         }
     }
 
@@ -112,6 +117,7 @@ impl Entry {
             Entry::ArchivePlan(_) => "archive plan",
             Entry::ArchiveDone(_) => "archive done",
             Entry::Samples(_) => "samples",
+            Entry::Queue(_) => "queue",
         }
     }
 
@@ -133,6 +139,7 @@ impl Entry {
             Entry::ArchivePlan(plan) => json(plan),
             Entry::ArchiveDone(done) => json(done),
             Entry::Samples(samples) => json(samples),
+            Entry::Queue(changes) => json(changes),
         }
     }
 
@@ -161,6 +168,7 @@ impl Entry {
             kind::ARCHIVE_PLAN => Entry::ArchivePlan(from_json(payload)?),
             kind::ARCHIVE_DONE => Entry::ArchiveDone(from_json(payload)?),
             kind::SAMPLES => Entry::Samples(from_json(payload)?),
+            kind::QUEUE => Entry::Queue(from_json(payload)?),
             _ => {
                 let [format, _] = kind.to_be_bytes();
                 let newer = format > DATA_FORMAT;
@@ -208,7 +216,7 @@ mod tests {
 
     #[test]
     fn bytes_that_do_not_fit_are_refused() {
-        for kind in 0x0101..=0x010a {
+        for kind in 0x0101..=0x010b {
             if kind != kind::TICK {
                 assert!(Entry::decode(kind, b"{").is_err(), "{kind:#x}");
             }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::{Access, Alarm, Archive, GroupName, LogGroup, MetricFilter, MuteRule, Redaction, Topic};
+use crate::{Access, Alarm, Archive, GroupName, LogGroup, MetricFilter, MuteRule, Queue, Topic};
 
 /// Where HTTP is served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,9 @@ pub struct Plan {
     pub mute_rules: BTreeMap<String, MuteRule>,
     /// By name.
     pub topics: BTreeMap<String, Topic>,
+    /// By name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub queues: BTreeMap<String, Queue>,
     /// Who may call.
     #[serde(default)]
     pub access: Access,
