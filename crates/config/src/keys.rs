@@ -26,6 +26,8 @@ pub enum Kind {
     Date,
     /// A positive integer.
     Count,
+    /// Yes or no.
+    Flag,
     /// Lines of a test: strings, or tables with the keys below this one.
     Lines,
     /// A string that compares with a number.
@@ -77,6 +79,7 @@ impl Kind {
             Kind::Clock => "a time of day such as \"12:00:30\"",
             Kind::Date => "a string with a date such as \"2026-11-22\"",
             Kind::Count => "a positive integer",
+            Kind::Flag => "true or false",
             Kind::Lines => "a line such as \"12:00:00 GROUP text\", a table, or an array of them",
             Kind::Condition => "a string such as \">= 10\"",
             Kind::Datapoints => "a string such as \"2 of 3\"",
@@ -458,6 +461,43 @@ pub const KEYS: &[Key] = &[
     unavailable("topics.*.pagerduty", "PagerDuty events"),
     unavailable("topics.*.queue", "messages to a queue"),
     //
+    optional("queues", Kind::Named, "queues, by name: letters, digits, - and _"),
+    optional(
+        "queues.*",
+        Kind::Table,
+        "log events and alarm state changes for workers; has log_groups, alarms or both",
+    ),
+    optional(
+        "queues.*.log_groups",
+        Kind::Texts,
+        "the log groups whose events it gets; * stands for any run of characters",
+    ),
+    default("queues.*.alarms", Kind::Flag, "false", "whether it gets the state changes of alarms"),
+    default(
+        "queues.*.visibility_timeout",
+        Kind::Duration,
+        "30s",
+        "how long a received message is hidden from others: 0s to 12h",
+    ),
+    default(
+        "queues.*.max_receives",
+        Kind::Count,
+        "10",
+        "how often a message is received before it becomes a dead letter: 1 to 1000",
+    ),
+    default(
+        "queues.*.retention",
+        Kind::Duration,
+        "4d",
+        "how long a message is kept: 60s to 14d from when it was enqueued",
+    ),
+    default(
+        "queues.*.dead_letter_retention",
+        Kind::Duration,
+        "14d",
+        "how long a dead letter is kept: retention to 14d from when it was enqueued",
+    ),
+    //
     optional("archive", Kind::Table, "where every event is kept in the end"),
     optional("archive.url", Kind::Url, "a folder, as a path or file:///path; if absent, archive in data_dir"),
     unavailable("archive.lifecycle", "when objects become cold, and when they go"),
@@ -468,7 +508,7 @@ pub const KEYS: &[Key] = &[
     required(
         "roles.*.on",
         Kind::Texts,
-        "log groups' names, or watchbell; * stands for any run of characters",
+        "names of log groups and queues, or watchbell; * stands for any run of characters",
     ),
     //
     optional("tokens", Kind::Named, "tokens, by name"),
@@ -515,7 +555,6 @@ pub const KEYS: &[Key] = &[
     unavailable("functions", "programs that see events or alarms"),
     unavailable("journald", "events from the system's journal"),
     unavailable("maintenance", "scheduled work on the machine"),
-    unavailable("queues", "events and alarms for functions"),
     unavailable("routes", "which alarms go where"),
     unavailable("secrets", "a store of secrets"),
     unavailable("silences", "when alarms keep quiet"),

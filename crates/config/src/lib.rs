@@ -21,6 +21,7 @@ mod nearest;
 mod path;
 mod plan;
 mod problem;
+mod queue;
 mod reader;
 mod redaction;
 mod render;

@@ -1,6 +1,5 @@
 //! The whole file, and the keys that stand alone.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use toml::de::{DeTable, DeValue};
@@ -12,7 +11,7 @@ use crate::problem::{Problem, quote};
 use crate::reader::{Context, Field, Table};
 use crate::test_case::{Known, TestCase};
 use crate::{
-    access, alarm, archive, composite, log_group, metric_filter, mute, path, redaction, test_case, topic,
+    access, alarm, archive, composite, log_group, metric_filter, mute, path, queue, redaction, test_case, topic,
 };
 
 /// The version of the file's format that this version of Watchbell reads.
@@ -66,6 +65,7 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
     let mute_rules = mute::read(&mut root, &every_name);
     filters.plan.append(&mut alarms.filters);
     let topics = topic::read(&mut root, &alarms.told);
+    let queues = queue::read(&mut root, &log_groups);
     let access = access::read(&mut root, &role_names);
     let archive = archive::read(&mut root, data_dir.as_deref());
     root.finish();
@@ -80,7 +80,7 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
         alarms: alarms.plan,
         mute_rules,
         topics,
-        queues: BTreeMap::new(),
+        queues,
         access,
         archive: Some(archive?),
     })

@@ -251,6 +251,15 @@ impl<'a> Field<'a> {
             .ok()
     }
 
+    /// Yes or no.
+    pub(crate) fn flag(&self) -> Option<bool> {
+        let flag = self.value.get_ref().as_bool();
+        if flag.is_none() {
+            self.mismatch();
+        }
+        flag
+    }
+
     /// A whole number from 1 on.
     pub(crate) fn count(&self) -> Option<u32> {
         let DeValue::Integer(integer) = self.value.get_ref() else {

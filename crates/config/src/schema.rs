@@ -54,6 +54,7 @@ fn value(row: &Key) -> Value {
         }
         Kind::Date => json!({ "type": "string", "format": "date" }),
         Kind::Count => json!({ "type": "integer", "minimum": 1 }),
+        Kind::Flag => json!({ "type": "boolean" }),
         Kind::Lines => {
             let line = [table(row.path), json!({ "type": "string" })];
             json!({ "anyOf": [line[0], line[1], { "type": "array", "items": { "anyOf": line } }] })

@@ -20,6 +20,7 @@ fn kind(kind: Kind) -> String {
         Kind::Clock => "time of day",
         Kind::Date => "date",
         Kind::Count => "positive integer",
+        Kind::Flag => "`true` or `false`",
         Kind::Lines => "lines",
         Kind::Condition => "condition",
         Kind::Datapoints => "`M of N`",

@@ -18,11 +18,35 @@ pub enum Action {
     /// Read `/readyz` and `/sources`.
     #[serde(rename = "watchbell:GetStatus")]
     GetStatus,
+    /// Receive messages of a queue, or look at its dead letters.
+    #[serde(rename = "sqs:ReceiveMessage")]
+    ReceiveMessage,
+    /// Delete received messages.
+    #[serde(rename = "sqs:DeleteMessage")]
+    DeleteMessage,
+    /// Keep received messages longer, or give them back.
+    #[serde(rename = "sqs:ChangeMessageVisibility")]
+    ChangeMessageVisibility,
+    /// Offer dead letters again.
+    #[serde(rename = "sqs:StartMessageMoveTask")]
+    StartMessageMoveTask,
+    /// Read what a queue holds.
+    #[serde(rename = "sqs:GetQueueAttributes")]
+    GetQueueAttributes,
 }
 
 impl Action {
     /// Every action, in the order in which they are documented.
-    pub const ALL: [Action; 3] = [Action::PutLogEvents, Action::GetMetrics, Action::GetStatus];
+    pub const ALL: [Action; 8] = [
+        Action::PutLogEvents,
+        Action::GetMetrics,
+        Action::GetStatus,
+        Action::ReceiveMessage,
+        Action::DeleteMessage,
+        Action::ChangeMessageVisibility,
+        Action::StartMessageMoveTask,
+        Action::GetQueueAttributes,
+    ];
 
     /// The action's name in a file: `logs:PutLogEvents`.
     pub fn as_str(self) -> &'static str {
@@ -30,15 +54,22 @@ impl Action {
             Action::PutLogEvents => "logs:PutLogEvents",
             Action::GetMetrics => "watchbell:GetMetrics",
             Action::GetStatus => "watchbell:GetStatus",
+            Action::ReceiveMessage => "sqs:ReceiveMessage",
+            Action::DeleteMessage => "sqs:DeleteMessage",
+            Action::ChangeMessageVisibility => "sqs:ChangeMessageVisibility",
+            Action::StartMessageMoveTask => "sqs:StartMessageMoveTask",
+            Action::GetQueueAttributes => "sqs:GetQueueAttributes",
         }
     }
 }
 
-/// What an action is done to: a log group's name, or `watchbell` for the process itself.
+/// What an action is done to: the name of a log group or a queue, or `watchbell` for the process itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resource<'a> {
     /// A log group.
     LogGroup(&'a str),
+    /// A queue.
+    Queue(&'a str),
     /// The running Watchbell.
     Watchbell,
 }
@@ -47,7 +78,7 @@ impl<'a> Resource<'a> {
     /// The name that statements match against.
     pub fn name(self) -> &'a str {
         match self {
-            Resource::LogGroup(name) => name,
+            Resource::LogGroup(name) | Resource::Queue(name) => name,
             Resource::Watchbell => "watchbell",
         }
     }

@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Access, Alarm, Archive, GroupName, LogGroup, MetricFilter, MuteRule, Redaction, Topic};
-use crate::{Access, Alarm, Archive, GroupName, LogGroup, MetricFilter, MuteRule, Queue, Topic};
+use crate::{Access, Alarm, Archive, GroupName, LogGroup, MetricFilter, MuteRule, Queue, Redaction, Topic};
 
 /// Where HTTP is served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
