@@ -36,8 +36,12 @@ fn summary(name: &str, plan: &Plan) -> Result<String, Failure> {
     let early =
         alarms_that_fire_early(plan).map_err(|error| Failure::new(ExitStatus::Configuration, error))?;
     let count = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    let queues = match plan.queues.len() {
+        0 => String::new(),
+        queues => format!(", {}", count(queues, "queue")),
+    };
     let mut text = format!(
-        "{name} is good: {}, {}, {}, {}\n",
+        "{name} is good: {}, {}, {}, {}{queues}\n",
         count(plan.log_groups.len(), "log group"),
         count(plan.metric_filters.len(), "metric filter"),
         count(plan.alarms.len(), "alarm"),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::UnboundedSender;
 use watchbell_engine::{Engine, EngineError};
+use watchbell_functions::queue::{Views, ViewsSnapshot};
 use watchbell_model::{Decisions, Entry, GroupName, InstallationId, Offset, Record, Timestamp};
 
 use super::backlog::Backlog;
@@ -35,6 +36,8 @@ pub struct Fold {
     pub backlog: Backlog,
     /// What became of the bytes of files.
     pub ledger: Ledger,
+    /// What queues hold.
+    pub queues: Views,
     /// Log groups that some plan has had: a file of a new one counts as there before.
     pub groups: BTreeSet<GroupName>,
     /// The next record.
@@ -50,6 +53,8 @@ pub struct FoldSnapshot {
     backlog: Backlog,
     #[serde(default)]
     ledger: LedgerSnapshot,
+    #[serde(default)]
+    queues: ViewsSnapshot,
     groups: BTreeSet<GroupName>,
     /// The next record.
     pub next: Offset,
@@ -73,6 +78,7 @@ impl Fold {
             outbox: Outbox::default(),
             backlog: Backlog::default(),
             ledger: Ledger::default(),
+            queues: Views::default(),
             groups: BTreeSet::new(),
             next: Offset(0),
         }
@@ -86,6 +92,7 @@ impl Fold {
         let items = self.engine.step(record)?;
         self.next = record.offset.next();
         self.backlog.apply(record, self.engine.plan().map_or(Offset(0), |(plan, _)| plan));
+        self.queues.apply(record);
         let mut outgoing = Vec::new();
         match &record.entry {
             Entry::Batch(batch) => {
@@ -109,6 +116,7 @@ impl Fold {
             outbox: self.outbox.snapshot(),
             backlog: self.backlog.clone(),
             ledger: self.ledger.snapshot(),
+            queues: self.queues.snapshot(),
             groups: self.groups.clone(),
             next: self.next,
         }
@@ -119,13 +127,14 @@ impl Fold {
     /// # Errors
     /// [`EngineError`] if the plan in it cannot run in this version.
     pub fn restore(installation: InstallationId, snapshot: FoldSnapshot) -> Result<Fold, EngineError> {
-        let FoldSnapshot { engine, checkpoints, outbox, backlog, ledger, groups, next } = snapshot;
+        let FoldSnapshot { engine, checkpoints, outbox, backlog, ledger, queues, groups, next } = snapshot;
         Ok(Fold {
             engine: Engine::restore(installation, engine)?,
             checkpoints: Checkpoints::restore(checkpoints),
             outbox: Outbox::restore(outbox),
             backlog,
             ledger: Ledger::restore(ledger),
+            queues: Views::restore(queues),
             groups,
             next,
         })
@@ -231,6 +240,9 @@ impl FoldThread {
     }
 
     fn fold(&self, record: &Record) -> Result<(), EngineError> {
+        if let Entry::Plan(plan) = &record.entry {
+            notice::dropped_queues(&self.fold.look().queues, plan, record.time);
+        }
         let effects = self.fold.apply(record)?;
         if let Entry::Decisions(decisions) = &record.entry {
             decisions.items.iter().for_each(notice::say);

@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::watch;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot, watch};
+use watchbell_functions::queue::View;
 use watchbell_intake::Redactor;
 use watchbell_model::{Batch, EventId, GroupName, InstallationId, LogGroup, Timestamp, TrailOutcome};
 use watchbell_parse::Timestamps;
 use watchbell_server::{
-    Accepted, AccessInForce, BoxFuture, Denied, GroupInForce, Host, IngestError, TimestampOf,
+    Accepted, AccessInForce, BoxFuture, Denied, GroupInForce, Host, IngestError, QueueAsk, QueueError,
+    TimestampOf,
 };
 
+use super::broker::Ask;
 use super::clock::Clock;
 use super::fold::SharedFold;
 use super::metrics::{self, Figures};
@@ -66,6 +70,8 @@ pub struct Process {
     pub writer: Writer,
     /// Knows what metrics tell.
     pub fold: SharedFold,
+    /// Asks the broker.
+    pub broker: mpsc::Sender<Ask>,
     /// Knows what has not been read.
     pub lag: SourceLag,
     /// Knows what is followed.
@@ -127,6 +133,24 @@ impl Host for Process {
         })
     }
 
+    fn queue(&self, ask: QueueAsk) -> BoxFuture<'static, Result<Value, QueueError>> {
+        let QueueAsk { queue, principal, call } = ask;
+        let (reply, answer) = oneshot::channel();
+        let sent = self.broker.try_send(Ask { queue, principal, call, reply });
+        Box::pin(async move {
+            sent.map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => QueueError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => QueueError::Stopping,
+            })?;
+            answer.await.unwrap_or(Err(QueueError::Stopping))
+        })
+    }
+
+    fn queue_figures(&self) -> BTreeMap<String, Value> {
+        let (fold, now) = (self.fold.look(), self.clock.now());
+        fold.queues.iter().map(|(name, view)| (name.to_owned(), figures(name, view, now))).collect()
+    }
+
     fn denied(&self, denied: Denied) {
         let actor = denied.token.map_or_else(|| "unknown caller".to_owned(), |name| format!("token {name}"));
         let (resource, reason) = (denied.resource, denied.reason.as_str());
@@ -172,6 +196,28 @@ fn refusal(error: AppendError) -> IngestError {
         }
         AppendError::Disk(reason) => IngestError::Failed(reason),
     }
+}
+
+/// What a queue holds, as it is told.
+fn figures(name: &str, view: &View, now: Timestamp) -> Value {
+    let (figures, rule) = (view.figures(now), view.rule());
+    let totals = figures.totals;
+    json!({
+        "queue": name,
+        "visible": figures.visible,
+        "in_flight": figures.in_flight,
+        "dead": figures.dead,
+        "oldest_age_s": figures.oldest.map_or(0, |oldest| now.ms_since(oldest).max(0) / 1000),
+        "received": totals.received,
+        "deleted": totals.deleted,
+        "dead_lettered": totals.dead,
+        "redriven": totals.redriven,
+        "expired": totals.expired,
+        "visibility_timeout_s": rule.visibility_timeout_ms / 1000,
+        "max_receives": rule.max_receives,
+        "retention_s": rule.retention_ms / 1000,
+        "dead_letter_retention_s": rule.dead_letter_retention_ms / 1000,
+    })
 }
 
 /// The groups of a plan, as HTTP needs them.

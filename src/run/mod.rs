@@ -3,12 +3,14 @@
 //! ```text
 //! collector ─┐                        ┌─▶ fold ─▶ decisions ─▶ writer
 //! HTTP ──────┴─▶ writer ─▶ JOURNAL ─▶─┤              └─▶ dispatcher ─▶ people
-//!                                     └─▶ archiver ─▶ object store
+//!                                     ├─▶ archiver ─▶ object store
+//!                                     └─▶ broker ─▶ workers
 //! ```
 
 pub mod archiver;
 pub mod backlog;
 pub mod batch_ids;
+pub mod broker;
 pub mod checkpoint;
 pub mod clock;
 pub mod collector;
@@ -81,6 +83,7 @@ pub struct Running {
     collector: CollectorHandle,
     stopping: watch::Sender<bool>,
     finish_dispatcher: oneshot::Sender<()>,
+    finish_broker: oneshot::Sender<()>,
     drain_archiver: Sender<()>,
     dispatcher: tokio::task::JoinHandle<()>,
     server: tokio::task::JoinHandle<std::io::Result<()>>,
@@ -99,6 +102,7 @@ struct Kept {
 struct Threads {
     collector: JoinHandle<()>,
     archiver: JoinHandle<()>,
+    broker: JoinHandle<()>,
     writer: JoinHandle<()>,
     upkeep: JoinHandle<()>,
     fold: JoinHandle<()>,

@@ -2,7 +2,8 @@
 //!
 //! Said when the decision's entry comes by while the process runs; reading the journal after a start says nothing again.
 
-use watchbell_model::{Correction, Datapoint, Decision, Dimensions, SeriesLimit};
+use watchbell_functions::queue::Views;
+use watchbell_model::{Correction, Datapoint, Decision, Dimensions, Plan, SeriesLimit, Timestamp};
 
 /// Says what is to be said about `decision`.
 pub fn say(decision: &Decision) {
@@ -11,6 +12,22 @@ pub fn say(decision: &Decision) {
         Decision::Correction(correction) => corrected(correction),
         // Told to those whom the alarm notifies.
         Decision::Transition(_) | Decision::Released { .. } => {}
+    }
+}
+
+/// Says which of `queues` end with `plan` though they hold something.
+pub fn dropped_queues(queues: &Views, plan: &Plan, now: Timestamp) {
+    for (queue, view) in queues.dropped_by(plan) {
+        let figures = view.figures(now);
+        let messages = figures.visible + figures.in_flight;
+        if messages + figures.dead > 0 {
+            tracing::warn!(
+                queue,
+                messages,
+                dead_letters = figures.dead,
+                "the file has this queue no longer: what it held is gone from it, and stays in the journal and archive"
+            );
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use watchbell_model::{Archive, Entry, InstallationId, Offset, Plan, SecretRef};
 use watchbell_notify::Client;
 
 use super::archiver::{Archiver, Store};
+use super::broker::{ASKS_MAX, Broker, Payloads};
 use super::collector::Collector;
 use super::data_folder::{self, DataFolder};
 use super::dispatcher::{Dispatcher, Notifiers};
@@ -88,6 +89,21 @@ impl Running {
             stopping: is_stopping.clone(),
         };
         let dispatcher = runtime.spawn(dispatcher.run(core.outgoing, finish));
+        let (broker, asks) = mpsc::channel(ASKS_MAX);
+        let (finish_broker, finish) = oneshot::channel();
+        let broker_runtime = runtime.clone();
+        let broker_thread = Broker::new(
+            Payloads::new(core.readers.clone(), core.installation),
+            core.installation,
+            (core.fold.clone(), core.writer.clone(), core.durable.clone()),
+            Arc::clone(&kept.clock),
+            asks,
+            is_stopping.clone(),
+        );
+        let broker_thread = spawn("broker", failed.clone(), move || {
+            broker_thread.run(finish, &broker_runtime);
+            Ok(())
+        });
         let (drain_archiver, drain) = channel();
         let archiver = Archiver {
             installation: core.installation,
@@ -108,6 +124,7 @@ impl Running {
             installation: core.installation,
             writer: core.writer.clone(),
             fold: core.fold.clone(),
+            broker,
             lag,
             sources,
             clock: Arc::clone(&kept.clock),
@@ -130,12 +147,14 @@ impl Running {
             collector,
             stopping,
             finish_dispatcher,
+            finish_broker,
             drain_archiver,
             dispatcher,
             server,
             threads: Threads {
                 collector: collector_thread,
                 archiver: archiver_thread,
+                broker: broker_thread,
                 writer: core.writer_thread,
                 upkeep: core.upkeep_thread,
                 fold: core.fold_thread,

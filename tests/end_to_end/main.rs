@@ -23,6 +23,7 @@ mod multiline;
 mod other_tools;
 mod own_metrics;
 mod redaction;
+mod queues;
 mod reload;
 mod ringing;
 mod rotation;

@@ -68,13 +68,11 @@ impl AccessInForce {
         }
     }
 
-    /// Whether this caller may send events to the log group.
-    pub(crate) fn may_put(&self, principal: &Principal, group: &str) -> bool {
+    /// Whether this caller may do this.
+    pub(crate) fn may(&self, principal: &Principal, action: Action, resource: Resource<'_>) -> bool {
         match principal {
             Principal::Loopback => true,
-            Principal::Token(name) => {
-                self.access.allows(name, Action::PutLogEvents, Resource::LogGroup(group))
-            }
+            Principal::Token(name) => self.access.allows(name, action, resource),
         }
     }
 }

@@ -5,7 +5,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::{Denied, DeniedReason, IngestError};
+use crate::{Denied, DeniedReason, IngestError, QueueError};
 
 /// When to come back to a server that has too much to do, in seconds.
 const RETRY_OVERLOADED_S: u16 = 1;
@@ -164,6 +164,42 @@ impl From<IngestError> for Refusal {
                 message,
                 "the events may be stored or not: once the server is well, send them again with the same \
                  Idempotency-Key",
+            ),
+        }
+    }
+}
+
+impl From<QueueError> for Refusal {
+    fn from(error: QueueError) -> Refusal {
+        let message = error.to_string();
+        match error {
+            QueueError::NoSuchQueue => Refusal::new(
+                StatusCode::NOT_FOUND,
+                "no_such_queue",
+                message,
+                "GET /queues tells which there are",
+            ),
+            QueueError::Refused { code, help, .. } => Refusal::new(StatusCode::CONFLICT, code, message, help),
+            QueueError::OverLimit(_) => Refusal::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "over_limit",
+                message,
+                "delete messages that are dealt with, then receive again",
+            )
+            .retry_after(RETRY_OVERLOADED_S),
+            QueueError::Overloaded => Refusal::overloaded(message),
+            QueueError::Stopping => Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "stopping",
+                message,
+                "send the same request again when it runs",
+            )
+            .retry_after(RETRY_STOPPING_S),
+            QueueError::Failed(_) => Refusal::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "queue_failed",
+                message,
+                "it may have been done or not; the log of watchbell up says more",
             ),
         }
     }

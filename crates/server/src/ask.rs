@@ -75,7 +75,7 @@ fn no_such_group(server: &Server, principal: &Principal, name: &str) -> Refusal 
     let access = server.host.access();
     let mut names = server.host.group_names();
     // A token learns of no group that it may not write to.
-    names.retain(|name| access.may_put(principal, name));
+    names.retain(|name| access.may(principal, Action::PutLogEvents, Resource::LogGroup(name)));
     names.sort_unstable();
     let help = match nearest(name, &names) {
         Some(near) => format!("did you mean {near:?}?"),
@@ -86,7 +86,7 @@ fn no_such_group(server: &Server, principal: &Principal, name: &str) -> Refusal 
 }
 
 /// The name that differs least, if few letters differ.
-fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
     let letters_max = (name.len() / 3).max(1);
     // Comparing costs length times length, so what cannot be near is not compared.
     let similar = |known: &&String| {

@@ -2,10 +2,12 @@
 //!
 //! Two implementers: the binary's, and the recorder of this crate's tests.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use watchbell_intake::Redactor;
+use serde_json::Value;
 use watchbell_model::{Action, Batch, EventId, GroupName, Offset, Timestamp};
 
 use crate::AccessInForce;
@@ -15,7 +17,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The process behind the routes.
 ///
-/// All methods but [`Host::ingest`] answer from memory and at once: they are called on the threads that serve
+/// All methods but [`Host::ingest`] and [`Host::queue`] answer from memory and at once: they are called on the threads that serve
 /// connections.
 pub trait Host: Send + Sync + 'static {
     /// Roles, tokens and their values as they are now. Asked for each request, so a reload takes effect with the
@@ -33,6 +35,14 @@ pub trait Host: Send + Sync + 'static {
     /// The future is dropped when the caller goes away or [`crate::DRAIN_TIMEOUT`] has passed. The batch may then be
     /// stored or not, and nobody was told: a caller that wants to know sends it again under the same batch id.
     fn ingest(&self, batch: Batch) -> BoxFuture<'static, Result<Accepted, IngestError>>;
+
+    /// Does something with a queue; resolves after it is on disk. What comes back is the answer's body.
+    ///
+    /// When the future of a receive is dropped before a message was handed out, none is.
+    fn queue(&self, ask: QueueAsk) -> BoxFuture<'static, Result<Value, QueueError>>;
+
+    /// What each queue holds, as it is told, by name.
+    fn queue_figures(&self) -> BTreeMap<String, Value>;
 
     /// Tells of a call that was denied for want of a token or a role, for the audit trail. Must not wait.
     fn denied(&self, denied: Denied);
@@ -130,4 +140,83 @@ impl DeniedReason {
             DeniedReason::NotAllowed => "not allowed",
         }
     }
+}
+
+/// Something that a caller wants of a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueAsk {
+    /// The queue's name, as the caller wrote it.
+    pub queue: String,
+    /// Who wants it: `token NAME`, or `loopback`.
+    pub principal: String,
+    /// What.
+    pub call: QueueCall,
+}
+
+/// What can be done with a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QueueCall {
+    /// Hand out messages.
+    Receive {
+        /// How many at most, 1 to 10.
+        max: usize,
+        /// How long to wait for the first, in milliseconds, up to 20 s.
+        wait_ms: i64,
+        /// How long they are hidden, in milliseconds, up to 12 h; as the queue says if absent.
+        visibility_timeout_ms: Option<i64>,
+    },
+    /// Delete received messages.
+    Delete {
+        /// Their receipt handles, 1 to 10.
+        receipts: Vec<String>,
+    },
+    /// Hide received messages from now on.
+    ChangeVisibility {
+        /// Their receipt handles, 1 to 10.
+        receipts: Vec<String>,
+        /// For how long, in milliseconds, up to 12 h.
+        visibility_timeout_ms: i64,
+    },
+    /// Offer dead letters again.
+    Redrive {
+        /// Their ids; all if absent.
+        messages: Option<Vec<String>>,
+    },
+    /// Show dead letters.
+    DeadLetters {
+        /// Those after the one of this id.
+        after: Option<String>,
+        /// How many at most.
+        max: usize,
+    },
+}
+
+/// Why a queue does not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueueError {
+    /// No queue has this name. Answered 404.
+    #[error("there is no such queue")]
+    NoSuchQueue,
+    /// It cannot be done, now or later. Nothing was changed. Answered 409.
+    #[error("{message}")]
+    Refused {
+        /// For programs.
+        code: &'static str,
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        help: &'static str,
+    },
+    /// Too many messages are in flight; says how many. Answered 429.
+    #[error("{0}")]
+    OverLimit(String),
+    /// Too many requests wait for queues. Answered 503.
+    #[error("too many requests wait for queues")]
+    Overloaded,
+    /// The process is ending. Answered 503.
+    #[error("watchbell is stopping")]
+    Stopping,
+    /// The disk failed; says how. Answered 500.
+    #[error("{0}")]
+    Failed(String),
 }

@@ -1,4 +1,5 @@
-//! HTTP of the running process: it takes log events in, and tells health, readiness and metrics.
+//! HTTP of the running process: it takes log events in, hands messages of queues out, and tells health, readiness and
+//! metrics.
 //!
 //! Promise: an answer of 200 to `POST /ingest/…` means that [`Host::ingest`] has said that the events are on disk;
 //! every error is JSON with a code, a message and a way out; a caller that no role allows is denied and reported;
@@ -10,6 +11,13 @@
 //! | route | action | answer |
 //! | --- | --- | --- |
 //! | `POST /ingest/GROUP?stream=NAME` | `logs:PutLogEvents` on the group | what was accepted, as JSON |
+//! | `GET /queues` | any token | what each queue holds that the caller may read |
+//! | `GET /queues/NAME` | `sqs:GetQueueAttributes` on the queue | what it holds |
+//! | `POST /queues/NAME/receive` | `sqs:ReceiveMessage` on the queue | messages |
+//! | `POST /queues/NAME/delete` | `sqs:DeleteMessage` on the queue | what was deleted |
+//! | `POST /queues/NAME/visibility` | `sqs:ChangeMessageVisibility` on the queue | what was changed |
+//! | `GET /queues/NAME/dead` | `sqs:ReceiveMessage` on the queue | dead letters |
+//! | `POST /queues/NAME/redrive` | `sqs:StartMessageMoveTask` on the queue | how many were redriven |
 //! | `GET /healthz` | none, always open | `ok` |
 //! | `GET /readyz` | `watchbell:GetStatus` on `watchbell` | 200, or 503 with the reason |
 //! | `GET /metrics` | `watchbell:GetMetrics` on `watchbell` | OpenMetrics text |
@@ -24,13 +32,18 @@ mod guard;
 mod host;
 mod ingest;
 mod lines;
+mod queue;
 mod routes;
 mod serve;
 mod write_timeout;
 
 pub use access::AccessInForce;
-pub use host::{Accepted, BoxFuture, Denied, DeniedReason, GroupInForce, Host, IngestError, TimestampOf};
+pub use host::{
+    Accepted, BoxFuture, Denied, DeniedReason, GroupInForce, Host, IngestError, QueueAsk, QueueCall,
+    QueueError, TimestampOf,
+};
 pub use ingest::{BODIES_BYTES_MAX, BODY_BYTES_MAX, BODY_READ_TIMEOUT, CONCURRENT_BODIES_MAX};
 pub use lines::BATCH_BYTES_MAX;
+pub use queue::QUEUE_BODY_BYTES_MAX;
 pub use serve::{CONNECTIONS_MAX, DRAIN_TIMEOUT, HEADER_READ_TIMEOUT, serve};
 pub use write_timeout::WRITE_TIMEOUT;

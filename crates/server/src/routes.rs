@@ -12,14 +12,16 @@ use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 use watchbell_model::{Action, Resource};
 
-use crate::Host;
 use crate::access::Principal;
 use crate::answer::Refusal;
 use crate::guard::keep_web_pages_away;
 use crate::ingest::{BODIES_BYTES_MAX, ingest};
+use crate::{Host, queue};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-const ROUTES: &str = "POST /ingest/GROUP?stream=NAME, GET /healthz, GET /readyz, GET /metrics, GET /sources";
+const ROUTES: &str = "POST /ingest/GROUP?stream=NAME, GET /queues, GET /queues/NAME, POST /queues/NAME/receive, \
+                      POST /queues/NAME/delete, POST /queues/NAME/visibility, GET /queues/NAME/dead, \
+                      POST /queues/NAME/redrive, GET /healthz, GET /readyz, GET /metrics, GET /sources";
 
 /// What all routes share.
 pub(crate) struct Server {
@@ -54,6 +56,13 @@ pub(crate) fn router(host: Arc<dyn Host>, port: u16) -> Router {
         .route("/metrics", get(metrics))
         .route("/sources", get(sources))
         .route("/ingest/{*group}", post(ingest))
+        .route("/queues", get(queue::list))
+        .route("/queues/{name}", get(queue::figures))
+        .route("/queues/{name}/receive", post(queue::receive))
+        .route("/queues/{name}/delete", post(queue::delete))
+        .route("/queues/{name}/visibility", post(queue::visibility))
+        .route("/queues/{name}/dead", get(queue::dead_letters))
+        .route("/queues/{name}/redrive", post(queue::redrive))
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .with_state(Arc::new(Server { host, bodies }))

@@ -3,23 +3,32 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use watchbell_model::{
     Access, Action, Batch, EventId, GroupName, InstallationId, Offset, Role, SecretRef, Source, Statement,
     Timestamp, Token,
 };
 use watchbell_server::{
-    Accepted, AccessInForce, BoxFuture, Denied, GroupInForce, Host, IngestError, TimestampOf,
+    Accepted, AccessInForce, BoxFuture, Denied, GroupInForce, Host, IngestError, QueueAsk, QueueError,
+    TimestampOf,
 };
 
 use crate::client::soon;
 
-/// Records batches and denials. Its log groups are `shop/access`, which takes times from lines that are numbers,
+/// The only queue there is.
+pub(crate) const QUEUE: &str = "events";
+
+/// Records batches, what is asked of the queue, and denials. Its log groups are `shop/access`, which takes times from lines that are numbers,
 /// `shop/app`, and `/aws/x#y`.
 pub(crate) struct Recorder {
     pub(crate) access: Mutex<Arc<AccessInForce>>,
     pub(crate) stored: Arc<Mutex<Vec<Batch>>>,
     pub(crate) denied: Mutex<Vec<Denied>>,
+    /// What was asked of queues.
+    pub(crate) asked: Mutex<Vec<QueueAsk>>,
+    /// What the queue is made to answer.
+    pub(crate) queue_answer: Mutex<Result<Value, QueueError>>,
     /// What every batch is answered with, if not with its acceptance.
     pub(crate) error: Mutex<Option<IngestError>>,
     pub(crate) unready: Mutex<Option<String>>,
@@ -42,6 +51,8 @@ impl Recorder {
             access: Mutex::new(Arc::new(AccessInForce::new(Access::default(), BTreeMap::new()))),
             stored: Arc::default(),
             denied: Mutex::default(),
+            asked: Mutex::default(),
+            queue_answer: Mutex::new(Ok(json!({ "messages": [] }))),
             error: Mutex::default(),
             unready: Mutex::default(),
             metrics: Mutex::new("# EOF\n".to_owned()),
@@ -56,6 +67,7 @@ impl Recorder {
         let mut values = BTreeMap::new();
         for (name, allow, on) in [
             ("shipper", vec![Action::PutLogEvents], "shop/*"),
+            ("worker", vec![Action::ReceiveMessage], "events"),
             ("monitor", vec![Action::GetMetrics, Action::GetStatus], "watchbell"),
         ] {
             let statements = vec![Statement { allow, on: vec![on.to_owned()] }];
@@ -130,6 +142,17 @@ impl Host for Recorder {
             disk.acquire().await.expect("never closed").forget();
             error.map_or_else(|| Ok(store(&stored, batch)), Err)
         })
+    }
+
+    fn queue(&self, ask: QueueAsk) -> BoxFuture<'static, Result<Value, QueueError>> {
+        let is_known = ask.queue == QUEUE;
+        self.asked.lock().unwrap().push(ask);
+        let answer = self.queue_answer.lock().unwrap().clone();
+        Box::pin(async move { if is_known { answer } else { Err(QueueError::NoSuchQueue) } })
+    }
+
+    fn queue_figures(&self) -> BTreeMap<String, Value> {
+        [(QUEUE.to_owned(), json!({ "queue": QUEUE, "visible": 3 }))].into()
     }
 
     fn denied(&self, denied: Denied) {

@@ -1,0 +1,236 @@
+//! What waits for one queue, and what becomes of it in a round.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use watchbell_functions::queue::{Draft, Leases, Refused};
+use watchbell_model::{InstallationId, MessageId, Timestamp};
+use watchbell_server::QueueError;
+
+/// What an ask is answered with.
+pub type Answer = Result<Value, QueueError>;
+
+/// Where an answer goes.
+pub(super) type Reply = oneshot::Sender<Answer>;
+
+/// A receive that waits for a message.
+pub(super) struct Poller {
+    pub(super) reply: Reply,
+    pub(super) max: usize,
+    pub(super) visibility_timeout_ms: Option<i64>,
+    pub(super) deadline: Timestamp,
+    /// Asked for no waiting at all.
+    pub(super) is_short: bool,
+}
+
+/// Receipt handles that are worked through, perhaps in several rounds.
+pub(super) struct Handles {
+    reply: Reply,
+    /// Hides messages for so long; without it they are deleted.
+    visibility_timeout_ms: Option<i64>,
+    left: VecDeque<String>,
+    done: Vec<String>,
+    refused: Vec<(String, Refused)>,
+}
+
+impl Handles {
+    pub(super) fn new(reply: Reply, receipts: Vec<String>, visibility_timeout_ms: Option<i64>) -> Handles {
+        // The same handle twice is one.
+        let mut seen = BTreeSet::new();
+        let left = receipts.into_iter().filter(|receipt| seen.insert(receipt.clone())).collect();
+        Handles { reply, visibility_timeout_ms, left, done: Vec::new(), refused: Vec::new() }
+    }
+
+    /// Works through them as far as this draft allows.
+    fn work(&mut self, draft: &mut Draft<'_>) {
+        while let Some(receipt) = self.left.pop_front() {
+            let outcome = match self.visibility_timeout_ms {
+                Some(ms) => draft.change_visibility(&receipt, ms),
+                None => draft.delete(&receipt).map(drop),
+            };
+            match outcome {
+                Ok(()) => self.done.push(receipt),
+                Err(Refused::Busy) => return self.left.push_front(receipt),
+                Err(refused) => self.refused.push((receipt, refused)),
+            }
+        }
+    }
+
+    fn answer(self) {
+        let verb = if self.visibility_timeout_ms.is_some() { "changed" } else { "deleted" };
+        if let (true, Some((_, refused))) = (self.done.is_empty(), self.refused.first()) {
+            return tell(self.reply, Err(refusal(refused)));
+        }
+        let refused: Vec<Value> = self
+            .refused
+            .iter()
+            .map(|(receipt, refused)| {
+                json!({ "receipt": receipt, "code": code(refused), "message": refused.to_string() })
+            })
+            .collect();
+        tell(self.reply, Ok(json!({ verb: self.done, "refused": refused })));
+    }
+}
+
+/// A redrive: of these dead letters, or of all.
+pub(super) struct Redrive {
+    pub(super) reply: Reply,
+    pub(super) principal: String,
+    pub(super) messages: Option<Vec<MessageId>>,
+}
+
+/// What waits for one queue.
+#[derive(Default)]
+pub(super) struct Waiting {
+    pub(super) handles: VecDeque<Handles>,
+    pub(super) redrives: VecDeque<Redrive>,
+    pub(super) pollers: VecDeque<Poller>,
+}
+
+/// Who is to be told what, once the round is on disk.
+#[derive(Default)]
+pub(super) struct Answers {
+    handles: Vec<Handles>,
+    pub(super) redriven: Vec<(Redrive, Vec<MessageId>)>,
+    /// Messages as they were handed out; their payloads have to be read.
+    pub(super) leases: Vec<(Reply, Leases)>,
+    /// The same with their payloads.
+    pub(super) offered: Vec<(Reply, Vec<Value>)>,
+    refused: Vec<(Reply, QueueError)>,
+}
+
+impl Waiting {
+    pub(super) fn is_empty(&self) -> bool {
+        self.is_settled() && self.pollers.is_empty()
+    }
+
+    /// Whether only receives wait.
+    pub(super) fn is_settled(&self) -> bool {
+        self.handles.is_empty() && self.redrives.is_empty()
+    }
+
+    /// Forgets receivers that have gone away.
+    pub(super) fn forget_the_gone(&mut self) {
+        self.pollers.retain(|poller| !poller.reply.is_closed());
+    }
+
+    /// Decides whatever the draft allows. With `is_stopping`, nobody waits any longer.
+    pub(super) fn work(
+        &mut self,
+        draft: &mut Draft<'_>,
+        now: Timestamp,
+        is_stopping: bool,
+        installation: InstallationId,
+    ) -> Answers {
+        let mut answers = Answers::default();
+        for mut handles in std::mem::take(&mut self.handles) {
+            handles.work(draft);
+            if handles.left.is_empty() {
+                answers.handles.push(handles);
+            } else {
+                self.handles.push_back(handles);
+            }
+        }
+        for redrive in std::mem::take(&mut self.redrives) {
+            match draft.redrive(redrive.messages.as_deref()) {
+                Ok(messages) => answers.redriven.push((redrive, messages)),
+                Err(Refused::Busy) => self.redrives.push_back(redrive),
+                Err(Refused::NoDeadLetter(message)) => {
+                    answers.refused.push((redrive.reply, no_dead_letter(&message.name(installation))));
+                }
+                Err(refused) => answers.refused.push((redrive.reply, refusal(&refused))),
+            }
+        }
+        for poller in std::mem::take(&mut self.pollers) {
+            let waits = poller.deadline > now && !is_stopping;
+            match draft.receive(poller.max, poller.visibility_timeout_ms) {
+                Ok(leases) if !leases.is_empty() => answers.leases.push((poller.reply, leases)),
+                // A draft that is full has not looked at every message.
+                _ if waits || draft.is_full() => self.pollers.push_back(poller),
+                Err(refused) if poller.is_short => answers.refused.push((poller.reply, refusal(&refused))),
+                _ => answers.leases.push((poller.reply, Vec::new())),
+            }
+        }
+        answers
+    }
+
+    /// Refuses everything that waits.
+    pub(super) fn refuse(self, error: &QueueError) {
+        let handles = self.handles.into_iter().map(|handles| handles.reply);
+        let redrives = self.redrives.into_iter().map(|redrive| redrive.reply);
+        let pollers = self.pollers.into_iter().map(|poller| poller.reply);
+        handles.chain(redrives).chain(pollers).for_each(|reply| tell(reply, Err(error.clone())));
+    }
+}
+
+impl Answers {
+    /// Tells everybody what was done.
+    pub(super) fn give(self) {
+        self.handles.into_iter().for_each(Handles::answer);
+        for (redrive, messages) in self.redriven {
+            tell(redrive.reply, Ok(json!({ "redriven": messages.len() })));
+        }
+        for (reply, messages) in self.offered {
+            tell(reply, Ok(json!({ "messages": messages })));
+        }
+        for (reply, error) in self.refused {
+            tell(reply, Err(error));
+        }
+    }
+
+    /// Tells everybody that nothing was done.
+    pub(super) fn refuse(self, error: &QueueError) {
+        let handles = self.handles.into_iter().map(|handles| handles.reply);
+        let redriven = self.redriven.into_iter().map(|(redrive, _)| redrive.reply);
+        let leases = self.leases.into_iter().map(|(reply, _)| reply);
+        let offered = self.offered.into_iter().map(|(reply, _)| reply);
+        let all = handles.chain(redriven).chain(leases).chain(offered);
+        all.for_each(|reply| tell(reply, Err(error.clone())));
+        for (reply, error) in self.refused {
+            tell(reply, Err(error));
+        }
+    }
+}
+
+/// Answers; whoever asked may have gone away.
+pub(super) fn tell(reply: Reply, answer: Answer) {
+    let _ = reply.send(answer);
+}
+
+pub(super) fn no_dead_letter(name: &str) -> QueueError {
+    QueueError::Refused {
+        code: "no_such_dead_letter",
+        message: format!("{name:?} is not among the dead letters"),
+        help: "nothing was redriven; the dead letters are at GET /queues/NAME/dead",
+    }
+}
+
+fn refusal(refused: &Refused) -> QueueError {
+    let message = refused.to_string();
+    let help = match refused {
+        Refused::OverLimit { .. } => return QueueError::OverLimit(message),
+        Refused::NoReceipt { .. } => "send the \"receipt\" of a message that this queue gave",
+        Refused::Stale => "whoever received it last has the handle that counts; nothing was done",
+        Refused::IsDead => "redrive it to have it offered again",
+        Refused::Gone => "there is nothing left to do",
+        Refused::NotInFlight => "receive it again; ask for a longer visibility timeout next time",
+        Refused::TooLong { .. } => "ask for less, or let it come back and receive it again",
+        Refused::NoDeadLetter(_) | Refused::Busy => "look again",
+    };
+    QueueError::Refused { code: code(refused), message, help }
+}
+
+fn code(refused: &Refused) -> &'static str {
+    match refused {
+        Refused::Busy => "busy",
+        Refused::NoReceipt { .. } => "no_receipt",
+        Refused::Stale => "stale_receipt",
+        Refused::IsDead => "dead_letter",
+        Refused::Gone => "gone",
+        Refused::NotInFlight => "not_in_flight",
+        Refused::TooLong { .. } => "too_long",
+        Refused::OverLimit { .. } => "over_limit",
+        Refused::NoDeadLetter(_) => "no_such_dead_letter",
+    }
+}
