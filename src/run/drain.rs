@@ -35,7 +35,7 @@ impl Running {
             Err(error) => tracing::error!(%error, "HTTP did not end well"),
         }
         self.writer.end_waiting();
-        let _ = self.finish_broker.send(());
+        let _ = self.broker.finish.send(());
         // An error here and below means that a thread has failed; whoever failed has said so.
         let _ = self.collector.drain().await;
         let fold = self.fold.clone();
@@ -48,8 +48,8 @@ impl Running {
         }
         let _ = self.drain_archiver.send(());
         drop(self.drain_archiver);
-        let Threads { collector, archiver, broker, writer, upkeep, fold } = self.threads;
-        let _ = tokio::task::spawn_blocking(|| [archiver, broker].map(JoinHandle::join)).await;
+        let Threads { collector, archiver, writer, upkeep, fold } = self.threads;
+        let _ = tokio::task::spawn_blocking(|| [archiver, self.broker.thread].map(JoinHandle::join)).await;
         let _ = self.finish_dispatcher.send(());
         if tokio::time::timeout(DRAIN_TIMEOUT, self.dispatcher).await.is_err() {
             tracing::warn!("messages are still on their way; they go out again after the next start");

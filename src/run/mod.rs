@@ -45,6 +45,7 @@ use watchbell_model::Plan;
 use watchbell_notify::{Client, WriteText};
 
 use self::archiver::Store;
+use self::broker::BrokerHandle;
 use self::clock::Clock;
 use self::collector::CollectorHandle;
 use self::dispatcher::Notifiers;
@@ -83,7 +84,7 @@ pub struct Running {
     collector: CollectorHandle,
     stopping: watch::Sender<bool>,
     finish_dispatcher: oneshot::Sender<()>,
-    finish_broker: oneshot::Sender<()>,
+    broker: BrokerHandle,
     drain_archiver: Sender<()>,
     dispatcher: tokio::task::JoinHandle<()>,
     server: tokio::task::JoinHandle<std::io::Result<()>>,
@@ -102,7 +103,6 @@ struct Kept {
 struct Threads {
     collector: JoinHandle<()>,
     archiver: JoinHandle<()>,
-    broker: JoinHandle<()>,
     writer: JoinHandle<()>,
     upkeep: JoinHandle<()>,
     fold: JoinHandle<()>,

@@ -18,7 +18,7 @@ use watchbell_model::{Archive, Entry, InstallationId, Offset, Plan, SecretRef};
 use watchbell_notify::Client;
 
 use super::archiver::{Archiver, Store};
-use super::broker::{ASKS_MAX, Broker, Payloads};
+use super::broker::{ASKS_MAX, Broker, BrokerHandle, Payloads};
 use super::collector::Collector;
 use super::data_folder::{self, DataFolder};
 use super::dispatcher::{Dispatcher, Notifiers};
@@ -77,6 +77,7 @@ impl Running {
         first.append(&core.writer, &plan, &unlocked);
 
         let (stopping, is_stopping) = watch::channel(false);
+        let broker = core.start_broker(&kept, &is_stopping, failed.clone(), runtime);
         let notifiers = Notifiers::default();
         notifiers.replace(unlocked.notifiers);
         let (finish_dispatcher, finish) = oneshot::channel();
@@ -89,21 +90,6 @@ impl Running {
             stopping: is_stopping.clone(),
         };
         let dispatcher = runtime.spawn(dispatcher.run(core.outgoing, finish));
-        let (broker, asks) = mpsc::channel(ASKS_MAX);
-        let (finish_broker, finish) = oneshot::channel();
-        let broker_runtime = runtime.clone();
-        let broker_thread = Broker::new(
-            Payloads::new(core.readers.clone(), core.installation),
-            core.installation,
-            (core.fold.clone(), core.writer.clone(), core.durable.clone()),
-            Arc::clone(&kept.clock),
-            asks,
-            is_stopping.clone(),
-        );
-        let broker_thread = spawn("broker", failed.clone(), move || {
-            broker_thread.run(finish, &broker_runtime);
-            Ok(())
-        });
         let (drain_archiver, drain) = channel();
         let archiver = Archiver {
             installation: core.installation,
@@ -124,7 +110,7 @@ impl Running {
             installation: core.installation,
             writer: core.writer.clone(),
             fold: core.fold.clone(),
-            broker,
+            broker: broker.asks.clone(),
             lag,
             sources,
             clock: Arc::clone(&kept.clock),
@@ -147,14 +133,13 @@ impl Running {
             collector,
             stopping,
             finish_dispatcher,
-            finish_broker,
+            broker,
             drain_archiver,
             dispatcher,
             server,
             threads: Threads {
                 collector: collector_thread,
                 archiver: archiver_thread,
-                broker: broker_thread,
                 writer: core.writer_thread,
                 upkeep: core.upkeep_thread,
                 fold: core.fold_thread,
@@ -233,6 +218,34 @@ impl Core {
             upkeep_thread,
             fold_thread,
         }
+    }
+}
+
+impl Core {
+    /// The thread that hands out messages.
+    fn start_broker(
+        &self,
+        kept: &Kept,
+        stopping: &watch::Receiver<bool>,
+        failed: mpsc::UnboundedSender<Failure>,
+        runtime: &Handle,
+    ) -> BrokerHandle {
+        let (asks, asked) = mpsc::channel(ASKS_MAX);
+        let (finish, finished) = oneshot::channel();
+        let broker = Broker::new(
+            Payloads::new(self.readers.clone(), self.installation),
+            self.installation,
+            (self.fold.clone(), self.writer.clone(), self.durable.clone()),
+            Arc::clone(&kept.clock),
+            asked,
+            stopping.clone(),
+        );
+        let runtime = runtime.clone();
+        let thread = spawn("broker", failed, move || {
+            broker.run(finished, &runtime);
+            Ok(())
+        });
+        BrokerHandle { asks, finish, thread }
     }
 }
 

@@ -314,7 +314,9 @@ impl World {
     fn crash(&mut self, from_snapshot: bool) {
         for written in self.journal.drain(self.durable..) {
             let Written::Messages(messages) = written else { unreachable!("answers wait for the sync") };
-            messages.iter().for_each(|message| drop(self.rules.messages.remove(&message.id)));
+            for message in messages {
+                self.rules.messages.remove(&message.id);
+            }
         }
         let saved = self.saved.clone().filter(|(_, covered)| from_snapshot && *covered <= self.durable);
         let (mut view, covered) = match saved {

@@ -9,6 +9,7 @@ mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -46,6 +47,16 @@ pub struct Ask {
     pub call: QueueCall,
     /// Where the answer goes.
     pub reply: oneshot::Sender<Answer>,
+}
+
+/// A broker at work.
+pub struct BrokerHandle {
+    /// Asks it.
+    pub asks: mpsc::Sender<Ask>,
+    /// Ends it.
+    pub finish: oneshot::Sender<()>,
+    /// Its thread.
+    pub thread: JoinHandle<()>,
 }
 
 /// The thread that hands out messages.
@@ -264,7 +275,9 @@ impl Broker {
         changes: Vec<QueueChange>,
         answers: &Answers,
     ) -> oneshot::Receiver<Appended> {
-        changes.iter().for_each(|change| say(queue, change));
+        for change in &changes {
+            say(queue, change);
+        }
         let told = self.writer.append_told(Entry::Queue(QueueChanges { queue: queue.to_owned(), changes }));
         for (redrive, messages) in &answers.redriven {
             let draft = TrailDraft::done(Action::StartMessageMoveTask.as_str(), queue);

@@ -234,3 +234,82 @@ fn code(refused: &Refused) -> &'static str {
         Refused::NoDeadLetter(_) => "no_such_dead_letter",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use watchbell_functions::queue::{Limits, Message, View};
+    use watchbell_model::{Offset, Queue};
+
+    use super::*;
+
+    fn view() -> View {
+        let rule = Queue {
+            log_groups: vec!["*".into()],
+            alarms: false,
+            visibility_timeout_ms: 30_000,
+            max_receives: 3,
+            retention_ms: 600_000,
+            dead_letter_retention_ms: 600_000,
+        };
+        View::new(rule, Limits::default())
+    }
+
+    fn poller(deadline_ms: i64) -> (Poller, oneshot::Receiver<Answer>) {
+        let (reply, answer) = oneshot::channel();
+        let deadline = Timestamp(deadline_ms);
+        (Poller { reply, max: 1, visibility_timeout_ms: None, deadline, is_short: false }, answer)
+    }
+
+    /// What a round at `now` leaves waiting and hands out.
+    fn work(waiting: &mut Waiting, view: &View, now_ms: i64, is_stopping: bool) -> Vec<usize> {
+        let now = Timestamp(now_ms);
+        let mut draft = Draft::new("events", view, now, Offset(10));
+        let answers = waiting.work(&mut draft, now, is_stopping, InstallationId([0; 8]));
+        answers.leases.iter().map(|(_, leases)| leases.len()).collect()
+    }
+
+    #[test]
+    fn nobody_waits_beyond_the_deadline_or_while_watchbell_stops() {
+        let (mut waiting, view) = (Waiting::default(), view());
+        let (first, _keep) = poller(1000);
+        let (second, _keep_too) = poller(2000);
+        waiting.pollers.extend([first, second]);
+        assert_eq!(work(&mut waiting, &view, 999, false), Vec::<usize>::new());
+        assert_eq!(work(&mut waiting, &view, 1000, false), [0], "the first is told that nothing came");
+        assert_eq!(work(&mut waiting, &view, 1001, true), [0], "so is the second, because of the stop");
+        assert!(waiting.is_empty());
+    }
+
+    #[test]
+    fn a_receiver_that_went_away_gets_nothing_and_the_next_one_does() {
+        let (mut waiting, mut view) = (Waiting::default(), view());
+        let id = MessageId { offset: Offset(1), first: 0, last: 0 };
+        view.enqueue(vec![Message { id, enqueued: Timestamp(0), bytes: 1 }]);
+        let (gone, answer) = poller(1000);
+        let (here, _keep) = poller(1000);
+        waiting.pollers.extend([gone, here]);
+        drop(answer);
+        waiting.forget_the_gone();
+        assert_eq!((waiting.pollers.len(), work(&mut waiting, &view, 0, false)), (1, vec![1]));
+    }
+
+    #[test]
+    fn handles_of_one_message_are_worked_through_in_rounds() {
+        let (mut waiting, mut view) = (Waiting::default(), view());
+        let id = MessageId { offset: Offset(1), first: 0, last: 0 };
+        view.enqueue(vec![Message { id, enqueued: Timestamp(0), bytes: 1 }]);
+        let mut draft = Draft::new("events", &view, Timestamp(0), Offset(10));
+        draft.receive(1, None).unwrap();
+        for change in draft.finish().changes {
+            view.apply(&change, watchbell_functions::queue::Place { entry: Offset(2), change: 0 });
+        }
+        let handle = || vec!["events.1.0.0.1".to_owned()];
+        let ((first, _keep), (second, _keep_too)) = (oneshot::channel(), oneshot::channel());
+        waiting.handles.push_back(Handles::new(first, handle(), Some(1000)));
+        waiting.handles.push_back(Handles::new(second, handle(), None));
+        work(&mut waiting, &view, 1, false);
+        assert_eq!(waiting.handles.len(), 1, "the second waits until the first is journaled");
+        work(&mut waiting, &view, 1, false);
+        assert!(waiting.is_settled());
+    }
+}

@@ -12,4 +12,6 @@ mod ingest;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod queue;
+#[cfg(test)]
 mod refused;
