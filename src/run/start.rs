@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::net::{SocketAddr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::mpsc::{channel, sync_channel};
+use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -78,6 +78,8 @@ impl Running {
 
         let (stopping, is_stopping) = watch::channel(false);
         let broker = core.start_broker(&kept, &is_stopping, failed.clone(), runtime);
+        let (drain_archiver, archiver_thread) =
+            core.start_archiver(&kept, store.clone(), failed.clone(), runtime);
         let notifiers = Notifiers::default();
         notifiers.replace(unlocked.notifiers);
         let (finish_dispatcher, finish) = oneshot::channel();
@@ -90,18 +92,6 @@ impl Running {
             stopping: is_stopping.clone(),
         };
         let dispatcher = runtime.spawn(dispatcher.run(core.outgoing, finish));
-        let (drain_archiver, drain) = channel();
-        let archiver = Archiver {
-            installation: core.installation,
-            fold: core.fold.clone(),
-            readers: core.readers,
-            writer: core.writer.clone(),
-            store: store.clone(),
-            clock: Arc::clone(&kept.clock),
-            drain,
-        };
-        let archiver_runtime = runtime.clone();
-        let archiver_thread = endless("archiver", failed.clone(), move || archiver.run(&archiver_runtime));
         let collector_thread = endless("collector", failed, move || collector_thread.run());
 
         let (access, groups) = (Arc::new(unlocked.access), groups_in_force(&plan.log_groups));
@@ -222,6 +212,29 @@ impl Core {
 }
 
 impl Core {
+    /// The thread that archives, and what asks it for everything.
+    fn start_archiver(
+        &self,
+        kept: &Kept,
+        store: Store,
+        failed: mpsc::UnboundedSender<Failure>,
+        runtime: &Handle,
+    ) -> (Sender<()>, JoinHandle<()>) {
+        let (ask, drain) = channel();
+        let archiver = Archiver {
+            installation: self.installation,
+            fold: self.fold.clone(),
+            readers: self.readers.clone(),
+            writer: self.writer.clone(),
+            store,
+            clock: Arc::clone(&kept.clock),
+            drain,
+        };
+        let runtime = runtime.clone();
+        let thread = endless("archiver", failed, move || archiver.run(&runtime));
+        (ask, thread)
+    }
+
     /// The thread that hands out messages.
     fn start_broker(
         &self,
@@ -241,10 +254,7 @@ impl Core {
             stopping.clone(),
         );
         let runtime = runtime.clone();
-        let thread = spawn("broker", failed, move || {
-            broker.run(finished, &runtime);
-            Ok(())
-        });
+        let thread = endless("broker", failed, move || broker.run(finished, &runtime));
         BrokerHandle { asks, finish, thread }
     }
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use watchbell_intake::Redactor;
 use serde_json::Value;
+use watchbell_intake::Redactor;
 use watchbell_model::{Action, Batch, EventId, GroupName, Offset, Timestamp};
 
 use crate::AccessInForce;

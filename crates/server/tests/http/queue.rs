@@ -64,7 +64,7 @@ async fn what_is_asked_reaches_the_host_with_its_defaults() {
 #[tokio::test]
 async fn what_is_out_of_range_is_refused_and_nothing_is_asked() {
     let served = Served::start(Recorder::new());
-    let eleven = format!(r#"{{"receipts":[{}]}}"#, vec!["\"x\""; 11].join(","));
+    let eleven = format!(r#"{{"receipts":[{}]}}"#, ["\"x\""; 11].join(","));
     for (line, body, code) in [
         ("POST /queues/events/receive", r#"{"max":0}"#, "out_of_range"),
         ("POST /queues/events/receive", r#"{"max":11}"#, "out_of_range"),
