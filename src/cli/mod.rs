@@ -10,8 +10,10 @@ mod init;
 mod journal;
 mod lines;
 mod pattern;
+mod queue;
 mod replay;
 mod schema;
+mod server;
 mod sources;
 mod tail;
 mod test;
@@ -102,6 +104,8 @@ enum Verb {
     Backtest(backtest::Options),
     /// Say why an alarm was in its state, and what would have changed it
     Explain(Box<explain::Options>),
+    /// Queues of a running watchbell up: what they hold, dead letters, redrive
+    Queue(queue::Options),
     /// Measure how fast this is, here
     #[command(subcommand)]
     Bench(bench::Verb),
@@ -130,6 +134,7 @@ pub fn main() -> ExitCode {
         Verb::Replay(options) => replay::run(&global, &options),
         Verb::Backtest(options) => backtest::run(&global, &options),
         Verb::Explain(options) => explain::run(&global, &options),
+        Verb::Queue(options) => queue::run(&global, &options),
         Verb::Bench(verb) => bench::run(&global, &verb),
         Verb::Journal(verb) => journal::run(&global, &verb),
         Verb::Trail(verb) => trail::run(&global, &verb),

@@ -4,16 +4,13 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
-use axum::http::{Request, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use clap::Args;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 use watchbell_notify::visible;
 
 use super::file::File;
+use super::server::{Question, ask};
 use super::{Format, Global, written};
 use crate::replay::words;
 use crate::run::sources::{SourceReport, SourceState};
@@ -21,9 +18,6 @@ use crate::{ExitStatus, Failure, out};
 
 /// How long the answer may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Longest answer that is read.
-const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// Shows the followed files.
 #[derive(Args)]
@@ -58,9 +52,7 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
         Some(address) => address,
         None => File::read(&global.config)?.plan()?.0.http.listen,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(ExitStatus::Unavailable, error))?;
-    let body = runtime.block_on(ask(address, options.token.as_deref()))?;
+    let body = ask_for_sources(address, options.token.as_deref())?;
     let answer: Answer = serde_json::from_slice(&body).map_err(|error| {
         Failure::new(ExitStatus::Unavailable, format!("http://{address}/sources: unknown answer: {error}"))
     })?;
@@ -77,36 +69,18 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     })
 }
 
-async fn ask(address: SocketAddr, token: Option<&str>) -> Result<Vec<u8>, Failure> {
-    let url = format!("http://{address}/sources");
-    let unavailable = |reason: String| {
-        Failure::new(ExitStatus::Unavailable, format!("{url}: {reason}"))
-            .help("is watchbell up running? name another place with --address IP:PORT")
-    };
-    let mut request = Request::get(&url);
-    if let Some(token) = token {
-        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-    }
-    let request = request
-        .body(Body::empty())
-        .map_err(|_| Failure::new(ExitStatus::Usage, "the token has characters that no header may have"))?;
-    let client = Client::builder(TokioExecutor::new()).build::<_, Body>(HttpConnector::new());
-    let answered = async {
-        let answer = client.request(request).await.map_err(|error| error.to_string())?;
-        let status = answer.status();
-        let body = to_bytes(Body::new(answer.into_body()), ANSWER_BYTES_MAX).await;
-        body.map(|body| (status, body)).map_err(|error| error.to_string())
-    };
-    let answered = tokio::time::timeout(TIMEOUT, answered).await;
-    let (status, body) = answered.map_err(|_| unavailable("no answer".to_owned()))?.map_err(unavailable)?;
+fn ask_for_sources(address: SocketAddr, token: Option<&str>) -> Result<Vec<u8>, Failure> {
+    let path = "/sources";
+    let question = Question { method: Method::GET, path, body: String::new(), timeout: TIMEOUT };
+    let (status, body) = ask(address, token, question)?;
+    let failure = Failure::new(ExitStatus::Unavailable, format!("http://{address}{path}: {status}"));
     match status {
-        StatusCode::OK => Ok(body.into()),
+        StatusCode::OK => Ok(body),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            let failure = Failure::new(ExitStatus::Unavailable, format!("{url}: {status}"));
             Err(failure
                 .help("set WATCHBELL_TOKEN to a token whose role allows watchbell:GetStatus on watchbell"))
         }
-        status => Err(unavailable(status.to_string())),
+        _ => Err(failure.help("is watchbell up running? name another place with --address IP:PORT")),
     }
 }
 

@@ -203,7 +203,7 @@ impl FoldThread {
         let mut rhythm = Rhythm::new(self.clock.now());
         loop {
             if rhythm.is_time(self.clock.now()) {
-                let measured = own::measure(&self.fold.look(), &self.lag);
+                let measured = own::measure(&self.fold.look(), &self.lag, self.clock.now());
                 if let Some(samples) = measured {
                     self.writer.append(Entry::Samples(samples));
                 }

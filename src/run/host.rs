@@ -174,7 +174,7 @@ impl Host for Process {
     }
 
     fn metrics(&self) -> String {
-        let figures = Figures::of(&self.fold.look(), &self.lag, &self.sources);
+        let figures = Figures::of(&self.fold.look(), &self.lag, &self.sources, self.clock.now());
         metrics::text(&figures)
     }
 

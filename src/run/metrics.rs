@@ -10,7 +10,7 @@ use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use watchbell_engine::{Counters, FilterCounters, GroupCounters};
-use watchbell_model::{AlarmState, GroupName};
+use watchbell_model::{AlarmState, GroupName, Timestamp};
 
 use super::fold::Fold;
 use super::ledger::Account;
@@ -39,6 +39,11 @@ struct Alarm {
     state: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Queue {
+    queue: String,
+}
+
 type Total = Counter<u64, AtomicU64>;
 
 const NOTHING: FilterCounters =
@@ -58,13 +63,16 @@ pub struct Figures {
     archive_waiting_bytes: u64,
     archived_events: u64,
     journal_next_offset: u64,
+    queues: Vec<(String, watchbell_functions::queue::Figures)>,
+    /// Tells how old messages are.
+    now: Timestamp,
 }
 
 impl Figures {
-    /// The figures of `fold`, `lag` and `sources` as they are now.
+    /// The figures of `fold`, `lag` and `sources` as they are `now`.
     ///
     /// Whatever is counted is counted from the journal, so counters go on after a restart.
-    pub fn of(fold: &Fold, lag: &SourceLag, sources: &Sources) -> Figures {
+    pub fn of(fold: &Fold, lag: &SourceLag, sources: &Sources, now: Timestamp) -> Figures {
         let plan = fold.engine.plan().map(|(_, plan)| plan);
         Figures {
             counters: fold.engine.counters().clone(),
@@ -79,6 +87,8 @@ impl Figures {
             archive_waiting_bytes: fold.backlog.bytes(),
             archived_events: fold.backlog.archived_events(),
             journal_next_offset: fold.next.0,
+            queues: fold.queues.iter().map(|(name, view)| (name.to_owned(), view.figures(now))).collect(),
+            now,
         }
     }
 }
@@ -152,6 +162,7 @@ pub fn text(figures: &Figures) -> String {
         "Offset of the next journal entry",
         figures.journal_next_offset,
     );
+    queues(&mut registry, figures);
     let archived = Total::default();
     archived.inc_by(figures.archived_events);
     registry.register("archived_events", "Events in the archive", archived);
@@ -207,6 +218,51 @@ fn ledger(registry: &mut Registry, figures: &Figures) {
         for (reason, bytes) in &account.dropped_bytes {
             let labels = Lost { log_group: group.to_string(), reason: reason.as_str() };
             dropped.get_or_create(&labels).inc_by(*bytes);
+        }
+    }
+}
+
+fn queues(registry: &mut Registry, figures: &Figures) {
+    type Part = fn(&watchbell_functions::queue::Figures) -> u64;
+    let gauges: [(&str, &str, Part); 3] = [
+        ("queue_messages_visible", "Messages that can be received", |queue| queue.visible),
+        ("queue_messages_in_flight", "Messages that are hidden because somebody works on them", |queue| {
+            queue.in_flight
+        }),
+        ("queue_dead_letters", "Messages that were received too often", |queue| queue.dead),
+    ];
+    let label = |name: &String| Queue { queue: name.clone() };
+    let gauge = |name: &str, help: &str, registry: &mut Registry| {
+        let family = Family::<Queue, Gauge>::default();
+        registry.register(name, help, family.clone());
+        family
+    };
+    for (name, help, part) in gauges {
+        let family = gauge(name, help, registry);
+        for (queue, held) in &figures.queues {
+            family.get_or_create(&label(queue)).set(i64::try_from(part(held)).unwrap_or(i64::MAX));
+        }
+    }
+    let help = "Age of the oldest message that is no dead letter; 0 without one";
+    let ages = Family::<Queue, Gauge>::default();
+    registry.register_with_unit("queue_oldest_message_age", help, Unit::Seconds, ages.clone());
+    for (queue, held) in &figures.queues {
+        let age_s = held.oldest.map_or(0, |oldest| figures.now.ms_since(oldest).max(0) / 1000);
+        ages.get_or_create(&label(queue)).set(age_s);
+    }
+    let totals: [(&str, &str, Part); 5] = [
+        ("queue_received_messages", "Receives of messages", |queue| queue.totals.received),
+        ("queue_deleted_messages", "Messages deleted", |queue| queue.totals.deleted),
+        ("queue_dead_lettered_messages", "Messages that became dead letters", |queue| queue.totals.dead),
+        ("queue_redriven_messages", "Dead letters that were offered again", |queue| queue.totals.redriven),
+        ("queue_expired_messages", "Messages and dead letters that were too old", |queue| {
+            queue.totals.expired
+        }),
+    ];
+    for (name, help, part) in totals {
+        let totals = family(registry, name, help);
+        for (queue, held) in &figures.queues {
+            totals.get_or_create(&label(queue)).inc_by(part(held));
         }
     }
 }
@@ -274,6 +330,17 @@ mod tests {
             archive_waiting_bytes: 3,
             archived_events: 4,
             journal_next_offset: 5,
+            queues: vec![(
+                "events".into(),
+                watchbell_functions::queue::Figures {
+                    visible: 1,
+                    in_flight: 2,
+                    dead: 3,
+                    oldest: None,
+                    totals: watchbell_functions::queue::Totals::default(),
+                },
+            )],
+            now: Timestamp(0),
         }
     }
 

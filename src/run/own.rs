@@ -1,7 +1,7 @@
-//! What Watchbell measures of itself: unread bytes, messages and archive text that wait.
+//! What Watchbell measures of itself: unread bytes, messages and archive text that wait, what queues hold.
 //!
 //! Only what some alarm watches, together in one entry: the engine reads it back from the journal like everything else.
-//! Not here: what other entries tell already (incoming events and bytes, failed deliveries); the engine counts these.
+//! Not here: what other entries tell already (incoming events and bytes, failed deliveries, what happened to messages of queues); the engine counts these.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,14 +55,25 @@ impl Rhythm {
     }
 }
 
-/// What the alarms of the plan in force watch of `fold` and `lag`; nothing if they watch nothing of it.
-pub fn measure(fold: &Fold, lag: &SourceLag) -> Option<Samples> {
+/// What the alarms of the plan in force watch of `fold` and `lag` as they are `now`; nothing if they watch nothing of it.
+pub fn measure(fold: &Fold, lag: &SourceLag, now: Timestamp) -> Option<Samples> {
     let of_group = |(group, bytes): (&GroupName, &u64)| {
         (OwnMetric::SOURCE_LAG_BYTES, OwnMetric::of_group(group), *bytes)
     };
     let mut measured: Vec<(OwnMetric, Dimensions, u64)> = lag.look().iter().map(of_group).collect();
     measured.push((OwnMetric::MESSAGES_WAITING, Dimensions::new(), fold.outbox.len() as u64));
     measured.push((OwnMetric::ARCHIVE_WAITING_BYTES, Dimensions::new(), fold.backlog.bytes()));
+    for (queue, view) in fold.queues.iter() {
+        let figures = view.figures(now);
+        let age_s = figures.oldest.map_or(0, |oldest| now.ms_since(oldest).max(0).unsigned_abs() / 1000);
+        let of_queue = [
+            (OwnMetric::QUEUE_VISIBLE, figures.visible),
+            (OwnMetric::QUEUE_IN_FLIGHT, figures.in_flight),
+            (OwnMetric::QUEUE_AGE, age_s),
+            (OwnMetric::QUEUE_DEAD, figures.dead),
+        ];
+        measured.extend(of_queue.map(|(own, value)| (own, OwnMetric::of_queue(queue), value)));
+    }
     measured.retain(|(own, dimensions, _)| fold.engine.watches(&own.metric(), dimensions));
     let sample = |(own, dimensions, value): (OwnMetric, Dimensions, u64)| {
         #[expect(clippy::cast_precision_loss, reason = "beyond 2^53 bytes the last digits do not matter")]

@@ -23,6 +23,7 @@ mod multiline;
 mod other_tools;
 mod own_metrics;
 mod queue_page;
+mod queue_verb;
 mod queues;
 mod redaction;
 mod reload;

@@ -37,8 +37,11 @@ fn printed(command: &str, address: SocketAddr) -> String {
 #[test]
 fn the_page_shows_what_its_commands_print() {
     let page = std::fs::read_to_string(PAGE).unwrap();
-    let (_, rest) = page.split_once("<!-- file -->\n```toml\n").unwrap();
-    let site = Site::new(rest.split_once("```").unwrap().0);
+    let part = |mark: &str| {
+        let (_, rest) = page.split_once(&format!("<!-- {mark} -->\n```toml\n")).unwrap();
+        rest.split_once("```").unwrap().0
+    };
+    let site = Site::new(&format!("{}\n{}", part("file"), part("alarm")));
     let up = Up::start(&site);
     let (mut followed, mut in_console, mut commands) = (String::new(), false, 0);
     for line in page.lines() {

@@ -349,3 +349,50 @@ fn a_token_may_do_with_a_queue_what_its_role_says_and_learns_of_no_other() {
         trail(&site.data()).into_iter().filter(|it| it.outcome == TrailOutcome::Denied).collect();
     assert_eq!((denied.len(), denied[0].detail["action"].as_str()), (8, "sqs:DeleteMessage"));
 }
+
+#[test]
+fn metrics_tell_what_a_queue_holds_and_alarms_can_watch_it() {
+    let alarm = |name: &str, metric: &str, statistic: &str, condition: &str| {
+        format!(
+            "[alarms.{name}]\nmetric = {{ namespace = \"Watchbell\", name = \"{metric}\" }}\n\
+             dimensions = {{ QueueName = \"events\" }}\nstatistic = \"{statistic}\"\nperiod = \"10s\"\n\
+             condition = \"{condition}\"\nmissing_data = \"ignore\"\n"
+        )
+    };
+    let site = Site::new(&format!(
+        "{QUEUE}{}{}{}",
+        alarm("old", "ApproximateAgeOfOldestMessage", "Maximum", "> 25"),
+        alarm("deep", "ApproximateNumberOfMessagesVisible", "Maximum", ">= 2"),
+        alarm("poison", "NumberOfMessagesDeadLettered", "Sum", ">= 1"),
+    ));
+    let running = InProcess::start(&site, START);
+    let address = running.address();
+    send(address, "shop/app", "one\n");
+    send(address, "shop/app", "two\n");
+    send(address, "shop/app", "three\n");
+    running.clock.wind_ms(10_000);
+    running.wait_for_state("deep", "ALARM");
+    let at_once = json!({ "visibility_timeout_s": 0 });
+    for _ in 0..3 {
+        receive(address, &at_once);
+    }
+    assert_eq!(receive(address, &json!({})).len(), 1);
+    running.wait_for_state("poison", "ALARM");
+    let metrics = get(address, "/metrics").body;
+    for (metric, value) in [
+        ("messages_visible", 1),
+        ("messages_in_flight", 1),
+        ("dead_letters", 1),
+        ("oldest_message_age_seconds", 10),
+        ("received_messages_total", 4),
+        ("deleted_messages_total", 0),
+        ("dead_lettered_messages_total", 1),
+        ("expired_messages_total", 0),
+    ] {
+        let line = format!("watchbell_queue_{metric}{{queue=\"events\"}} {value}\n");
+        assert!(metrics.contains(&line), "no {line}in\n{metrics}");
+    }
+    running.clock.wind_ms(20_000);
+    running.wait_for_state("old", "ALARM");
+    running.drain();
+}

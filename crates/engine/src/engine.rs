@@ -152,6 +152,7 @@ impl Engine {
                 Entry::Batch(batch) => self.batch(plan, batch, record),
                 Entry::Samples(samples) => self.samples(plan, samples, now),
                 Entry::Delivery(delivery) => self.delivery(plan, delivery, now),
+                Entry::Queue(changes) => self.queue(plan, changes, now),
                 Entry::Decisions(journaled) => {
                     self.confirm(plan, journaled);
                     Vec::new()

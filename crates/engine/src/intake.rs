@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use watchbell_model::{
     Batch, Decision, Delivery, DeliveryOutcome, Dimensions, EventId, MatchedLine, OTHER, Offset, OwnMetric,
-    Record, Samples, SeriesLimit, Timestamp,
+    QueueChange, QueueChanges, Record, Samples, SeriesLimit, Timestamp,
 };
 
 use crate::age::Ages;
@@ -84,6 +84,35 @@ impl Engine {
         if delivery.outcome != DeliveryOutcome::Delivered {
             let dimensions = [("Topic".to_owned(), delivery.topic.clone())].into();
             intake.own(self, own_key(OwnMetric::DELIVERY_ERRORS, dimensions), 1.0);
+        }
+        intake.conclude(self)
+    }
+
+    /// Counts what happened to messages of a queue.
+    pub(crate) fn queue(
+        &mut self,
+        plan: &CompiledPlan,
+        changes: &QueueChanges,
+        now: Timestamp,
+    ) -> Vec<Timed> {
+        let mut intake = Intake::new(plan, now);
+        for change in &changes.changes {
+            let (own, count) = match change {
+                QueueChange::Received(_) => (OwnMetric::QUEUE_RECEIVED, 1),
+                QueueChange::Deleted { .. } => (OwnMetric::QUEUE_DELETED, 1),
+                QueueChange::Dead(_) => (OwnMetric::QUEUE_DEAD_LETTERED, 1),
+                QueueChange::Passed { messages, .. } => (OwnMetric::QUEUE_EXPIRED, *messages),
+                QueueChange::Expired { messages } | QueueChange::Forgotten { messages } => {
+                    (OwnMetric::QUEUE_EXPIRED, messages.len() as u64)
+                }
+                QueueChange::Hidden { .. } | QueueChange::Redriven { .. } => continue,
+            };
+            if !plan.is_watched(own) {
+                continue;
+            }
+            #[expect(clippy::cast_precision_loss, reason = "a queue has far fewer than 2^53 messages")]
+            let value = count as f64;
+            intake.own(self, own_key(own, OwnMetric::of_queue(&changes.queue)), value);
         }
         intake.conclude(self)
     }

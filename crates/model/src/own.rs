@@ -20,6 +20,8 @@ impl OwnMetric {
     pub const NAMESPACE: &str = "Watchbell";
     /// The dimension whose value is a log group's name.
     pub const LOG_GROUP: &str = "LogGroupName";
+    /// The dimension whose value is a queue's name.
+    pub const QUEUE: &str = "QueueName";
     /// The dimension whose value is a log stream's name.
     pub const LOG_STREAM: &str = "LogStreamName";
 
@@ -73,8 +75,65 @@ impl OwnMetric {
         doc: "bytes of log text that are not archived yet, measured every 10 s",
     };
 
+    /// Messages that can be received.
+    pub const QUEUE_VISIBLE: OwnMetric = OwnMetric {
+        name: "ApproximateNumberOfMessagesVisible",
+        dimensions: &[Self::QUEUE],
+        unit: Unit::COUNT,
+        doc: "messages of a queue that can be received, measured every 10 s",
+    };
+    /// Messages that somebody works on.
+    pub const QUEUE_IN_FLIGHT: OwnMetric = OwnMetric {
+        name: "ApproximateNumberOfMessagesNotVisible",
+        dimensions: &[Self::QUEUE],
+        unit: Unit::COUNT,
+        doc: "messages of a queue that are in flight, measured every 10 s",
+    };
+    /// How long the oldest message has been waiting.
+    pub const QUEUE_AGE: OwnMetric = OwnMetric {
+        name: "ApproximateAgeOfOldestMessage",
+        dimensions: &[Self::QUEUE],
+        unit: Unit::SECONDS,
+        doc: "age of the oldest message of a queue that is no dead letter, measured every 10 s",
+    };
+    /// Dead letters.
+    pub const QUEUE_DEAD: OwnMetric = OwnMetric {
+        name: "DeadLetters",
+        dimensions: &[Self::QUEUE],
+        unit: Unit::COUNT,
+        doc: "dead letters of a queue, measured every 10 s",
+    };
+    /// Receives.
+    pub const QUEUE_RECEIVED: OwnMetric = OwnMetric {
+        name: "NumberOfMessagesReceived",
+        dimensions: &[Self::QUEUE],
+        unit: Unit::COUNT,
+        doc: "receives of messages of a queue",
+    };
+    /// Deletes.
+    pub const QUEUE_DELETED: OwnMetric = OwnMetric {
+        name: "NumberOfMessagesDeleted",
+        dimensions: &[Self::QUEUE],
+        unit: Unit::COUNT,
+        doc: "messages of a queue that were deleted",
+    };
+    /// Messages given up.
+    pub const QUEUE_DEAD_LETTERED: OwnMetric = OwnMetric {
+        name: "NumberOfMessagesDeadLettered",
+        dimensions: &[Self::QUEUE],
+        unit: Unit::COUNT,
+        doc: "messages of a queue that became dead letters",
+    };
+    /// Messages that were too old.
+    pub const QUEUE_EXPIRED: OwnMetric = OwnMetric {
+        name: "NumberOfMessagesExpired",
+        dimensions: &[Self::QUEUE],
+        unit: Unit::COUNT,
+        doc: "messages and dead letters of a queue that were too old",
+    };
+
     /// Every one.
-    pub const ALL: [OwnMetric; 7] = [
+    pub const ALL: [OwnMetric; 15] = [
         Self::INCOMING_LOG_EVENTS,
         Self::STREAM_LOG_EVENTS,
         Self::INCOMING_BYTES,
@@ -82,6 +141,14 @@ impl OwnMetric {
         Self::SOURCE_LAG_BYTES,
         Self::MESSAGES_WAITING,
         Self::ARCHIVE_WAITING_BYTES,
+        Self::QUEUE_VISIBLE,
+        Self::QUEUE_IN_FLIGHT,
+        Self::QUEUE_AGE,
+        Self::QUEUE_DEAD,
+        Self::QUEUE_RECEIVED,
+        Self::QUEUE_DELETED,
+        Self::QUEUE_DEAD_LETTERED,
+        Self::QUEUE_EXPIRED,
     ];
 
     /// How an alarm names it.
@@ -92,6 +159,11 @@ impl OwnMetric {
     /// Dimensions with the values of one group.
     pub fn of_group(group: &GroupName) -> crate::Dimensions {
         [(Self::LOG_GROUP.to_owned(), group.to_string())].into()
+    }
+
+    /// Dimensions with the values of one queue.
+    pub fn of_queue(queue: &str) -> crate::Dimensions {
+        [(Self::QUEUE.to_owned(), queue.to_owned())].into()
     }
 
     /// Dimensions with the values of one stream.

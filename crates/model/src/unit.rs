@@ -23,6 +23,8 @@ impl Unit {
     pub const COUNT: Unit = Unit(1);
     /// Bytes.
     pub const BYTES: Unit = Unit(2);
+    /// Seconds.
+    pub const SECONDS: Unit = Unit(3);
 
     /// Every unit, as CloudWatch spells it.
     pub const ALL: &[&str] = &[
@@ -105,7 +107,10 @@ mod tests {
         for text in Unit::ALL {
             assert_eq!(text.parse::<Unit>().unwrap().as_str(), *text);
         }
-        assert_eq!([Unit::NONE, Unit::COUNT, Unit::BYTES].map(Unit::as_str), ["None", "Count", "Bytes"]);
+        assert_eq!(
+            [Unit::NONE, Unit::COUNT, Unit::BYTES, Unit::SECONDS].map(Unit::as_str),
+            ["None", "Count", "Bytes", "Seconds"]
+        );
         assert!("seconds".parse::<Unit>().is_err());
     }
 }
