@@ -74,10 +74,10 @@ impl Running {
         );
         // Before the plan is journaled: with it these groups are known, and what is in their files would be new.
         collector_thread.mark_old_lines();
+        let (stopping, is_stopping) = watch::channel(false);
+        let broker = core.start_broker(first.is_new_plan, &kept, &is_stopping, failed.clone(), runtime);
         first.append(&core.writer, &plan, &unlocked);
 
-        let (stopping, is_stopping) = watch::channel(false);
-        let broker = core.start_broker(&kept, &is_stopping, failed.clone(), runtime);
         let (drain_archiver, archiver_thread) =
             core.start_archiver(&kept, store.clone(), failed.clone(), runtime);
         let notifiers = Notifiers::default();
@@ -235,9 +235,10 @@ impl Core {
         (ask, thread)
     }
 
-    /// The thread that hands out messages.
+    /// The thread that hands out messages; with `is_new_plan`, once the plan that is about to be journaled is in force.
     fn start_broker(
         &self,
+        is_new_plan: bool,
         kept: &Kept,
         stopping: &watch::Receiver<bool>,
         failed: mpsc::UnboundedSender<Failure>,
@@ -245,6 +246,8 @@ impl Core {
     ) -> BrokerHandle {
         let (asks, asked) = mpsc::channel(ASKS_MAX);
         let (finish, finished) = oneshot::channel();
+        let plan = self.fold.look().engine.plan().map(|(offset, _)| offset);
+        let plan_before = is_new_plan.then_some(plan);
         let broker = Broker::new(
             Payloads::new(self.readers.clone(), self.installation),
             self.installation,
@@ -254,7 +257,7 @@ impl Core {
             stopping.clone(),
         );
         let runtime = runtime.clone();
-        let thread = endless("broker", failed, move || broker.run(finished, &runtime));
+        let thread = endless("broker", failed, move || broker.run(plan_before, finished, &runtime));
         BrokerHandle { asks, finish, thread }
     }
 }

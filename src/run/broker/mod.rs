@@ -24,7 +24,7 @@ use self::payload::Trouble;
 pub use self::waiting::Answer;
 use self::waiting::{Answers, Handles, Poller, Redrive, Waiting, no_dead_letter, tell};
 use super::clock::Clock;
-use super::fold::SharedFold;
+use super::fold::{Fold, SharedFold};
 use super::trail::TrailDraft;
 use super::writer::{Appended, Durable, Writer};
 
@@ -107,8 +107,22 @@ impl Broker {
         }
     }
 
-    /// Works until `finish` resolves.
-    pub fn run(mut self, mut finish: oneshot::Receiver<()>, runtime: &Handle) {
+    /// Works until `finish` resolves. With `plan_before` it begins when another plan is in force than the one that stands
+    /// there, if one does: until then a queue of a new plan would be unknown.
+    pub fn run(
+        mut self,
+        plan_before: Option<Option<Offset>>,
+        mut finish: oneshot::Receiver<()>,
+        runtime: &Handle,
+    ) {
+        if let Some(before) = plan_before {
+            let is_there = |fold: &Fold| fold.engine.plan().map(|(offset, _)| offset) != before;
+            while !self.fold.wait_until(SLEEP_MAX, is_there) {
+                if finish.try_recv() != Err(oneshot::error::TryRecvError::Empty) {
+                    return;
+                }
+            }
+        }
         while runtime.block_on(self.wait(&mut finish)) {
             self.goes_on = false;
             while let Ok(ask) = self.asks.try_recv() {
@@ -278,12 +292,12 @@ impl Broker {
         for change in &changes {
             say(queue, change);
         }
-        let told = self.writer.append_told(Entry::Queue(QueueChanges { queue: queue.to_owned(), changes }));
+        // First, so that no redrive is on disk without its record.
         for (redrive, messages) in &answers.redriven {
             let draft = TrailDraft::done(Action::StartMessageMoveTask.as_str(), queue);
             self.writer.trail(draft.by(&redrive.principal).detail("messages", messages.len()));
         }
-        told
+        self.writer.append_told(Entry::Queue(QueueChanges { queue: queue.to_owned(), changes }))
     }
 
     /// Answers once the round is on disk and folded.
