@@ -462,6 +462,9 @@ fn the_receive_after_the_last_allowed_one_makes_a_dead_letter() {
     let (leases, ..) = world.draft(|draft| draft.receive(1, None));
     let (lease, copy) = leases.unwrap()[0];
     assert_eq!((lease.receives, copy), (1, Some(Place { entry: Offset(3), change: 0 })));
+    world.rules.now += 30_000;
+    let (again, ..) = world.draft(|draft| draft.receive(1, None));
+    assert_eq!(again.unwrap()[0].1, copy, "its payload stays where it was copied to");
 }
 
 #[test]
