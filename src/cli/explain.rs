@@ -136,8 +136,11 @@ fn fold(
     }
     // What would have been decided by then, had a tick come.
     let tick = Record { offset: next, time: at.plus_ms(1), entry: Entry::Tick };
-    let decided = engine.step(&tick).map_err(|error| cannot(next, error))?;
-    history.extend(decided.iter().filter_map(|item| item.transition()).filter(|it| is_asked(it)).cloned());
+    engine.step(&tick).map_err(|error| cannot(next, error))?;
+    // Among them what a running `up` has decided and not journaled yet.
+    let decided = engine.unconfirmed();
+    let changes = decided.iter().flat_map(|decisions| &decisions.items).filter_map(|item| item.transition());
+    history.extend(changes.filter(|it| is_asked(it)).cloned());
     Ok(Known { at, last, engine, history })
 }
 
