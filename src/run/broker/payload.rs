@@ -44,7 +44,7 @@ impl Payloads {
     /// The record at `offset`, which is on disk.
     ///
     /// # Errors
-    /// [`Trouble`] if the journal does not give it.
+    /// The journal does not give it.
     pub fn record(&mut self, offset: Offset) -> Result<Arc<Record>, Trouble> {
         if let Some(last) = self.last.as_ref().filter(|last| last.offset == offset) {
             return Ok(Arc::clone(last));
@@ -79,7 +79,7 @@ impl Payloads {
     /// The plan that stands at `offset`.
     ///
     /// # Errors
-    /// [`Trouble`] if none does.
+    /// There is none.
     pub fn plan(&mut self, offset: Offset) -> Result<Plan, Trouble> {
         match &self.record(offset)?.entry {
             Entry::Plan(plan) => Ok((**plan).clone()),
@@ -90,7 +90,7 @@ impl Payloads {
     /// The payload of `message`, from `copy` if it has been copied.
     ///
     /// # Errors
-    /// [`Trouble`] if it is not there.
+    /// It is not there.
     pub fn body(&mut self, message: MessageId, copy: Option<Place>) -> Result<Value, Trouble> {
         let Some(Place { entry, change }) = copy else {
             let record = self.record(message.offset)?;
