@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use crate::support::eventually;
-use crate::support::process::Up;
+use crate::support::process::{Up, run, said};
 use crate::support::records::messages;
 use crate::support::site::Site;
 
@@ -99,6 +99,36 @@ fn rotation_goes_on_through_kills_and_while_nobody_looks() {
     }
     let up = up.unwrap();
     up.wait_for_events("app", written as u64 + 1);
+    up.stop();
+    assert_each_once(&site, &lines(0..written));
+}
+
+/// The path leads nowhere, then to a file that leaves it before anybody looks, and then to another one or nowhere again.
+#[test]
+fn a_file_that_had_the_path_only_between_two_looks_is_found() {
+    let (site, up) = started(GROUP);
+    let address = up.address.to_string();
+    let mut written = 0;
+    for round in 0..8 {
+        if site.path("app.log").exists() {
+            rotate(&site, 100);
+        }
+        eventually("it is noticed that the path leads nowhere", || {
+            let (_, stdout, stderr) = said(&run(&site, &["sources", "--address", &address]));
+            assert!(stdout.contains("app.log"), "{stdout} {stderr}");
+            stdout.contains("rotated")
+        });
+        up.signal("STOP");
+        site.append("app.log", lines(written..written + 5));
+        rotate(&site, 100);
+        if round % 2 == 0 {
+            site.append("app.log", lines(written + 5..written + 10));
+            written += 5;
+        }
+        written += 5;
+        up.signal("CONT");
+        up.wait_for_events("app", written as u64 + 1);
+    }
     up.stop();
     assert_each_once(&site, &lines(0..written));
 }

@@ -11,7 +11,7 @@ use super::follower::{Follower, Truncated};
 use super::followers::Key;
 use super::rotation::{bases, is_compressed_name, rotated, rotated_in};
 use super::{Collector, identity, say};
-use crate::run::checkpoint::{CHECKPOINTS_MAX, Checkpoint, Checkpoints};
+use crate::run::checkpoint::{CHECKPOINTS_MAX, Checkpoint, Checkpoints, FileId};
 
 /// Why a path could not be opened.
 pub(super) struct Refusal {
@@ -69,7 +69,7 @@ impl Collector {
                 self.open(&path, (name, group), first_time, &mut beside, now);
             }
         }
-        let mut left = std::mem::take(&mut self.copied);
+        let mut left = std::mem::take(&mut self.look_beside);
         if !std::mem::replace(&mut self.looked_for_moved, true) {
             // Once is enough: what moves while we run is still open.
             self.find_moved_while_stopped(&groups, &found, now);
@@ -98,7 +98,14 @@ impl Collector {
                 (false, Some(_)) if follower.is_finished(now) => {
                     self.let_go(&key, now);
                 }
-                (true, None) | (false, Some(_)) => {}
+                (false, Some(_)) => {
+                    // While the path leads nowhere, a file may have had it and left it since the last look.
+                    let path = Path::new(&follower.path);
+                    if !self.followers.at(path).any(|(key, _)| found.contains(key)) {
+                        left.insert((key.0.clone(), path.to_owned()));
+                    }
+                }
+                (true, None) => {}
             }
         }
     }
@@ -175,6 +182,11 @@ impl Collector {
         self.watch.folder_of(path);
         // Behind a symbolic link the changes happen in another folder.
         self.watch.folder_of(&follower.real_path);
+        let place = (name.clone(), path.to_owned());
+        if self.since.contains_key(&place) {
+            // Between the last file here and this one there may have been others.
+            self.look_beside.insert(place);
+        }
         self.remember_since(path, &follower, beside);
         self.followers.insert(follower);
         if let Some(before) = known.filter(|_| !resumed && !self.looked_for_moved) {
@@ -209,7 +221,7 @@ impl Collector {
             for (_, original) in self.followers.at(&base).filter(|((group, _), _)| *group == follower.group) {
                 // Of an empty one it cannot be known yet, and there is nothing to read.
                 if follower.is_empty() || original.is_copied_by(follower)? {
-                    self.copied.insert((follower.group.clone(), base.clone()));
+                    self.look_beside.insert((follower.group.clone(), base.clone()));
                     return Ok(true);
                 }
             }
@@ -226,6 +238,9 @@ impl Collector {
         let mut names: BTreeSet<Name> = BTreeSet::new();
         for base in bases(path) {
             names.extend(self.followers.at(&base).map(|((group, _), _)| (group.clone(), base.clone())));
+            // Also if none of the files that had the path is followed any more.
+            let known = self.groups.keys().map(|group| (group.clone(), base.clone()));
+            names.extend(known.filter(|name| self.since.contains_key(name)));
         }
         let mut keys = Vec::new();
         names.retain(|(group, _)| {
@@ -250,7 +265,7 @@ impl Collector {
             // known: no more is reported than is missing from all of them.
             let whole = (name.clone(), PathBuf::from(&before.path));
             bytes = bytes.saturating_sub(self.longest_rotated(&whole));
-            self.copied.insert(whole);
+            self.look_beside.insert(whole);
         }
         let copy = self.find_copy(name, &group, before, now);
         let key = copy.map(|copy| {
@@ -368,24 +383,30 @@ impl Collector {
         let mut keys = Vec::new();
         for (folder, names) in by_folder {
             // While it is looked for, rotation may go on.
+            let mut moved = false;
             for _ in 0..ROTATED_LOOKS_MAX {
                 let rotated = rotated_in(&folder);
                 let before = keys.len();
+                moved = false;
                 for (name, since) in &names {
                     for (sibling, metadata) in rotated.get(&name.1).into_iter().flatten() {
-                        let known = self.followers.contains(&(name.0.clone(), identity::id(metadata)));
-                        if !known && identity::born(metadata) > *since {
-                            let opened = self.open_rotated(sibling, name, now);
+                        let key = (name.0.clone(), identity::id(metadata));
+                        if !self.followers.contains(&key) && identity::born(metadata) > *since {
+                            let opened = self.open_rotated(sibling, name, key.1, now);
                             keys.extend(opened.unwrap_or_else(|error| {
                                 tracing::debug!(path = %sibling.display(), %error, "gone before it was opened");
+                                moved |= error.kind() == std::io::ErrorKind::NotFound;
                                 None
                             }));
                         }
                     }
                 }
-                if keys.len() == before {
+                if keys.len() == before && !moved {
                     break;
                 }
+            }
+            if moved {
+                self.look_beside.extend(names.into_iter().map(|(name, _)| name));
             }
         }
         keys
@@ -395,10 +416,14 @@ impl Collector {
         &mut self,
         sibling: &Path,
         (name, path): &Name,
+        id: FileId,
         now: Timestamp,
     ) -> std::io::Result<Option<Key>> {
         let Some(group) = self.groups.get(name) else { return Ok(None) };
         let mut follower = Follower::open(sibling, name, group, now)?;
+        if follower.id != id {
+            return Err(std::io::Error::new(std::io::ErrorKind::NotFound, "another file has its name now"));
+        }
         let key = (name.clone(), follower.id);
         if self.followers.contains(&key) || self.is_copy(&follower, sibling)? {
             return Ok(None);

@@ -303,8 +303,10 @@ impl Follower {
             // Whatever can fail comes first: bytes are passed only together with their batch.
             let mut passed = self.passed;
             passed.reach(&self.file, position)?;
-            // Rewritten in the middle of this: what was read and what it is known by are of two files.
-            if self.passed.compare(&self.file)? != Likeness::Same
+            // Rewritten in the middle of this: what was read, what it is known by and how long it was are of two files. The
+            // length comes before the second probe: while that is as the first, nothing that was read is gone.
+            if self.file.metadata()?.len() < length
+                || self.passed.compare(&self.file)? != Likeness::Same
                 || Passed::probe(&self.file, start..length)? != probe
             {
                 return Ok(Look { more: true, ..Look::default() });

@@ -81,8 +81,9 @@ pub struct Collector {
     checkpoints: Checkpoints,
     /// By path: files beside it that are younger than this, and that rotation named, once had that path.
     since: BTreeMap<(GroupName, PathBuf), SystemTime>,
-    /// Paths beside which a copy of the file stands: when the file is truncated, the copy may have what was not read.
-    copied: BTreeSet<(GroupName, PathBuf)>,
+    /// Paths beside which, at the next look for files, those are looked for that rotation left: a copy stands there, the path
+    /// led nowhere for a while, or rotation went on during the last look.
+    look_beside: BTreeSet<(GroupName, PathBuf)>,
     /// What moved while the process was stopped has been looked for.
     looked_for_moved: bool,
     /// Paths that could not be opened.
@@ -123,7 +124,7 @@ impl Collector {
             known_groups,
             followers: Followers::default(),
             since: discovery::since(&checkpoints),
-            copied: BTreeSet::new(),
+            look_beside: BTreeSet::new(),
             checkpoints,
             looked_for_moved: false,
             refused: BTreeMap::new(),

@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::Metadata;
+use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::identity::born;
 
 /// Rotated files that are looked at beside one file; of more, the youngest.
 pub(super) const ROTATED_MAX: usize = 1000;
+
+/// How often a folder is listed in which names go on to other files.
+const LISTINGS_MAX: usize = 8;
 
 /// How the names of compressed files end.
 const COMPRESSED: [&str; 14] =
@@ -56,16 +60,9 @@ fn is_rotation_mark(mark: &str) -> bool {
 /// The files of a folder whose names rotation may have made of another's, by that other's path; oldest first.
 pub(super) fn rotated_in(folder: &Path) -> BTreeMap<PathBuf, Vec<(PathBuf, Metadata)>> {
     let mut found: BTreeMap<PathBuf, Vec<(PathBuf, Metadata)>> = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let bases = bases(&path);
-        if !bases.is_empty()
-            && let Ok(metadata) = entry.metadata()
-            && metadata.is_file()
-        {
-            for base in bases {
-                found.entry(base).or_default().push((path.clone(), metadata.clone()));
-            }
+    for (path, metadata) in files(folder, |path| !bases(path).is_empty()) {
+        for base in bases(&path) {
+            found.entry(base).or_default().push((path.clone(), metadata.clone()));
         }
     }
     found.into_iter().map(|(base, files)| (base, youngest(files))).collect()
@@ -76,17 +73,34 @@ pub(super) fn rotated(path: &Path) -> Vec<(PathBuf, Metadata)> {
     let (Some(folder), Some(base)) = (path.parent(), path.file_name().and_then(OsStr::to_str)) else {
         return Vec::new();
     };
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        if name.to_str().is_some_and(|name| is_rotated_name(base, name))
-            && let Ok(metadata) = entry.metadata()
-            && metadata.is_file()
-        {
-            found.push((entry.path(), metadata));
+    let is_ours = |path: &Path| {
+        path.file_name().and_then(OsStr::to_str).is_some_and(|name| is_rotated_name(base, name))
+    };
+    youngest(files(folder, is_ours))
+}
+
+/// The files of a folder that `wanted` names. If names went on to other files while they were asked about, a file may be
+/// missing under its new one: then all are asked about again.
+fn files(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Vec<(PathBuf, Metadata)> {
+    let mut found: Vec<(PathBuf, Metadata)> = Vec::new();
+    for _ in 0..LISTINGS_MAX {
+        let before: Vec<u64> = found.drain(..).map(|(_, metadata)| metadata.ino()).collect();
+        let mut moved = false;
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if !wanted(&path) {
+                continue;
+            }
+            let metadata = entry.metadata();
+            moved |= metadata.as_ref().map_or(true, |metadata| metadata.ino() != entry.ino());
+            found.extend(metadata.ok().filter(Metadata::is_file).map(|metadata| (path, metadata)));
+        }
+        // Some file systems give other numbers in listings; there two listings must agree.
+        if !moved || found.iter().map(|(_, metadata)| metadata.ino()).eq(before) {
+            break;
         }
     }
-    youngest(found)
+    found
 }
 
 fn youngest(mut files: Vec<(PathBuf, Metadata)>) -> Vec<(PathBuf, Metadata)> {
