@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use watchbell_expression::{AlarmRule, MetricMath};
 use watchbell_model::{
-    ActionsSuppressor, Alarm, AlarmKind, CompositeAlarm, Dimensions, GroupName, MetricAlarm, MetricFilter,
-    MetricName, MetricStat, Offset, OwnMetric, Plan, Recipient, SAMPLE_MAX, TransitionFilter, Watched,
+    Alarm, AlarmKind, CompositeAlarm, Dimensions, GroupName, MetricAlarm, MetricFilter, MetricName,
+    MetricStat, Offset, OwnMetric, Plan, Recipient, SAMPLE_MAX, TransitionFilter, Watched,
 };
 use watchbell_pattern::{Line, Pattern, PatternSet, Selector, number};
 
@@ -249,12 +249,6 @@ pub(crate) struct CompiledComposite {
     pub(crate) rule: AlarmRule,
 }
 
-impl CompiledComposite {
-    pub(crate) fn suppressor(&self) -> Option<&ActionsSuppressor> {
-        self.announcement.alarm.composite()?.suppressor.as_ref()
-    }
-}
-
 /// What is known about a metric that some alarm watches.
 #[derive(Default)]
 pub(crate) struct WatchedMetric {
@@ -378,9 +372,8 @@ fn in_order(
     mut rules: BTreeMap<String, (AlarmRule, Announcement)>,
 ) -> Result<Vec<CompiledComposite>, EngineError> {
     let names = |(rule, announcement): &(AlarmRule, Announcement)| {
-        let suppressor = announcement.alarm.composite().and_then(|alarm| alarm.suppressor.as_ref());
         let children = rule.names().iter().map(|child| child.name.clone());
-        children.chain(suppressor.map(|it| it.alarm.clone())).collect::<Vec<_>>()
+        children.chain(announcement.alarm.suppressor().map(|it| it.alarm.clone())).collect::<Vec<_>>()
     };
     let uses: BTreeMap<String, Vec<String>> =
         rules.iter().map(|(name, rule)| (name.clone(), names(rule))).collect();

@@ -106,7 +106,8 @@ impl Engine {
             let Some(run) = only_run(&mut self.runs, &composite.name) else {
                 continue;
             };
-            let suppressor = composite.suppressor().map(|it| (it, self.states.state(&it.alarm)));
+            let suppressor =
+                composite.announcement.alarm.suppressor().map(|it| (it, self.states.state(&it.alarm)));
             if run.state == to {
                 let withheld = run.withheld.as_mut().zip(suppressor);
                 let moved = withheld.and_then(|(withheld, (suppressor, state))| {

@@ -331,9 +331,8 @@ impl Engine {
         }
         for (name, runs) in &mut self.runs {
             let mutes = compiled.announcement(name).map_or(&[][..], |it| it.mutes.as_slice());
-            let suppressor = |plan: &CompiledPlan| {
-                plan.announcement(name).and_then(|it| it.alarm.composite()?.suppressor.clone())
-            };
+            let suppressor =
+                |plan| CompiledPlan::announcement(plan, name).and_then(|it| it.alarm.suppressor());
             let has_same_suppressor =
                 before.as_ref().is_some_and(|before| suppressor(&before.compiled) == suppressor(&compiled));
             for withheld in runs.values_mut().filter_map(|run| run.withheld.as_mut()) {

@@ -192,7 +192,7 @@ impl Engine {
         let announcement = plan.announcement(alarm)?;
         let window = muted(&plan.mutes, &announcement.mutes, now);
         let suppressed = || {
-            let suppressor = announcement.alarm.composite()?.suppressor.as_ref()?;
+            let suppressor = announcement.alarm.suppressor()?;
             let Hold { until, suppressed_by } = run.withheld.as_ref().filter(|_| run.withholds_news())?.hold;
             Some(Suppressed { alarm: suppressor.alarm.clone(), by: suppressed_by?, until })
         };

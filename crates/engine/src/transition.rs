@@ -119,7 +119,7 @@ impl CompiledPlan {
         match decision {
             Decision::Transition(transition) => {
                 let is_suppressor = |composite: &CompiledComposite| {
-                    composite.suppressor().is_some_and(|it| it.alarm == transition.alarm)
+                    composite.announcement.alarm.suppressor().is_some_and(|it| it.alarm == transition.alarm)
                 };
                 transition.is_held_back() || self.composites.iter().any(is_suppressor)
             }
@@ -132,8 +132,7 @@ impl CompiledPlan {
     pub(crate) fn hold(&self, transition: &Transition) -> Option<Hold> {
         let announcement = self.announcement(&transition.alarm)?;
         if let Some(by) = transition.suppressed_by {
-            let suppressor = announcement.alarm.composite()?.suppressor.as_ref()?;
-            return suppressor::hold_by(suppressor, by, transition.at);
+            return suppressor::hold_by(announcement.alarm.suppressor()?, by, transition.at);
         }
         transition.muted.as_ref()?;
         muted(&self.mutes, &announcement.mutes, transition.at).map(|(_, end)| Hold::mute(end))

@@ -338,6 +338,11 @@ impl Alarm {
             AlarmKind::Composite(alarm) => Some(alarm),
         }
     }
+
+    /// What holds its messages back, if it is a composite alarm that names it.
+    pub fn suppressor(&self) -> Option<&ActionsSuppressor> {
+        self.composite()?.suppressor.as_ref()
+    }
 }
 
 #[cfg(test)]

@@ -147,10 +147,9 @@ impl Transition {
 
     /// What holds the messages back, for people: `the mute rule nightly`.
     pub fn held_back_by(&self) -> Option<String> {
-        let suppressor = || Some(&self.rule.composite()?.suppressor.as_ref()?.alarm);
         match (&self.muted, self.suppressed_by) {
             (Some(rule), _) => Some(format!("the mute rule {rule}")),
-            (None, Some(_)) => suppressor().map(|alarm| format!("the suppressor {alarm}")),
+            (None, Some(_)) => self.rule.suppressor().map(|it| format!("the suppressor {}", it.alarm)),
             (None, None) => None,
         }
     }

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value, json};
 use watchbell_model::{
     ActionsSuppressor, AlarmKind, CompositeAlarm, DecisionId, InstallationId, MetricAlarm, MetricStat,
-    SuppressedBy, Timestamp, Transition, Watched,
+    Timestamp, Transition, Watched,
 };
 
 const ACCOUNT: &str = "000000000000";
@@ -30,7 +30,7 @@ pub fn state_change(transition: &Transition, id: DecisionId, installation: Insta
         detail["dimensions"] = json!(transition.dimensions);
     }
     if let Some(by) = transition.suppressed_by {
-        detail["state"]["actionsSuppressedBy"] = json!(suppressed_by(by));
+        detail["state"]["actionsSuppressedBy"] = json!(by);
     }
     json!({
         "version": "0",
@@ -89,14 +89,6 @@ fn composite(alarm: &CompositeAlarm) -> Value {
             .insert("actionsSuppressorExtensionPeriod".to_owned(), json!(extension_period_ms / 1000));
     }
     Value::Object(configuration)
-}
-
-fn suppressed_by(by: SuppressedBy) -> &'static str {
-    match by {
-        SuppressedBy::WaitPeriod => "WaitPeriod",
-        SuppressedBy::Alarm => "Alarm",
-        SuppressedBy::ExtensionPeriod => "ExtensionPeriod",
-    }
 }
 
 /// `2026-09-14T05:51:57Z`.
