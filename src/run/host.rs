@@ -207,7 +207,7 @@ fn figures(name: &str, view: &View, now: Timestamp) -> Value {
         "visible": figures.visible,
         "in_flight": figures.in_flight,
         "dead": figures.dead,
-        "oldest_age_s": figures.oldest.map_or(0, |oldest| now.ms_since(oldest).max(0) / 1000),
+        "oldest_age_s": figures.oldest_age_s(now),
         "received": totals.received,
         "deleted": totals.deleted,
         "dead_lettered": totals.dead,

@@ -232,23 +232,19 @@ fn queues(registry: &mut Registry, figures: &Figures) {
         ("queue_dead_letters", "Messages that were received too often", |queue| queue.dead),
     ];
     let label = |name: &String| Queue { queue: name.clone() };
-    let gauge = |name: &str, help: &str, registry: &mut Registry| {
+    let gauge = |value| i64::try_from(value).unwrap_or(i64::MAX);
+    for (name, help, part) in gauges {
         let family = Family::<Queue, Gauge>::default();
         registry.register(name, help, family.clone());
-        family
-    };
-    for (name, help, part) in gauges {
-        let family = gauge(name, help, registry);
         for (queue, held) in &figures.queues {
-            family.get_or_create(&label(queue)).set(i64::try_from(part(held)).unwrap_or(i64::MAX));
+            family.get_or_create(&label(queue)).set(gauge(part(held)));
         }
     }
     let help = "Age of the oldest message that is no dead letter; 0 without one";
     let ages = Family::<Queue, Gauge>::default();
     registry.register_with_unit("queue_oldest_message_age", help, Unit::Seconds, ages.clone());
     for (queue, held) in &figures.queues {
-        let age_s = held.oldest.map_or(0, |oldest| figures.now.ms_since(oldest).max(0) / 1000);
-        ages.get_or_create(&label(queue)).set(age_s);
+        ages.get_or_create(&label(queue)).set(gauge(held.oldest_age_s(figures.now)));
     }
     let totals: [(&str, &str, Part); 5] = [
         ("queue_received_messages", "Receives of messages", |queue| queue.totals.received),

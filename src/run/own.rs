@@ -65,11 +65,10 @@ pub fn measure(fold: &Fold, lag: &SourceLag, now: Timestamp) -> Option<Samples> 
     measured.push((OwnMetric::ARCHIVE_WAITING_BYTES, Dimensions::new(), fold.backlog.bytes()));
     for (queue, view) in fold.queues.iter() {
         let figures = view.figures(now);
-        let age_s = figures.oldest.map_or(0, |oldest| now.ms_since(oldest).max(0).unsigned_abs() / 1000);
         let of_queue = [
             (OwnMetric::QUEUE_VISIBLE, figures.visible),
             (OwnMetric::QUEUE_IN_FLIGHT, figures.in_flight),
-            (OwnMetric::QUEUE_AGE, age_s),
+            (OwnMetric::QUEUE_AGE, figures.oldest_age_s(now)),
             (OwnMetric::QUEUE_DEAD, figures.dead),
         ];
         measured.extend(of_queue.map(|(own, value)| (own, OwnMetric::of_queue(queue), value)));

@@ -113,6 +113,13 @@ pub struct Figures {
     pub totals: Totals,
 }
 
+impl Figures {
+    /// How old the oldest message is `now`, in seconds; 0 without one.
+    pub fn oldest_age_s(&self, now: Timestamp) -> u64 {
+        self.oldest.map_or(0, |oldest| now.ms_since(oldest).max(0).unsigned_abs() / 1000)
+    }
+}
+
 /// The state of one queue.
 #[derive(Clone, Debug)]
 pub struct View {
