@@ -1,10 +1,13 @@
 //! What goes back: errors as JSON with a way out.
 
+use std::fmt;
+
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::ingest::BODY_READ_TIMEOUT;
 use crate::{Denied, DeniedReason, IngestError, QueueError};
 
 /// When to come back to a server that has too much to do, in seconds.
@@ -71,6 +74,23 @@ impl Refusal {
         help: impl Into<String>,
     ) -> Refusal {
         Refusal::new(StatusCode::BAD_REQUEST, code, message, help)
+    }
+
+    /// A body of more than `bytes_max`; `help` says what to do, as in the next two.
+    pub(crate) fn body_too_large(bytes_max: usize, help: &str) -> Refusal {
+        let message = format!("the body has more than {bytes_max} bytes");
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message, help)
+    }
+
+    /// A body that took longer than [`BODY_READ_TIMEOUT`].
+    pub(crate) fn body_too_slow(help: &str) -> Refusal {
+        let message = format!("the body did not arrive within {} seconds", BODY_READ_TIMEOUT.as_secs());
+        Refusal::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", message, help)
+    }
+
+    /// A body that ended with `error`.
+    pub(crate) fn broken_body(error: impl fmt::Display, help: &str) -> Refusal {
+        Refusal::bad_request("broken_body", format!("the body broke off: {error}"), help)
     }
 
     pub(crate) fn overloaded(message: impl Into<String>) -> Refusal {

@@ -79,7 +79,9 @@ async fn take(server: &Arc<Server>, ask: Ask, body: &mut Body) -> Result<Answer,
     let _share = reserve(server, announced)?;
     let bytes = match timeout(BODY_READ_TIMEOUT, read(body)).await {
         Ok(bytes) => bytes?,
-        Err(_) => return Err(too_slow()),
+        Err(_) => {
+            return Err(Refusal::body_too_slow("nothing was stored; send it again, in smaller requests"));
+        }
     };
     let lines = split_body(&ask, bytes).await?;
     let counts = lines.counts;
@@ -109,7 +111,12 @@ async fn read(body: &mut Body) -> Result<Vec<u8>, Refusal> {
     // What the sender announced is within the limit here; without an announcement this is 0.
     let mut bytes = Vec::with_capacity(usize::try_from(body.size_hint().lower()).unwrap_or_default());
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(broken_off)?.into_data() else { continue };
+        let Ok(data) = frame
+            .map_err(|error| Refusal::broken_body(error, "nothing was stored; send it again"))?
+            .into_data()
+        else {
+            continue;
+        };
         if bytes.len() + data.len() > BODY_BYTES_MAX {
             return Err(body_too_large());
         }
@@ -158,28 +165,5 @@ async fn split_body(ask: &Ask, bytes: Vec<u8>) -> Result<Lines, Refusal> {
 }
 
 fn body_too_large() -> Refusal {
-    Refusal::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "body_too_large",
-        format!("the body has more than {BODY_BYTES_MAX} bytes"),
-        "nothing was stored; send it in several requests",
-    )
-}
-
-fn too_slow() -> Refusal {
-    Refusal::new(
-        StatusCode::REQUEST_TIMEOUT,
-        "body_too_slow",
-        format!("the body did not arrive within {} seconds", BODY_READ_TIMEOUT.as_secs()),
-        "nothing was stored; send it again, in smaller requests",
-    )
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the shape map_err asks for")]
-fn broken_off(error: axum::Error) -> Refusal {
-    Refusal::bad_request(
-        "broken_body",
-        format!("the body broke off: {error}"),
-        "nothing was stored; send it again",
-    )
+    Refusal::body_too_large(BODY_BYTES_MAX, "nothing was stored; send it in several requests")
 }

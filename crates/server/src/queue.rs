@@ -202,18 +202,13 @@ fn no_such_queue(server: &Server, principal: &Principal, action: Action, name: &
 async fn body<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
     let limited = Limited::new(request.into_body(), QUEUE_BODY_BYTES_MAX);
     let Ok(read) = timeout(BODY_READ_TIMEOUT, limited.collect()).await else {
-        let message = format!("the body did not arrive within {} seconds", BODY_READ_TIMEOUT.as_secs());
-        let help = "nothing was done; send it again";
-        return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", message, help));
+        return Err(Refusal::body_too_slow("nothing was done; send it again"));
     };
     let bytes = read.map_err(|error| {
         if error.is::<LengthLimitError>() {
-            let message = format!("the body has more than {QUEUE_BODY_BYTES_MAX} bytes");
-            let help = "nothing was done; send less at a time";
-            return Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message, help);
+            return Refusal::body_too_large(QUEUE_BODY_BYTES_MAX, "nothing was done; send less at a time");
         }
-        let message = format!("the body broke off: {error}");
-        Refusal::bad_request("broken_body", message, "nothing was done; send it again")
+        Refusal::broken_body(error, "nothing was done; send it again")
     })?;
     let bytes = bytes.to_bytes();
     let json = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes[..] };
