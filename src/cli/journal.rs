@@ -50,7 +50,7 @@ pub(super) enum Verb {
         /// How many entries at most
         #[arg(long, value_name = "N")]
         count: Option<usize>,
-        /// Only entries of this kind: batch, plan, tick, decisions, delivery, trail, loss, "archive plan", "archive done", samples
+        /// Only entries of this kind: batch, plan, tick, decisions, delivery, trail, loss, "archive plan", "archive done", samples, queue
         #[arg(long, value_name = "KIND")]
         kind: Option<String>,
     },

@@ -9,25 +9,13 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use watchbell_notify::visible;
 
-use super::file::File;
-use super::server::{Question, ask};
+use super::server::{Place, Question, ask};
 use super::{Format, Global, written};
 use crate::replay::words;
 use crate::{ExitStatus, Failure, out};
 
 /// How long an answer may take, beside what is waited for.
 const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Which process to ask.
-#[derive(Args)]
-pub(super) struct Place {
-    /// Where watchbell up serves; by default the http.listen of the file
-    #[arg(long, global = true, value_name = "IP:PORT")]
-    address: Option<SocketAddr>,
-    /// A token whose role allows this on the queue
-    #[arg(long, global = true, env = "WATCHBELL_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    token: Option<String>,
-}
 
 /// Shows queues and does things with them.
 #[derive(Args)]
@@ -102,10 +90,7 @@ fn seconds(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
-    let address = match options.place.address {
-        Some(address) => address,
-        None => File::read(&global.config)?.plan()?.0.http.listen,
-    };
+    let address = options.place.address(global)?;
     let server = Server { address, token: options.place.token.as_deref(), format: global.format };
     match &options.verb {
         Verb::Ls => server.list(),

@@ -5,11 +5,35 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode, header};
+use clap::Args;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
+use super::Global;
+use super::file::File;
 use crate::{ExitStatus, Failure};
+
+/// Which process to ask.
+#[derive(Args)]
+pub(super) struct Place {
+    /// Where watchbell up serves; by default the http.listen of the file
+    #[arg(long, global = true, value_name = "IP:PORT")]
+    address: Option<SocketAddr>,
+    /// A token whose role allows what is asked
+    #[arg(long, global = true, env = "WATCHBELL_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub(super) token: Option<String>,
+}
+
+impl Place {
+    /// Where it serves.
+    pub(super) fn address(&self, global: &Global) -> Result<SocketAddr, Failure> {
+        match self.address {
+            Some(address) => Ok(address),
+            None => Ok(File::read(&global.config)?.plan()?.0.http.listen),
+        }
+    }
+}
 
 /// Longest answer that is read.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;

@@ -9,8 +9,7 @@ use clap::Args;
 use serde::Deserialize;
 use watchbell_notify::visible;
 
-use super::file::File;
-use super::server::{Question, ask};
+use super::server::{Place, Question, ask};
 use super::{Format, Global, written};
 use crate::replay::words;
 use crate::run::sources::{SourceReport, SourceState};
@@ -26,7 +25,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
                         watchbell sources --all --format json   also those that are gone, for programs\n  \
                         WATCHBELL_TOKEN=… watchbell sources     where tokens are configured\n\n\
                         READ = JOURNALED + DROPPED + SKIPPED once the journal has caught up; LOST was never read.\n\
-                        It asks a running watchbell up at the http.listen of the file.")]
+                        It asks a running watchbell up at the http.listen of the file; a token's role must allow watchbell:GetStatus.")]
 pub(super) struct Options {
     /// Only log groups with this name; * stands for any run of characters
     #[arg(long, value_name = "NAME")]
@@ -34,12 +33,8 @@ pub(super) struct Options {
     /// Also those that are followed no longer
     #[arg(long)]
     all: bool,
-    /// Where watchbell up serves; by default the http.listen of the file
-    #[arg(long, value_name = "IP:PORT")]
-    address: Option<SocketAddr>,
-    /// A token whose role allows watchbell:GetStatus
-    #[arg(long, env = "WATCHBELL_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    place: Place,
 }
 
 #[derive(Deserialize)]
@@ -48,11 +43,8 @@ struct Answer {
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
-    let address = match options.address {
-        Some(address) => address,
-        None => File::read(&global.config)?.plan()?.0.http.listen,
-    };
-    let body = ask_for_sources(address, options.token.as_deref())?;
+    let address = options.place.address(global)?;
+    let body = ask_for_sources(address, options.place.token.as_deref())?;
     let answer: Answer = serde_json::from_slice(&body).map_err(|error| {
         Failure::new(ExitStatus::Unavailable, format!("http://{address}/sources: unknown answer: {error}"))
     })?;
