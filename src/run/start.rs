@@ -192,10 +192,8 @@ impl Core {
         let writer_thread =
             spawn("writer", failed.clone(), move || thread.run().map_err(|error| broken(&error)));
         let upkeep_writer = writer.clone();
-        let upkeep_thread = spawn("upkeep", failed.clone(), move || {
-            upkeep::run(&upkeep, &asked, &upkeep_writer);
-            Ok(())
-        });
+        let upkeep_thread =
+            endless("upkeep", failed.clone(), move || upkeep::run(&upkeep, &asked, &upkeep_writer));
         let fold_thread = spawn("fold", failed, move || fold_thread.run().map_err(|error| broken(&error)));
         Core {
             installation,

@@ -44,18 +44,16 @@ fn read_one(mut table: Table<'_>, alarms: &[String]) -> Option<MuteRule> {
     };
     // Each part beside good ones, so that all mistakes are told at once; then the parts together.
     let (any_schedule, any_ms, any_zone) = ("cron(0 0 * * *)", 60_000, TIMEZONE_DEFAULT);
+    let error_in =
+        |schedule, duration_ms, zone| Schedule::parse(schedule, duration_ms, zone, Limits::NONE).err();
     let alone = [
-        (rule.schedule.as_str(), any_ms, any_zone),
-        (any_schedule, rule.duration_ms, any_zone),
-        (any_schedule, any_ms, rule.timezone.as_str()),
+        error_in(&rule.schedule, any_ms, any_zone),
+        error_in(any_schedule, rule.duration_ms, any_zone),
+        error_in(any_schedule, any_ms, &rule.timezone),
     ];
-    let together = [(rule.schedule.as_str(), rule.duration_ms, rule.timezone.as_str())];
-    let parse = |(schedule, duration_ms, zone): &(&str, i64, &str)| {
-        Schedule::parse(schedule, *duration_ms, zone, Limits::NONE).err()
-    };
-    let mut errors: Vec<ScheduleError> = alone.iter().filter_map(parse).collect();
+    let mut errors: Vec<ScheduleError> = alone.into_iter().flatten().collect();
     if errors.is_empty() {
-        errors.extend(together.iter().filter_map(parse));
+        errors.extend(error_in(&rule.schedule, rule.duration_ms, &rule.timezone));
     }
     let is_good = errors.is_empty();
     for error in errors {

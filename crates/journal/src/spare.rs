@@ -94,10 +94,12 @@ impl Upkeep {
         take_or_remove(RESERVE_UNFINISHED, &|_| Ok(false))?;
         let head_of = |path: &Path| Head::read(disk.as_ref(), path);
         let has_spare = take_or_remove(SPARE, &|path| {
-            Ok(head_of(path)?.is_zeros() || head_of(path)?.is_left_behind(options.installation, first))
+            let head = head_of(path)?;
+            Ok(head.is_zeros() || head.is_left_behind(options.installation, first))
         })?;
         let has_reserve = take_or_remove(RESERVE, &|path| {
-            Ok(head_of(path)?.is_zeros() && head_of(path)?.file_bytes == options.reserve_bytes)
+            let head = head_of(path)?;
+            Ok(head.is_zeros() && head.file_bytes == options.reserve_bytes)
         })?;
         let spare = if has_spare { Spare::Ready } else { Spare::Empty };
         let shelf = Mutex::new(Shelf { spare, has_reserve });
