@@ -89,9 +89,8 @@ impl Up {
     /// Waits until that many events of the group are in the journal and folded.
     pub(crate) fn wait_for_events(&self, group: &str, events: u64) {
         let line = format!("watchbell_incoming_log_events_total{{log_group=\"{group}\"}}");
-        let mut seen = 0;
-        eventually(&format!("{events} events of {group}, at the end {seen}"), || {
-            seen = self.metric(&line);
+        eventually(&format!("{events} events of {group}"), || {
+            let seen = self.metric(&line);
             assert!(seen <= events, "{seen} events of {group}, more than {events}");
             seen == events
         });
