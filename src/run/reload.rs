@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::time::Duration;
 
 use watchbell_model::{Entry, Plan, TrailOutcome};
 
@@ -10,6 +11,9 @@ use super::host::{InForce, groups_in_force};
 use super::secrets::SecretError;
 use super::start::{open_store, record_secrets};
 use super::trail::TrailDraft;
+
+/// How long a plan that is on disk may take until it is in force: the fold is at most some syncs behind, or has failed.
+const FOLD_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Why a plan was not taken at a reload. The one before stays in force.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +80,12 @@ impl Running {
         self.notifiers.replace(unlocked.notifiers);
         if plan != current {
             let told = self.writer.append_told(Entry::Plan(Box::new(plan.clone())));
-            told.await.ok().and_then(Result::ok).ok_or(ReloadError::Stopping)?;
+            let receipt = told.await.ok().and_then(Result::ok).ok_or(ReloadError::Stopping)?;
+            // On disk it is before it is folded: whoever asks next must find the alarms and queues that are in it.
+            let fold = self.fold.clone();
+            let is_folded = move || fold.wait_until(FOLD_TIMEOUT, |fold| fold.next > receipt.offset);
+            let folded = tokio::task::spawn_blocking(is_folded).await;
+            folded.ok().filter(|in_time| *in_time).ok_or(ReloadError::Stopping)?;
         }
         let draft = TrailDraft::done("configuration.reload", &plan.file).by("operator");
         self.writer.trail(draft.detail("changed", plan != current));
