@@ -13,7 +13,7 @@ use super::start::{open_store, record_secrets};
 use super::trail::TrailDraft;
 
 /// How long a plan that is on disk may take until it is in force: the fold is at most some syncs behind, or has failed.
-const FOLD_TIMEOUT: Duration = Duration::from_secs(60);
+const FOLD_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Why a plan was not taken at a reload. The one before stays in force.
 #[derive(Debug, thiserror::Error)]

@@ -32,6 +32,7 @@ mod rotation;
 mod sources;
 mod start_errors;
 mod tail;
+mod torture;
 mod trail;
 mod trouble;
 mod unusual_files;

@@ -10,6 +10,7 @@ mod ci;
 mod step;
 mod test;
 mod tools;
+mod torture;
 mod workspace;
 
 use std::env;
@@ -19,31 +20,47 @@ use std::process::ExitCode;
 use step::Failure;
 use workspace::Workspace;
 
-/// One chore; `arguments` are those behind `cargo xtask NAME --`.
+/// One chore.
 struct Task {
     name: &'static str,
     about: &'static str,
-    takes_arguments: bool,
+    takes: Takes,
     run: fn(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Failure>,
 }
 
-const TASKS: [Task; 3] = [
+/// Which arguments a task has.
+#[derive(PartialEq)]
+enum Takes {
+    Nothing,
+    /// Those of another program, behind `--`.
+    Foreign,
+    /// Its own.
+    Own,
+}
+
+const TASKS: [Task; 4] = [
     Task {
         name: "test",
         about: "install what the tests need, run all tests; `test -- ARGS` hands ARGS to cargo test",
-        takes_arguments: true,
+        takes: Takes::Foreign,
         run: test::run,
     },
     Task {
         name: "ci",
         about: "formatting, clippy, docs, dependency rules and all tests: what a change must pass",
-        takes_arguments: false,
+        takes: Takes::Nothing,
         run: |workspace, _| ci::run(workspace),
+    },
+    Task {
+        name: "torture",
+        about: "kill a real `up` under load again and again; `torture --kills N --seed S`, 200 kills if absent",
+        takes: Takes::Own,
+        run: torture::run,
     },
     Task {
         name: "build-cost",
         about: "measure a release build from nothing in CPU-seconds against the budget",
-        takes_arguments: false,
+        takes: Takes::Nothing,
         run: |workspace, _| build_cost::run(workspace),
     },
 ];
@@ -72,11 +89,12 @@ fn run(arguments: &[OsString]) -> Result<(), Failure> {
     (task.run)(&Workspace::find()?, task_arguments(task, rest)?)
 }
 
-/// What stands behind `--`; anything before it is a mistake.
+/// What is for the task; anything else is a mistake.
 fn task_arguments<'a>(task: &Task, rest: &'a [OsString]) -> Result<&'a [OsString], Failure> {
     match rest.split_first() {
         None => Ok(rest),
-        Some((separator, behind)) if separator == "--" && task.takes_arguments => Ok(behind),
+        Some(_) if task.takes == Takes::Own => Ok(rest),
+        Some((separator, behind)) if separator == "--" && task.takes == Takes::Foreign => Ok(behind),
         Some((unexpected, _)) => Err(Failure::usage(format!(
             "unexpected argument \"{}\" of {}\n{}",
             unexpected.display(),

@@ -29,11 +29,60 @@ pub(crate) fn said(output: &Output) -> (Option<i32>, String, String) {
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
-/// A running `watchbell up`. Killed when dropped, so that no test leaves one behind.
-pub(crate) struct Up {
+/// `watchbell up` as it starts. Killed when dropped, so that no test leaves one behind.
+pub(crate) struct Starting {
     child: Child,
-    pub(crate) address: SocketAddr,
     stderr: PathBuf,
+}
+
+impl Starting {
+    /// Starts it and does not wait.
+    pub(crate) fn spawn(site: &Site, environment: &[(&str, &OsStr)]) -> Starting {
+        let number = (0..usize::MAX).find(|number| !site.path(&stderr_name(*number)).exists()).unwrap();
+        let stderr = site.path(&stderr_name(number));
+        let stdout = site.path(&format!("stdout-{number}.txt"));
+        let mut command = watchbell(site, &["up", "--log", "json"]);
+        command.stdout(File::create(stdout).unwrap()).stderr(File::create(&stderr).unwrap());
+        Starting { child: command.envs(environment.iter().copied()).spawn().unwrap(), stderr }
+    }
+
+    /// Where it serves, as soon as it watches.
+    ///
+    /// # Panics
+    /// If it has ended before.
+    pub(crate) fn address(&mut self) -> Option<SocketAddr> {
+        if let Some(status) = self.child.try_wait().unwrap() {
+            panic!("ended with {status}: {}", std::fs::read_to_string(&self.stderr).unwrap());
+        }
+        let watching = events(&self.stderr).into_iter().find(|event| event["message"] == "watching")?;
+        watching["address"].as_str()?.parse().ok()
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends a signal by name.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status();
+        assert!(kill.unwrap().success());
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        // It may have ended long ago.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A running `watchbell up`.
+pub(crate) struct Up {
+    process: Starting,
+    pub(crate) address: SocketAddr,
 }
 
 impl Up {
@@ -44,32 +93,19 @@ impl Up {
 
     /// The same with these environment variables.
     pub(crate) fn start_with(site: &Site, environment: &[(&str, &OsStr)]) -> Up {
-        let number = (0..1000).find(|number| !site.path(&stderr_name(*number)).exists()).unwrap();
-        let stderr = site.path(&stderr_name(number));
-        let stdout = site.path(&format!("stdout-{number}.txt"));
-        let mut command = watchbell(site, &["up", "--log", "json"]);
-        command.stdout(File::create(stdout).unwrap()).stderr(File::create(&stderr).unwrap());
-        let mut child = command.envs(environment.iter().copied()).spawn().unwrap();
-        let address = eventually_some("watchbell up says where it serves", || {
-            if let Some(status) = child.try_wait().unwrap() {
-                panic!("ended with {status}: {}", std::fs::read_to_string(&stderr).unwrap());
-            }
-            events(&stderr).iter().find(|event| event["message"] == "watching")?["address"]
-                .as_str()?
-                .parse()
-                .ok()
-        });
-        Up { child, address, stderr }
+        let mut process = Starting::spawn(site, environment);
+        let address = eventually_some("watchbell up says where it serves", || process.address());
+        Up { process, address }
     }
 
     /// What it has logged so far; lines that are not JSON are left out.
     pub(crate) fn log(&self) -> Vec<Value> {
-        events(&self.stderr)
+        events(&self.process.stderr)
     }
 
     /// Everything it has written to standard error.
     pub(crate) fn stderr(&self) -> String {
-        std::fs::read_to_string(&self.stderr).unwrap()
+        std::fs::read_to_string(&self.process.stderr).unwrap()
     }
 
     /// Waits until a line of its log has this message.
@@ -97,9 +133,8 @@ impl Up {
     }
 
     /// `kill -9`.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    pub(crate) fn kill(self) {
+        self.process.kill();
     }
 
     /// SIGTERM, and waits for the end.
@@ -110,28 +145,19 @@ impl Up {
 
     /// SIGTERM; everything must end well.
     pub(crate) fn stop(self) {
-        let stderr = self.stderr.clone();
+        let stderr = self.process.stderr.clone();
         let status = self.terminate();
         assert!(status.success(), "{status}: {}", std::fs::read_to_string(stderr).unwrap());
     }
 
     /// Sends a signal by name.
     pub(crate) fn signal(&self, name: &str) {
-        let kill = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status();
-        assert!(kill.unwrap().success());
+        self.process.signal(name);
     }
 
     /// Waits for the end.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        eventually_some("watchbell up ends", || self.child.try_wait().unwrap())
-    }
-}
-
-impl Drop for Up {
-    fn drop(&mut self) {
-        // It may have ended long ago.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        eventually_some("watchbell up ends", || self.process.child.try_wait().unwrap())
     }
 }
 

@@ -33,6 +33,11 @@ impl Site {
         site
     }
 
+    /// One that is there already, and stays.
+    pub(crate) fn existing(folder: &Path) -> Site {
+        Site { folder: folder.to_owned(), _temporary: None }
+    }
+
     /// Replaces the file by the head and `body`.
     pub(crate) fn configure(&self, body: &str) {
         self.write("watchbell.toml", format!("{HEAD}{body}"));
