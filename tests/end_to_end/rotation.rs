@@ -133,6 +133,23 @@ fn a_file_that_had_the_path_only_between_two_looks_is_found() {
     assert_each_once(&site, &lines(0..written));
 }
 
+/// Two instances of a program say the same at their start, and the names of their logs differ by a number.
+#[test]
+fn a_file_that_begins_like_another_and_goes_on_alone_is_no_copy_of_it() {
+    let site = Site::new("[log_groups.app]\nfiles = [\"app*.log\"]\n");
+    let banner = "starting\nlistening\n";
+    site.append("app.log", format!("first\n{banner}"));
+    let up = Up::start(&site);
+    up.wait_for_events("app", 3);
+    site.append("app-2.log", format!("first\n{banner}"));
+    up.wait_for_log("left alone as long as it looks like a copy");
+    site.append("app-2.log", lines(0..3));
+    up.wait_for_events("app", 9);
+    up.stop();
+    let expected = format!("first\n{banner}first\n{banner}{}", lines(0..3));
+    assert_eq!(messages(&site.data()), expected.lines().collect::<Vec<_>>());
+}
+
 #[test]
 fn old_files_beside_a_followed_one_are_not_taken_for_its_own() {
     let site = Site::new(GROUP);

@@ -79,6 +79,7 @@ impl Collector {
         self.find_rotated(left, now);
         self.tell_lag();
         self.refused.retain(|(_, path), _| path.symlink_metadata().is_ok());
+        self.copies.retain(|(_, path)| path.symlink_metadata().is_ok());
         let refused = self.refused.iter().map(|((name, path), refusal)| {
             ((name.clone(), path.to_string_lossy().into_owned()), refusal.reason.clone())
         });
@@ -166,7 +167,13 @@ impl Collector {
     ) -> std::io::Result<()> {
         let mut follower = Follower::open(path, name, group, now)?;
         // The name may have been given to another file since it was looked up.
-        if self.followers.contains(&(name.clone(), follower.id)) || self.is_copy(&follower, path)? {
+        if self.followers.contains(&(name.clone(), follower.id)) {
+            return Ok(());
+        }
+        if self.is_copy(&follower, path)? {
+            if self.copies.insert((name.clone(), path.to_owned())) {
+                tracing::info!(log_group = %name, path = %path.display(), "left alone as long as it looks like a copy");
+            }
             return Ok(());
         }
         let known = self.checkpoints.get(follower.id, name).cloned();
@@ -178,6 +185,7 @@ impl Collector {
                 StartAt::End => follower.skip_to_end()?,
             });
         }
+        self.copies.remove(&(name.clone(), path.to_owned()));
         tracing::info!(log_group = %name, path = %path.display(), resumed, "following");
         self.watch.folder_of(path);
         // Behind a symbolic link the changes happen in another folder.

@@ -162,8 +162,18 @@ impl Follower {
     /// Whether `other` is a copy of this file, or of what this file was when it was last read, or becomes one.
     pub(crate) fn is_copied_by(&self, other: &Follower) -> io::Result<bool> {
         // In this order: by the time that the original is truncated, and compares no more, the copy is complete.
-        Ok(is_beginning_of(&other.file, other.length, &self.file)?
-            || self.passed.beginning.bytes > 0 && self.passed.compare(&other.file)? != Likeness::Other)
+        if is_beginning_of(&other.file, other.length, &self.file)? {
+            return Ok(true);
+        }
+        let is_alike =
+            self.passed.beginning.bytes > 0 && self.passed.compare(&other.file)? != Likeness::Other;
+        Ok(is_alike && !self.has_less_than(other)?)
+    }
+
+    /// Whether this file is as it was and shorter than `other`: then that one has lines of its own, however alike they begin.
+    fn has_less_than(&self, other: &Follower) -> io::Result<bool> {
+        let length = self.file.metadata()?.len();
+        Ok(length < other.length && self.passed.compare(&self.file)? == Likeness::Same)
     }
 
     /// Whether nothing stands in it.

@@ -88,6 +88,8 @@ pub struct Collector {
     looked_for_moved: bool,
     /// Paths that could not be opened.
     refused: BTreeMap<(GroupName, PathBuf), Refusal>,
+    /// Files that look like copies of followed ones; it was said.
+    copies: BTreeSet<(GroupName, PathBuf)>,
     empty_globs: BTreeSet<String>,
     /// Groups whose globs match compressed files; it has been said.
     with_compressed: BTreeSet<GroupName>,
@@ -128,6 +130,7 @@ impl Collector {
             checkpoints,
             looked_for_moved: false,
             refused: BTreeMap::new(),
+            copies: BTreeSet::new(),
             empty_globs: BTreeSet::new(),
             with_compressed: BTreeSet::new(),
             lag,
