@@ -2,6 +2,7 @@
 //! in it.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs;
 use std::path::Path;
 
@@ -16,13 +17,13 @@ pub(super) fn of_process() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
-/// Of each thread of this process, by the first 15 letters of its name, in seconds.
+/// Of each thread of a process, by its number or `self`, and the first 15 letters of its name, in seconds.
 ///
 /// # Errors
 /// [`Failure`] where there is no `/proc` as Linux has it.
-pub(super) fn by_thread() -> Result<BTreeMap<String, f64>, Failure> {
+pub(super) fn by_thread(process: impl Display) -> Result<BTreeMap<String, f64>, Failure> {
     let mut all = BTreeMap::new();
-    let threads = fs::read_dir("/proc/self/task").map_err(|error| needs_linux(&error))?;
+    let threads = fs::read_dir(format!("/proc/{process}/task")).map_err(|error| needs_linux(&error))?;
     for thread in threads.flatten() {
         // It may have ended by now.
         if let Some((name, seconds)) = thread_time(&thread.path()) {

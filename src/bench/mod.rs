@@ -1,11 +1,14 @@
 //! `watchbell bench detect`: how many bytes of logs a second of the processor's time takes, from the file to the match.
 //!
+//! `bench load` is in `load`: the same as a process of its own, with all that it does.
+//!
 //! Promise: what is measured is what `up` runs, in this process: collector, writer, journal, fold and archiver, on logs
 //! and patterns of `watchbell-corpus`. Every count is checked: each metric filter has matched what the compiled set
 //! matches, and that what the plain matcher matches on a slice. Not here: other machines' figures, which say nothing.
 
 mod cpu;
 mod kind;
+pub(crate) mod load;
 mod path;
 mod place;
 

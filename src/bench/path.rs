@@ -110,7 +110,7 @@ impl Watched<'_> {
 
     /// Lets a file appear and waits until its lines are matched and on disk. What that took.
     fn one_file(&self, ready: &Path, appeared: &Path, lines: u64) -> Result<(f64, Shares), Failure> {
-        let before = cpu::by_thread()?;
+        let before = cpu::by_thread("self")?;
         fs::rename(ready, appeared).map_err(|error| Failure::io(appeared.display(), &error))?;
         let group = GroupName::new(GROUP).expect("a good name");
         self.until(|running| {
@@ -118,7 +118,7 @@ impl Watched<'_> {
             let events = fold.engine.counters().groups.get(&group).map_or(0, |counters| counters.events);
             events >= lines && *running.durable().borrow() >= fold.next
         })?;
-        Ok(shares(&before, &cpu::by_thread()?))
+        Ok(shares(&before, &cpu::by_thread("self")?))
     }
 
     /// Events that each filter has matched.
@@ -147,7 +147,8 @@ fn shares(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>) -> (f64
     (all, shares)
 }
 
-const GROUP: &str = "bench/app";
+/// The group that gets the logs.
+pub(super) const GROUP: &str = "bench/app";
 
 /// The name of a filter.
 fn filter(index: usize) -> String {
@@ -156,9 +157,18 @@ fn filter(index: usize) -> String {
 
 /// What a user would have written.
 fn plan(kind: Kind, patterns: &[String], alarms: usize, place: &Place) -> Result<Plan, Failure> {
+    let text = config_text(kind, patterns, alarms, "*.log");
+    let folder = place.path("");
+    let source = Source { name: "bench.toml", text: &text, folder: &folder };
+    let checked = check(&source);
+    checked.plan.ok_or_else(|| Failure::new(ExitStatus::Defect, render(&checked.problems, &source, false)))
+}
+
+/// The same as text: the group's files are those in `logs` with such a name.
+pub(super) fn config_text(kind: Kind, patterns: &[String], alarms: usize, files: &str) -> String {
     let mut text = format!(
         "version = 1\ndata_dir = \"data\"\n[http]\nlisten = \"127.0.0.1:0\"\n[topics.ops]\nconsole = {{}}\n\
-         [log_groups.\"{GROUP}\"]\nfiles = [\"logs/*.log\"]\nparse = \"{}\"\n",
+         [log_groups.\"{GROUP}\"]\nfiles = [\"logs/{files}\"]\nparse = \"{}\"\n",
         kind.parse()
     );
     for (index, pattern) in patterns.iter().enumerate() {
@@ -180,8 +190,5 @@ fn plan(kind: Kind, patterns: &[String], alarms: usize, place: &Place) -> Result
         );
         put.expect("a string takes all");
     }
-    let folder = place.path("");
-    let source = Source { name: "bench.toml", text: &text, folder: &folder };
-    let checked = check(&source);
-    checked.plan.ok_or_else(|| Failure::new(ExitStatus::Defect, render(&checked.problems, &source, false)))
+    text
 }

@@ -1,8 +1,9 @@
-//! The two child processes: the shop, and `watchbell up` as a user would start it.
+//! Child processes: `watchbell up` as a user would start it, and what else this program is.
 //!
-//! Promise: when the demo ends in any way it can see, both have ended. The shop also ends when the demo is killed: its
-//! standard input closes. A killed demo (`kill -9`) leaves `watchbell up` running: it has no special code for us.
+//! Promise: whoever holds a child ends in any way that it can see, the child has ended. A child that reads its standard
+//! input also ends when we are killed. `kill -9` of us leaves `watchbell up` running: it has no special code for us.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,10 +16,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{sleep, timeout};
 
-use super::places::Places;
-use super::unavailable;
 use super::web::Web;
-use crate::Failure;
+use crate::{ExitStatus, Failure};
 
 /// How long a child may take until it can be used.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -33,7 +32,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const LAST_LINES: usize = 8;
 
 /// A child with its name and log.
-pub(super) struct Process {
+pub(crate) struct Process {
     name: &'static str,
     child: Child,
     /// Kept apart from the child: waiting for a child closes the input that it still has.
@@ -42,30 +41,35 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// The shop; and where it listens.
-    pub(super) async fn shop(places: &Places, payment: SocketAddr) -> Result<(Process, SocketAddr), Failure> {
-        let log = places.folder.join("shop.log");
+    /// This program with other arguments, which prints where it listens; and where that is. Its log goes to `log`.
+    pub(crate) async fn listening(
+        name: &'static str,
+        arguments: &[&OsStr],
+        log: PathBuf,
+    ) -> Result<(Process, SocketAddr), Failure> {
         let mut command = ourselves()?;
-        command.arg("demo-shop").arg("--logs").arg(&places.logs);
-        command.args(["--listen", "127.0.0.1:0", "--payment", &payment.to_string()]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(create(&log)?);
-        let mut shop = Process::start("the shop", command, log)?;
-        let stdout = shop.child.stdout.take().expect("it was asked for");
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(create(&log)?);
+        let mut child = Process::start(name, command, log)?;
+        let stdout = child.child.stdout.take().expect("it was asked for");
         let mut address = String::new();
         let read = timeout(START_LIMIT, BufReader::new(stdout).read_line(&mut address)).await;
         match (read, address.trim().parse()) {
-            (Ok(Ok(_)), Ok(address)) => Ok((shop, address)),
-            _ => Err(shop.failure("did not say where it listens")),
+            (Ok(Ok(_)), Ok(address)) => Ok((child, address)),
+            _ => Err(child.failure("did not say where it listens")),
         }
     }
 
-    /// `watchbell up`; and where it listens. Messages go to `hook`, signed with `key`.
-    pub(super) async fn up(places: &Places, hook: &str, key: &str) -> Result<(Process, SocketAddr), Failure> {
-        let log = places.folder.join("watchbell.log");
+    /// `watchbell up` with this file; and where it listens. Its standard output goes to `stdout`, its log to `log`.
+    pub(crate) async fn up(
+        config: &Path,
+        stdout: &Path,
+        log: PathBuf,
+        environment: &[(&str, &str)],
+    ) -> Result<(Process, SocketAddr), Failure> {
         let mut command = ourselves()?;
-        command.arg("up").arg("-c").arg(&places.config).args(["--log", "json"]);
-        command.env("SHOP_HOOK", hook).env("SHOP_HOOK_KEY", key);
-        command.stdin(Stdio::null()).stdout(create(&places.console)?).stderr(create(&log)?);
+        command.arg("up").arg("-c").arg(config).args(["--log", "json"]);
+        command.envs(environment.iter().copied());
+        command.stdin(Stdio::null()).stdout(create(stdout)?).stderr(create(&log)?);
         let mut up = Process::start("watchbell up", command, log)?;
         let ready = timeout(START_LIMIT, up.ready()).await;
         match ready {
@@ -78,7 +82,9 @@ impl Process {
     fn start(name: &'static str, mut command: Command, log: PathBuf) -> Result<Process, Failure> {
         // A process group of its own: Ctrl-C reaches the demo alone, which then ends the children in order.
         let child = command.process_group(0).kill_on_drop(true).spawn();
-        let mut child = child.map_err(|error| unavailable(format!("{name} cannot be started: {error}")))?;
+        let mut child = child.map_err(|error| {
+            Failure::new(ExitStatus::Unavailable, format!("{name} cannot be started: {error}"))
+        })?;
         let stdin = child.stdin.take();
         Ok(Process { name, child, stdin, log })
     }
@@ -99,21 +105,32 @@ impl Process {
     }
 
     /// Resolves when it ends without having been asked to.
-    pub(super) async fn died(&mut self) -> Failure {
+    pub(crate) async fn died(&mut self) -> Failure {
         match self.child.wait().await {
             Ok(ended) => self.failure(&format!("has ended on its own ({ended})")),
             Err(error) => self.failure(&error.to_string()),
         }
     }
 
+    /// Its number, as long as it has not ended.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// `kill -9`.
+    pub(crate) async fn kill(mut self) -> Result<(), Failure> {
+        let killed = self.child.kill().await;
+        killed.map_err(|error| self.failure(&error.to_string()))
+    }
+
     /// Closes its standard input and waits for its end.
-    pub(super) async fn close(mut self) -> Result<(), Failure> {
+    pub(crate) async fn close(mut self) -> Result<(), Failure> {
         drop(self.stdin.take());
         self.end().await
     }
 
     /// Sends SIGTERM and waits for its end.
-    pub(super) async fn terminate(self) -> Result<(), Failure> {
+    pub(crate) async fn terminate(self) -> Result<(), Failure> {
         let pid = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         if let Some(pid) = pid {
             // An error means that it has ended already; that is told below.
@@ -137,7 +154,10 @@ impl Process {
         let lines: Vec<&str> = log.lines().collect();
         let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n  ");
         let last = if last.is_empty() { "(nothing)" } else { &last };
-        unavailable(format!("{} {what}; the end of {}:\n  {last}", self.name, self.log.display()))
+        Failure::new(
+            ExitStatus::Unavailable,
+            format!("{} {what}; the end of {}:\n  {last}", self.name, self.log.display()),
+        )
     }
 }
 
@@ -148,7 +168,11 @@ fn ended_badly(ended: Ended) -> String {
 /// This program again.
 fn ourselves() -> Result<Command, Failure> {
     let program = std::env::current_exe();
-    Ok(Command::new(program.map_err(|error| unavailable(format!("where this program is: {error}")))?))
+    Ok(Command::new(
+        program.map_err(|error| {
+            Failure::new(ExitStatus::Unavailable, format!("where this program is: {error}"))
+        })?,
+    ))
 }
 
 fn create(path: &Path) -> Result<File, Failure> {

@@ -9,15 +9,16 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use super::receiver::Inbox;
 use super::stopwatch;
 
-/// How many alarms are timed.
-pub(super) const COUNT: usize = 100;
+/// The environment variable with the URL that messages go to.
+pub(crate) const HOOK: &str = "PROBE_HOOK";
 
-/// Between two probes: each meets a Watchbell that is busy with the shop only.
+/// The environment variable with the key that signs them.
+pub(crate) const HOOK_KEY: &str = "PROBE_HOOK_KEY";
+
+/// Between two probes: each meets a Watchbell that does not work on the one before.
 const PACE: Duration = Duration::from_millis(50);
 
 /// How long one message may take.
@@ -30,24 +31,24 @@ fn name(number: usize) -> String {
     format!("probe-{number:03}")
 }
 
-/// What the demo adds to the shop's file.
-pub(super) fn config_text() -> String {
+/// The tables that so many probes need in a file, which stands in the folder that has `logs`.
+pub(crate) fn config_text(count: usize) -> String {
     let mut text = format!(
-        "\n# Added by `watchbell demo`: {COUNT} latency probes. One line in {LOG} makes one alarm certain.\n\n\
+        "\n# Latency probes: each is a line in {LOG} that makes one alarm certain.\n\n\
          [log_groups.\"probe/latency\"]\nfiles = [\"logs/{LOG}\"]\nlateness = \"1s\"\n\n\
          [topics.stopwatch]\n\
-         webhook = {{ url = {{ env = \"SHOP_HOOK\" }}, signing_key = {{ env = \"SHOP_HOOK_KEY\" }} }}\n"
+         webhook = {{ url = {{ env = \"{HOOK}\" }}, signing_key = {{ env = \"{HOOK_KEY}\" }} }}\n"
     );
     let mut add = |line: String| writeln!(text, "{line}").expect("writing to a string");
     add("\n[metric_filters]".to_owned());
-    for name in (1..=COUNT).map(name) {
+    for name in (1..=count).map(name) {
         add(format!(
             "{name} = {{ log_group = \"probe/latency\", pattern = '\"{name}\"', \
              metric = {{ namespace = \"Probe\", name = \"{name}\" }} }}"
         ));
     }
     add("\n[alarms]".to_owned());
-    for name in (1..=COUNT).map(name) {
+    for name in (1..=count).map(name) {
         add(format!(
             "{name} = {{ metric_filter = \"{name}\", period = \"10s\", condition = \">= 1\", \
              severity = \"info\", notify = \"stopwatch\" }}"
@@ -56,33 +57,35 @@ pub(super) fn config_text() -> String {
     text
 }
 
-/// Makes the log before Watchbell starts.
-pub(super) fn open(logs: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).open(logs.join(LOG))
+/// The probes that have not been sent.
+pub(crate) struct Probes {
+    log: File,
+    next: usize,
 }
 
-/// Writes one line after the other and times each one's message; `done` counts them.
-///
-/// # Errors
-/// A sentence that says which one did not come.
-pub(super) async fn run(
-    mut log: File,
-    inbox: &Inbox,
-    done: watch::Sender<usize>,
-) -> Result<Vec<Duration>, String> {
-    let mut measured = Vec::with_capacity(COUNT);
-    for name in (1..=COUNT).map(name) {
-        let line = format!("{name} written by watchbell demo\n");
-        log.write_all(line.as_bytes()).map_err(|error| format!("{LOG}: {error}"))?;
+impl Probes {
+    /// Makes the log, before Watchbell starts.
+    pub(crate) fn open(logs: &Path) -> io::Result<Probes> {
+        let log = OpenOptions::new().append(true).create(true).open(logs.join(LOG))?;
+        Ok(Probes { log, next: 1 })
+    }
+
+    /// Writes the next line and times its message, then pauses.
+    ///
+    /// # Errors
+    /// A sentence that says which one did not come.
+    pub(crate) async fn one(&mut self, inbox: &Inbox) -> Result<Duration, String> {
+        let name = name(self.next);
+        self.next += 1;
+        let line = format!("{name} written by watchbell\n");
+        self.log.write_all(line.as_bytes()).map_err(|error| format!("{LOG}: {error}"))?;
         let written = stopwatch::now();
         let found = inbox.find(0, LIMIT, |it| it.alarm == name && it.state == "ALARM").await;
         let Some((_, arrival)) = found else {
             return Err(format!("no message about {name} within {} s of its line", LIMIT.as_secs()));
         };
-        // A message can be here before `write` has returned to us.
-        measured.push(arrival.at.saturating_duration_since(written));
-        done.send_replace(measured.len());
         tokio::time::sleep(PACE).await;
+        // A message can be here before `write` has returned to us.
+        Ok(arrival.at.saturating_duration_since(written))
     }
-    Ok(measured)
 }

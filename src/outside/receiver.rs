@@ -19,17 +19,17 @@ use super::stopwatch;
 
 /// One message.
 #[derive(Clone)]
-pub(super) struct Arrival {
+pub(crate) struct Arrival {
     /// When all of it was here.
-    pub(super) at: Instant,
-    pub(super) alarm: String,
-    pub(super) state: String,
-    pub(super) severity: String,
-    pub(super) summary: String,
+    pub(crate) at: Instant,
+    pub(crate) alarm: String,
+    pub(crate) state: String,
+    pub(crate) severity: String,
+    pub(crate) summary: String,
 }
 
 /// Everything that has arrived.
-pub(super) struct Inbox {
+pub(crate) struct Inbox {
     key: hmac::Key,
     arrivals: Mutex<Vec<Arrival>>,
     refused: watch::Sender<usize>,
@@ -38,23 +38,23 @@ pub(super) struct Inbox {
 
 impl Inbox {
     /// An empty one, for messages signed with these bytes.
-    pub(super) fn new(key: &[u8]) -> Arc<Inbox> {
+    pub(crate) fn new(key: &[u8]) -> Arc<Inbox> {
         let (key, arrivals) = (hmac::Key::new(hmac::HMAC_SHA256, key), Mutex::default());
         Arc::new(Inbox { key, arrivals, refused: watch::Sender::new(0), arrived: watch::Sender::new(0) })
     }
 
     /// Messages whose signature was good.
-    pub(super) fn verified(&self) -> usize {
+    pub(crate) fn verified(&self) -> usize {
         *self.arrived.borrow()
     }
 
     /// Messages whose signature was missing or wrong, or that could not be read.
-    pub(super) fn refused(&self) -> usize {
+    pub(crate) fn refused(&self) -> usize {
         *self.refused.borrow()
     }
 
     /// The first message from number `from` on that `wanted` takes; `None` if there was none within `limit`.
-    pub(super) async fn find(
+    pub(crate) async fn find(
         &self,
         from: usize,
         limit: Duration,
@@ -90,7 +90,7 @@ impl Inbox {
 }
 
 /// Serves until the task is dropped.
-pub(super) async fn serve(listener: TcpListener, inbox: Arc<Inbox>) -> std::io::Result<()> {
+pub(crate) async fn serve(listener: TcpListener, inbox: Arc<Inbox>) -> std::io::Result<()> {
     let take = async |State(inbox): State<Arc<Inbox>>, headers: HeaderMap, body: Bytes| {
         inbox.take(stopwatch::now(), &headers, &body)
     };

@@ -1,9 +1,11 @@
-//! What the demo times, and how it says it.
+//! What is timed from outside, and how it is said.
 
 use std::time::{Duration, Instant};
 
-/// The one place where the demo reads a clock: it measures Watchbell from outside.
-pub(super) fn now() -> Instant {
+use serde::{Serialize, Serializer};
+
+/// The clock of those who measure Watchbell from outside.
+pub(crate) fn now() -> Instant {
     #[expect(
         clippy::disallowed_methods,
         reason = "a measurement from outside, not time that Watchbell acts on"
@@ -12,29 +14,36 @@ pub(super) fn now() -> Instant {
 }
 
 /// Said with every figure: a debug build is slower.
-pub(super) const BUILD: &str = if cfg!(debug_assertions) { " (debug build)" } else { "" };
+pub(crate) const BUILD: &str = if cfg!(debug_assertions) { " (debug build)" } else { "" };
 
 /// Some latencies, summed up.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Latency {
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct Latency {
     /// How many were measured.
-    pub(super) firings: usize,
-    pub(super) p50: Duration,
-    pub(super) p99: Duration,
-    pub(super) max: Duration,
+    pub(crate) firings: usize,
+    #[serde(rename = "p50_ms", serialize_with = "as_ms")]
+    pub(crate) p50: Duration,
+    #[serde(rename = "p99_ms", serialize_with = "as_ms")]
+    pub(crate) p99: Duration,
+    #[serde(rename = "max_ms", serialize_with = "as_ms")]
+    pub(crate) max: Duration,
 }
 
 impl Latency {
     /// `None` if nothing was measured. Percentiles are by nearest rank: each is a latency that was measured.
-    pub(super) fn of(mut measured: Vec<Duration>) -> Option<Latency> {
+    pub(crate) fn of(mut measured: Vec<Duration>) -> Option<Latency> {
         measured.sort_unstable();
         let rank = |percent: usize| measured.get((measured.len() * percent).div_ceil(100).checked_sub(1)?);
         Some(Latency { firings: measured.len(), p50: *rank(50)?, p99: *rank(99)?, max: *measured.last()? })
     }
 }
 
+fn as_ms<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64() * 1000.0)
+}
+
 /// Milliseconds with one decimal: `3.9`.
-pub(super) fn ms(duration: Duration) -> String {
+pub(crate) fn ms(duration: Duration) -> String {
     format!("{:.1}", duration.as_secs_f64() * 1000.0)
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{Request, StatusCode, header};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -17,28 +17,28 @@ const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 /// A client of one server; its connections stay open.
 #[derive(Clone)]
-pub(super) struct Web {
+pub(crate) struct Web {
     client: Client<HttpConnector, Body>,
     server: SocketAddr,
 }
 
 /// Why a request was not answered.
-pub(super) type WebError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type WebError = Box<dyn std::error::Error + Send + Sync>;
 
 impl Web {
-    pub(super) fn new(server: SocketAddr) -> Web {
+    pub(crate) fn new(server: SocketAddr) -> Web {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         Web { client: Client::builder(TokioExecutor::new()).build(connector), server }
     }
 
     /// The status and text of a page.
-    pub(super) async fn get(&self, path: &str) -> Result<(StatusCode, String), WebError> {
+    pub(crate) async fn get(&self, path: &str) -> Result<(StatusCode, String), WebError> {
         self.ask(Request::get(self.url(path)).body(Body::empty())?).await
     }
 
     /// The status that the visitor at `from` gets for a page, or for a form if there is one.
-    pub(super) async fn visit(
+    pub(crate) async fn visit(
         &self,
         method: &str,
         path: &str,
@@ -52,6 +52,11 @@ impl Web {
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header("x-forwarded-for", from);
         Ok(self.ask(request.body(Body::from(form))?).await?.0)
+    }
+
+    /// Posts lines.
+    pub(crate) async fn post(&self, path: &str, body: Bytes) -> Result<(StatusCode, String), WebError> {
+        self.ask(Request::post(self.url(path)).body(Body::from(body))?).await
     }
 
     fn url(&self, path: &str) -> String {

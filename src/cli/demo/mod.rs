@@ -5,18 +5,15 @@
 //! Not here: anything that Watchbell does only for the demo.
 
 mod account;
-mod children;
 mod places;
-mod probes;
-mod receiver;
 mod report;
 mod screen;
 pub(super) mod shop;
-mod stopwatch;
 mod story;
 mod traffic;
-mod web;
 
+use std::ffi::OsStr;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -29,15 +26,17 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use self::account::Account;
-use self::children::Process;
 use self::places::Places;
-use self::receiver::Inbox;
 use self::report::{Report, signatures};
 use self::screen::Screen;
 use self::story::Stage;
 use self::traffic::Traffic;
-use self::web::Web;
 use super::{Format, Global, written};
+use crate::outside::children::Process;
+use crate::outside::probes::{self, Probes};
+use crate::outside::receiver::{self, Inbox};
+use crate::outside::stopwatch;
+use crate::outside::web::Web;
 use crate::{ExitStatus, Failure, out};
 
 /// Length of the key that signs the webhook's messages.
@@ -93,10 +92,14 @@ async fn demo(places: &Places, once: bool, screen: &mut Screen) -> Result<Report
     let inbox = Inbox::new(&key);
     tokio::spawn(receiver::serve(hook, Arc::clone(&inbox)));
 
-    let (mut shop, shop_address) = Process::shop(places, works).await?;
-    let probe_log = probes::open(&places.logs).map_err(|error| Failure::io(places.logs.display(), &error))?;
+    let (mut shop, shop_address) = start_shop(places, works).await?;
+    let probes = Probes::open(&places.logs).map_err(|error| Failure::io(places.logs.display(), &error))?;
     let hook = format!("http://{hook_address}/hook");
-    let (mut up, up_address) = Process::up(places, &hook, &format!("whsec_{}", STANDARD.encode(key))).await?;
+    let key = format!("whsec_{}", STANDARD.encode(key));
+    let environment =
+        [("SHOP_HOOK", &*hook), ("SHOP_HOOK_KEY", &*key), (probes::HOOK, &*hook), (probes::HOOK_KEY, &*key)];
+    let log = places.folder.join("watchbell.log");
+    let (mut up, up_address) = Process::up(&places.config, &places.console, log, &environment).await?;
     let traffic = Traffic::start(Web::new(shop_address));
     let mut stage = Stage {
         places,
@@ -110,7 +113,7 @@ async fn demo(places: &Places, once: bool, screen: &mut Screen) -> Result<Report
     };
     stage.introduce(shop_address, up_address, hook_address);
     let told = tokio::select! {
-        told = stage.play(probe_log) => told,
+        told = stage.play(probes) => told,
         failure = shop.died() => Err(failure),
         failure = up.died() => Err(failure),
         () = signals.any() => Err(unavailable("interrupted before the end")),
@@ -141,6 +144,14 @@ async fn demo(places: &Places, once: bool, screen: &mut Screen) -> Result<Report
     let account = Account::of(places).await?;
     let (verified, refused) = (inbox.verified(), inbox.refused());
     Ok(Report { account, firings, latency, verified, refused, elapsed: started.elapsed() })
+}
+
+/// The shop; and where it listens.
+async fn start_shop(places: &Places, payment: SocketAddr) -> Result<(Process, SocketAddr), Failure> {
+    let payment = payment.to_string();
+    let arguments = ["demo-shop", "--listen", "127.0.0.1:0", "--payment", &payment, "--logs"].map(OsStr::new);
+    let arguments = [&arguments[..], &[places.logs.as_os_str()]].concat();
+    Process::listening("the shop", &arguments, places.folder.join("shop.log")).await
 }
 
 /// Every way in which a user can ask for the end.

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::account::Account;
 use super::finding;
 use super::screen::{self, Look, Screen};
-use super::stopwatch::{BUILD, Latency, ms};
 use super::story::Firing;
 use crate::Failure;
+use crate::outside::stopwatch::{BUILD, Latency, ms};
 
 /// What the demo has to say at its end.
 pub(super) struct Report {

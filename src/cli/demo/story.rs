@@ -1,6 +1,5 @@
 //! What happens, act by act, and how each is told.
 
-use std::fs::File;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,14 +8,15 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::places::Places;
-use super::receiver::{Arrival, Inbox};
+use super::places::{PROBES, Places};
 use super::screen::{Look, Screen, WIDTH, cut, wrap};
-use super::stopwatch::{self, BUILD, Latency, ms};
 use super::traffic::{Traffic, guess_passwords};
-use super::web::Web;
-use super::{finding, probes, unavailable};
+use super::{finding, unavailable};
 use crate::Failure;
+use crate::outside::probes::Probes;
+use crate::outside::receiver::{Arrival, Inbox};
+use crate::outside::stopwatch::{self, BUILD, Latency, ms};
+use crate::outside::web::Web;
 use crate::run::clock::{Clock, SystemClock};
 
 /// How long the visitors are watched before anything goes wrong.
@@ -94,11 +94,11 @@ impl Stage<'_> {
     }
 
     /// Every act. Gives the latency of the probes.
-    pub(super) async fn play(&mut self, probe_log: File) -> Result<Latency, Failure> {
+    pub(super) async fn play(&mut self, probes: Probes) -> Result<Latency, Failure> {
         self.flow().await?;
         self.go_wrong().await?;
         self.show_message("http-5xx").await?;
-        self.recover(probe_log).await
+        self.recover(probes).await
     }
 
     /// The visitors come and go, until there is room for an incident in the slot.
@@ -213,13 +213,20 @@ impl Stage<'_> {
     }
 
     /// Payments work again. While the slots are decided, the latency of other alarms is measured.
-    async fn recover(&mut self, probe_log: File) -> Result<Latency, Failure> {
+    async fn recover(&mut self, mut probes: Probes) -> Result<Latency, Failure> {
         self.screen.heading("It is repaired");
         self.happens("the payment back end answers again, nobody tries passwords any more");
         self.payment_works.send_replace(true);
         let (done, measured) = watch::channel(0);
         let inbox = Arc::clone(&self.inbox);
-        let probing = tokio::spawn(async move { probes::run(probe_log, &inbox, done).await });
+        let probing = tokio::spawn(async move {
+            let mut measured = Vec::with_capacity(PROBES);
+            while measured.len() < PROBES {
+                measured.push(probes.one(&inbox).await?);
+                done.send_replace(measured.len());
+            }
+            Ok::<_, String>(measured)
+        });
         let mut waiting = vec!["failed-logins", "http-5xx", "app-errors"];
         let repaired = stopwatch::now();
         let mut refresh = interval(REFRESH);
@@ -250,8 +257,7 @@ impl Stage<'_> {
     }
 
     fn progress(&self, done: usize) -> String {
-        let count = probes::COUNT;
-        let text = format!("meanwhile {done} of {count} other alarms have been rung, to time them");
+        let text = format!("meanwhile {done} of {PROBES} other alarms have been rung, to time them");
         format!("  {}", self.screen.paint(Look::Faint, &text))
     }
 

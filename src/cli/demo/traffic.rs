@@ -8,8 +8,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use watchbell_example_shop::{CUSTOMERS, PRODUCTS};
 
-use super::stopwatch;
-use super::web::{Web, WebError};
+use crate::outside::stopwatch;
+use crate::outside::web::{Web, WebError};
 
 /// Between two requests of the visitors.
 const PACE: Duration = Duration::from_millis(20);
