@@ -288,3 +288,27 @@ fn start_at_the_end_skips_what_is_there_and_nothing_after_it() {
     up.stop();
     assert_eq!(messages(&site.data()), ["new", "while down"]);
 }
+
+#[test]
+fn a_file_with_much_to_read_keeps_the_others_waiting_for_no_longer_than_a_round() {
+    let site = Site::new(
+        "[log_groups.much]\nfiles = [\"much.txt\"]\n[log_groups.little]\nfiles = [\"little.log\"]\n",
+    );
+    let line = format!("{}\n", "one of many lines ".repeat(12));
+    let lines = 200_000;
+    site.write("much.txt.part", line.repeat(lines));
+    site.append("little.log", "first\n");
+    let up = Up::start(&site);
+    up.wait_for_events("little", 1);
+    site.rename("much.txt.part", "much.txt");
+    let read = "watchbell_incoming_log_events_total{log_group=\"much\"}";
+    eventually("reading has begun", || up.metric(read) > 0);
+    site.append("little.log", "second\n");
+    up.wait_for_events("much", lines as u64);
+    up.wait_for_events("little", 2);
+    up.stop();
+    let order = batches(&site.data());
+    let groups: Vec<&str> = order.iter().map(|(_, _, batch)| batch.group.as_str()).collect();
+    let last = groups.iter().rposition(|group| *group == "little").unwrap();
+    assert!(last < groups.len() - 1, "the second line came last, of {} batches", groups.len());
+}

@@ -13,6 +13,7 @@ mod rotation;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -39,7 +40,11 @@ pub const POLL_EVERY_MS: i64 = 1000;
 const REST_AGAIN: Duration = Duration::from_millis(200);
 
 /// Batches of one file that are handed to the writer before the collector waits for the disk.
-const ROUND_BATCHES_MAX: usize = 16;
+const FILE_BATCHES_MAX: usize = 16;
+
+/// Batches that are handed over before it waits: so many of files that something happened to, and so many of those that had
+/// more to read than one round takes. Neither keeps the other waiting for longer than a round.
+const ROUND_BATCHES_MAX: usize = 32;
 
 /// What the collector is told to do.
 enum Command {
@@ -77,6 +82,8 @@ pub struct Collector {
     /// Groups that have been looked for once: a file that appears later is new, not backfill.
     known_groups: BTreeSet<GroupName>,
     followers: Followers,
+    /// Files with more than was read of them.
+    unfinished: Unfinished,
     /// Of files that are not followed now: where they go on if they come back.
     checkpoints: Checkpoints,
     /// By path: files beside it that are younger than this, and that rotation named, once had that path.
@@ -106,6 +113,31 @@ pub struct Collector {
 /// The writer takes nothing more.
 struct Stopped;
 
+/// Files with more to read, one after another.
+#[derive(Default)]
+struct Unfinished {
+    files: BTreeSet<Key>,
+    /// Whose turn it was.
+    last: Option<Key>,
+}
+
+impl Unfinished {
+    /// The one whose turn it is.
+    fn next(&mut self) -> Option<Key> {
+        let after = self.last.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.files.range((after, Bound::Unbounded)).next().or_else(|| self.files.first());
+        self.last = next.cloned();
+        self.last.clone()
+    }
+}
+
+/// What was read before the disk is waited for.
+#[derive(Default)]
+struct Round {
+    read: Vec<Key>,
+    told: Vec<oneshot::Receiver<Appended>>,
+}
+
 impl Collector {
     /// A collector that follows `groups`. `known_groups` are those that some earlier plan had.
     pub fn new(
@@ -125,6 +157,7 @@ impl Collector {
             groups,
             known_groups,
             followers: Followers::default(),
+            unfinished: Unfinished::default(),
             since: discovery::since(&checkpoints),
             look_beside: BTreeSet::new(),
             checkpoints,
@@ -160,13 +193,12 @@ impl Collector {
 
     fn follow(&mut self) -> Result<oneshot::Sender<()>, Stopped> {
         self.discover();
-        self.read_all(false)?;
+        self.read(self.followers.keys())?;
         let mut next_poll = self.clock.now().plus_ms(POLL_EVERY_MS);
         loop {
-            let every = Duration::from_millis(POLL_EVERY_MS.unsigned_abs());
-            let patience = if self.followers.rests().is_empty() { every } else { REST_AGAIN };
+            let patience = self.patience();
             let Waiting { changed, missed, commands, .. } = self.inbox.take(patience);
-            let nothing = changed.is_empty() && commands.is_empty();
+            let nothing = changed.is_empty() && commands.is_empty() && !patience.is_zero();
             for command in commands {
                 match command {
                     Command::Follow(groups, redactor) => {
@@ -175,7 +207,7 @@ impl Collector {
                     }
                     Command::Drain(done) => {
                         self.discover();
-                        self.read_all(true)?;
+                        self.read_to_the_end()?;
                         return Ok(done);
                     }
                 }
@@ -184,10 +216,21 @@ impl Collector {
             if nothing || missed || self.clock.now() >= next_poll {
                 next_poll = self.clock.now().plus_ms(POLL_EVERY_MS);
                 self.discover();
-                self.read_all(false)?;
+                self.read(self.followers.keys())?;
             } else {
                 self.read_changed(&changed)?;
             }
+        }
+    }
+
+    /// How long to wait for something to happen.
+    fn patience(&self) -> Duration {
+        if !self.unfinished.files.is_empty() {
+            Duration::ZERO
+        } else if self.followers.rests().is_empty() {
+            Duration::from_millis(POLL_EVERY_MS.unsigned_abs())
+        } else {
+            REST_AGAIN
         }
     }
 
@@ -205,7 +248,7 @@ impl Collector {
             }
         }
         self.discover();
-        self.read_all(false)
+        self.read(self.followers.keys())
     }
 
     /// Follows a file no longer; it may come back.
@@ -250,7 +293,7 @@ impl Collector {
             };
             if look_for_new {
                 self.discover();
-                return self.read_all(false);
+                return self.read(self.followers.keys());
             }
             if here.is_empty() {
                 keys.extend(self.rotated_file(path));
@@ -258,7 +301,7 @@ impl Collector {
                 keys.extend(here.into_iter().cloned());
             }
         }
-        self.read(keys.into_iter().collect(), false)
+        self.read(keys.into_iter().collect())
     }
 
     /// Whether some glob may lead to `path`, or to something below it.
@@ -266,39 +309,61 @@ impl Collector {
         self.globs.iter().any(|glob| glob.matches_path(path)) && !is_compressed_name(path) || path.is_dir()
     }
 
-    fn read_all(&mut self, to_the_end: bool) -> Result<(), Stopped> {
-        self.read(self.followers.keys(), to_the_end)
+    /// Reads one round: of these files, and of those that had more.
+    fn read(&mut self, keys: Vec<Key>) -> Result<(), Stopped> {
+        let mut round = Round::default();
+        for key in keys {
+            if round.told.len() >= ROUND_BATCHES_MAX {
+                self.unfinished.files.insert(key);
+            } else if !self.unfinished.files.contains(&key) {
+                self.read_one(key, FILE_BATCHES_MAX, false, &mut round);
+            }
+        }
+        let end = round.told.len() + ROUND_BATCHES_MAX;
+        // Each at most once, however many they are.
+        for _ in 0..self.unfinished.files.len() {
+            let left = end.saturating_sub(round.told.len());
+            let Some(key) = self.unfinished.next().filter(|_| left > 0) else { break };
+            self.read_one(key, left.min(FILE_BATCHES_MAX), false, &mut round);
+        }
+        self.settle(round)
     }
 
-    /// Reads these files, round by round, until none has more.
-    fn read(&mut self, mut keys: Vec<Key>, to_the_end: bool) -> Result<(), Stopped> {
+    /// Reads all files until none has more, the rests without a line end included.
+    fn read_to_the_end(&mut self) -> Result<(), Stopped> {
+        let mut keys = self.followers.keys();
         while !keys.is_empty() {
-            let mut told = Vec::new();
-            let mut again = Vec::new();
-            for key in keys.iter().cloned() {
-                self.read_one(key, to_the_end, &mut told, &mut again);
+            self.unfinished.files.clear();
+            let mut round = Round::default();
+            for key in keys {
+                self.read_one(key, FILE_BATCHES_MAX, true, &mut round);
+                if round.told.len() >= ROUND_BATCHES_MAX {
+                    self.settle(std::mem::take(&mut round))?;
+                }
             }
-            self.tell_lag();
-            self.tell_sources(&keys);
-            if !told.is_empty() {
-                self.sources.waiting(Some(self.clock.now()));
-                told.into_iter().try_for_each(wait)?;
-                self.sources.waiting(None);
-            }
-            keys = again;
+            self.settle(round)?;
+            keys = self.unfinished.files.iter().cloned().collect();
         }
         Ok(())
     }
 
-    /// Hands over some batches of one file; `again` learns which files have more.
-    fn read_one(
-        &mut self,
-        key: Key,
-        to_the_end: bool,
-        told: &mut Vec<oneshot::Receiver<Appended>>,
-        again: &mut Vec<Key>,
-    ) {
-        for _ in 0..ROUND_BATCHES_MAX {
+    /// Tells what was read, and waits until it is on disk.
+    fn settle(&mut self, round: Round) -> Result<(), Stopped> {
+        self.tell_lag();
+        self.tell_sources(&round.read);
+        if !round.told.is_empty() {
+            self.sources.waiting(Some(self.clock.now()));
+            round.told.into_iter().try_for_each(wait)?;
+            self.sources.waiting(None);
+        }
+        Ok(())
+    }
+
+    /// Hands over some batches of one file, and notes if it has more.
+    fn read_one(&mut self, key: Key, batches: usize, to_the_end: bool, round: &mut Round) {
+        self.unfinished.files.remove(&key);
+        round.read.push(key.clone());
+        for _ in 0..batches {
             let now = self.clock.now();
             let looked = self.followers.with(&key, |follower| {
                 let looked = follower.look(now, to_the_end, &self.redactor);
@@ -315,15 +380,16 @@ impl Collector {
                 }
             };
             if let Some(truncated) = look.truncated {
-                again.extend(self.recover(&key.0, &truncated));
+                let copy = self.recover(&key.0, &truncated);
+                self.unfinished.files.extend(copy);
             }
-            told.extend(look.batch.map(|batch| self.hand_over(batch)));
+            round.told.extend(look.batch.map(|batch| self.hand_over(batch)));
             look.losses.into_iter().for_each(|loss| self.lose(loss));
             if !look.more {
                 return;
             }
         }
-        again.push(key);
+        self.unfinished.files.insert(key);
     }
 
     fn lose(&self, loss: Loss) {
