@@ -8,6 +8,7 @@ use watchbell_model::Plan;
 
 use super::file::File;
 use super::{Format, Global, written};
+use crate::run::functions::load::{LoadError, load};
 use crate::{ExitStatus, Failure, out};
 
 pub(super) fn run(global: &Global) -> Result<(), Failure> {
@@ -29,7 +30,12 @@ pub(super) fn run(global: &Global) -> Result<(), Failure> {
             }
         }
     }
-    plan.map(drop).ok_or_else(|| Failure::new(ExitStatus::Configuration, ""))
+    let plan = plan.ok_or_else(|| Failure::new(ExitStatus::Configuration, ""))?;
+    let unready = |errors: Vec<LoadError>| {
+        let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Failure::new(ExitStatus::Configuration, all.join("\n       "))
+    };
+    load(&plan).map(drop).map_err(unready)
 }
 
 fn summary(name: &str, plan: &Plan) -> Result<String, Failure> {
@@ -40,8 +46,12 @@ fn summary(name: &str, plan: &Plan) -> Result<String, Failure> {
         0 => String::new(),
         queues => format!(", {}", count(queues, "queue")),
     };
+    let functions = match plan.functions.len() {
+        0 => String::new(),
+        functions => format!(", {}", count(functions, "function")),
+    };
     let mut text = format!(
-        "{name} is good: {}, {}, {}, {}{queues}\n",
+        "{name} is good: {}, {}, {}, {}{queues}{functions}\n",
         count(plan.log_groups.len(), "log group"),
         count(plan.metric_filters.len(), "metric filter"),
         count(plan.alarms.len(), "alarm"),

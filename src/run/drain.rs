@@ -1,5 +1,6 @@
 //! The end: everything that is in is decided, told and archived, in the order in which things flow.
 
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::sync::mpsc;
@@ -35,6 +36,9 @@ impl Running {
             Err(error) => tracing::error!(%error, "HTTP did not end well"),
         }
         self.writer.end_waiting();
+        // They end with the message that they have, for which they need the broker.
+        let functions = Arc::clone(&self.functions);
+        let _ = tokio::task::spawn_blocking(move || functions.join()).await;
         let _ = self.broker.finish.send(());
         // An error here and below means that a thread has failed; whoever failed has said so.
         let _ = self.collector.drain().await;

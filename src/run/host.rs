@@ -14,7 +14,7 @@ use watchbell_server::{
     TimestampOf,
 };
 
-use super::broker::Ask;
+use super::broker::{Ask, Asked};
 use super::clock::Clock;
 use super::fold::SharedFold;
 use super::metrics::{self, Figures};
@@ -71,7 +71,7 @@ pub struct Process {
     /// Knows what metrics tell.
     pub fold: SharedFold,
     /// Asks the broker.
-    pub broker: mpsc::Sender<Ask>,
+    pub broker: mpsc::Sender<Asked>,
     /// Knows what has not been read.
     pub lag: SourceLag,
     /// Knows what is followed.
@@ -136,7 +136,7 @@ impl Host for Process {
     fn queue(&self, ask: QueueAsk) -> BoxFuture<'static, Result<Value, QueueError>> {
         let QueueAsk { queue, principal, call } = ask;
         let (reply, answer) = oneshot::channel();
-        let sent = self.broker.try_send(Ask { queue, principal, call, reply });
+        let sent = self.broker.try_send(Asked::Outside(Ask { queue, principal, call, reply }));
         Box::pin(async move {
             sent.map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => QueueError::Overloaded,

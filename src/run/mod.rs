@@ -4,7 +4,7 @@
 //! collector ─┐                        ┌─▶ fold ─▶ decisions ─▶ writer
 //! HTTP ──────┴─▶ writer ─▶ JOURNAL ─▶─┤              └─▶ dispatcher ─▶ people
 //!                                     ├─▶ archiver ─▶ object store
-//!                                     └─▶ broker ─▶ workers
+//!                                     └─▶ broker ─▶ functions, workers
 //! ```
 
 pub mod archiver;
@@ -18,6 +18,7 @@ pub mod data_folder;
 pub mod dispatcher;
 mod drain;
 pub mod fold;
+pub mod functions;
 pub mod host;
 pub mod ledger;
 pub mod metrics;
@@ -50,6 +51,7 @@ use self::clock::Clock;
 use self::collector::CollectorHandle;
 use self::dispatcher::Notifiers;
 use self::fold::SharedFold;
+use self::functions::Functions;
 use self::host::Process;
 pub use self::reload::ReloadError;
 use self::secrets::NewConsole;
@@ -85,6 +87,7 @@ pub struct Running {
     stopping: watch::Sender<bool>,
     finish_dispatcher: oneshot::Sender<()>,
     broker: BrokerHandle,
+    functions: Arc<Functions>,
     drain_archiver: Sender<()>,
     dispatcher: tokio::task::JoinHandle<()>,
     server: tokio::task::JoinHandle<std::io::Result<()>>,

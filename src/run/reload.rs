@@ -7,6 +7,7 @@ use std::time::Duration;
 use watchbell_model::{Entry, Plan, TrailOutcome};
 
 use super::Running;
+use super::functions::load::{LoadError, load};
 use super::host::{InForce, groups_in_force};
 use super::secrets::SecretError;
 use super::start::{open_store, record_secrets};
@@ -30,6 +31,9 @@ pub enum ReloadError {
     /// Secrets without a value.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Secrets(Vec<SecretError>),
+    /// Functions that cannot be made ready.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Functions(Vec<LoadError>),
     /// The archive cannot be opened.
     #[error(transparent)]
     Archive(#[from] watchbell_archive::ArchiveError),
@@ -69,6 +73,7 @@ impl Running {
         }
         // Once it is journaled, every start would meet it again.
         watchbell_engine::can_run(&plan)?;
+        let loaded = load(&plan).map_err(ReloadError::Functions)?;
         let unlocked = self.kept.unlock(&plan).map_err(|locked| {
             record_secrets(&self.writer, &locked.read);
             ReloadError::Secrets(locked.errors)
@@ -92,6 +97,7 @@ impl Running {
         let access = Arc::new(unlocked.access);
         let (groups, redactor) = (groups_in_force(&plan.log_groups), unlocked.redactor);
         self.process.replace(InForce { access, groups, redactor: Arc::clone(&redactor) });
+        self.functions.replace(loaded, &redactor);
         self.store.replace(store);
         self.collector.follow(plan.log_groups.clone(), redactor);
         *self.plan.lock().expect("no panic while it is held") = plan;

@@ -23,6 +23,8 @@ use super::collector::Collector;
 use super::data_folder::{self, DataFolder};
 use super::dispatcher::{Dispatcher, Notifiers};
 use super::fold::{FoldThread, SharedFold};
+use super::functions::load::LoadError;
+use super::functions::{self, Functions};
 use super::host::{Denials, InForce, Process, groups_in_force};
 use super::outbox::Outgoing;
 use super::own::SourceLag;
@@ -52,6 +54,7 @@ impl Running {
         let client = Client::new().map_err(|error| Failure::new(ExitStatus::Unavailable, error))?;
         let kept = Kept { client, clock, console, colour };
         let unlocked = kept.unlock(&plan).map_err(|locked| secrets_failure(&locked.errors))?;
+        let loaded = functions::load::load(&plan).map_err(|errors| functions_failure(&errors))?;
         let folder = data_folder::open(&disk, Path::new(&plan.data_dir), kept.clock.now())?;
         let store = open_store(plan.archive.as_ref(), &plan.data_dir);
         let store = Store::new(store.map_err(|error| Failure::new(ExitStatus::InputOutput, error))?);
@@ -77,6 +80,14 @@ impl Running {
         let (stopping, is_stopping) = watch::channel(false);
         let broker = core.start_broker(first.is_new_plan, &kept, &is_stopping, failed.clone(), runtime);
         first.append(&core.writer, &plan, &unlocked);
+        let functions = Functions::new(
+            core.installation,
+            broker.asks.clone(),
+            core.fold.clone(),
+            is_stopping.clone(),
+            failed.clone(),
+        );
+        functions.replace(loaded, &unlocked.redactor);
 
         let (drain_archiver, archiver_thread) =
             core.start_archiver(&kept, store.clone(), failed.clone(), runtime);
@@ -124,6 +135,7 @@ impl Running {
             stopping,
             finish_dispatcher,
             broker,
+            functions: Arc::new(functions),
             drain_archiver,
             dispatcher,
             server,
@@ -318,7 +330,7 @@ fn say_who_may_call(address: SocketAddr, plan: &Plan) {
 }
 
 /// A thread that does not fail by itself.
-fn endless(
+pub(super) fn endless(
     name: &'static str,
     failed: mpsc::UnboundedSender<Failure>,
     run: impl FnOnce() + Send + 'static,
@@ -378,6 +390,11 @@ pub(super) fn record_secrets(writer: &Writer, read: &[(SecretRef, String)]) {
     for (secret, user) in read {
         writer.trail(TrailDraft::done("secret.read", secret.to_string()).detail("for", user));
     }
+}
+
+fn functions_failure(errors: &[LoadError]) -> Failure {
+    let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    Failure::new(ExitStatus::Configuration, all.join("\n       "))
 }
 
 fn secrets_failure(errors: &[SecretError]) -> Failure {

@@ -46,6 +46,8 @@ pub enum Kind {
     AlarmRule,
     /// A string that says when windows begin.
     Schedule,
+    /// A string, a number, true or false.
+    Scalar,
     /// An integer or a float.
     Number,
     /// A number, or a string that is a number or a selector.
@@ -89,6 +91,7 @@ impl Kind {
             Kind::MetricMath => "a string such as \"errors / requests * 100\"",
             Kind::AlarmRule => "a string such as 'ALARM(\"a\") AND NOT ALARM(\"b\")'",
             Kind::Schedule => "a string such as \"cron(0 2 * * *)\"",
+            Kind::Scalar => "a string, a number, true or false",
             Kind::Number => "a number",
             Kind::NumberOrSelector => "a number or a selector such as \"$.size\"",
             Kind::Secret => "a reference to a secret such as { env = \"NAME\" }",
@@ -193,6 +196,12 @@ pub(crate) const LOW_SAMPLES: &[&str] = &["evaluate", "ignore"];
 pub(crate) const MISSING_DATA: &[&str] = &["missing", "ignore", "breaching", "not_breaching"];
 pub(crate) const SEVERITIES: &[&str] = &["info", "warning", "error", "critical"];
 
+/// What can be read out of a text.
+const PARSE_STEPS: &[&str] = &["json", "combined", "syslog", "logfmt"];
+/// What a step of a function may be.
+pub(crate) const STEPS: &[&str] = &["parse", "set", "rename", "drop", "lookup", "severity", "app"];
+/// What a function may raise.
+pub(crate) const RAISED: [&str; 2] = ["log_group", "metric"];
 /// What an alarm may watch.
 pub(crate) const WATCHED: &[&str] = &["metric_filter", "metric", "expression", "pattern", "heartbeat"];
 /// What a name in metric math may stand for.
@@ -203,6 +212,8 @@ pub(crate) const EXACTLY_ONE: &[(&str, &[&str])] = &[
     ("alarms.*", WATCHED),
     ("alarms.*.metrics.*", MATH_METRIC),
     ("log_groups.*.multiline", &["preset", "start"]),
+    ("functions.*.steps", STEPS),
+    ("functions.*.raise", &RAISED),
 ];
 
 /// Every key, table by table, in the order in which the reference describes them.
@@ -498,6 +509,77 @@ pub const KEYS: &[Key] = &[
         "how long a dead letter is kept: retention to 14d from when it was enqueued",
     ),
     //
+    optional("functions", Kind::Named, "functions, by name"),
+    optional("functions.*", Kind::Table, "what is done with the messages of a queue"),
+    required("functions.*.queue", Kind::Text, "the queue whose messages it gets; no other function has it"),
+    optional(
+        "functions.*.steps",
+        Kind::Tables,
+        "what is done with each event, in order; each table has one of the keys below",
+    ),
+    optional(
+        "functions.*.steps.parse",
+        Kind::OneOf(PARSE_STEPS),
+        "reads fields out of the event's text; an event that has not this form fails",
+    ),
+    optional("functions.*.steps.set", Kind::Named, "gives fields these values; a.b is b in the object a"),
+    optional("functions.*.steps.set.*", Kind::Scalar, "a value"),
+    optional("functions.*.steps.rename", Kind::Named, "calls fields otherwise: old names and new ones"),
+    optional("functions.*.steps.rename.*", Kind::Text, "the new name"),
+    optional("functions.*.steps.drop", Kind::Texts, "removes these fields"),
+    optional("functions.*.steps.lookup", Kind::Table, "adds what a file of rows knows"),
+    required(
+        "functions.*.steps.lookup.file",
+        Kind::Path,
+        "CSV with a first line of names, or JSON: an array of objects; read at start and reload",
+    ),
+    required("functions.*.steps.lookup.key", Kind::Text, "the event's field whose value is looked for"),
+    optional(
+        "functions.*.steps.lookup.column",
+        Kind::Text,
+        "the file's column that it is looked for in; if absent, key",
+    ),
+    required("functions.*.steps.lookup.field", Kind::Text, "the event's field that gets the row, an object"),
+    optional("functions.*.steps.severity", Kind::Table, "sets the field severity"),
+    required("functions.*.steps.severity.from", Kind::Text, "the field that it depends on"),
+    optional(
+        "functions.*.steps.severity.map",
+        Kind::Named,
+        "severities by what that field holds, * stands for any run of characters; if absent, the field names one",
+    ),
+    optional("functions.*.steps.severity.map.*", Kind::Text, "a severity"),
+    optional("functions.*.steps.severity.default", Kind::Text, "the severity if none fits"),
+    optional("functions.*.steps.app", Kind::Table, "sets the field app"),
+    required("functions.*.steps.app.from", Kind::Text, "the field that it depends on"),
+    optional(
+        "functions.*.steps.app.map",
+        Kind::Named,
+        "apps by what that field holds, * stands for any run of characters; if absent, the field names it",
+    ),
+    optional("functions.*.steps.app.map.*", Kind::Text, "an app"),
+    optional("functions.*.steps.app.default", Kind::Text, "the app if none fits"),
+    optional("functions.*.raise", Kind::Tables, "what is made of the events that come out of the steps"),
+    optional(
+        "functions.*.raise.when",
+        Kind::Text,
+        "the CloudWatch filter pattern that the event, as the steps leave it, must match; if absent, all do",
+    ),
+    optional("functions.*.raise.log_group", Kind::Text, "the log group that gets the event; one a function"),
+    optional("functions.*.raise.metric", Kind::Table, "the metric that gets a value"),
+    required("functions.*.raise.metric.namespace", Kind::Text, "the container of the metric"),
+    required("functions.*.raise.metric.name", Kind::Text, "the name of the metric"),
+    default("functions.*.raise.metric.value", Kind::NumberOrSelector, "1", "what the event adds"),
+    default("functions.*.raise.metric.unit", Kind::OneOf(Unit::ALL), "None", "the unit of the values"),
+    optional(
+        "functions.*.raise.metric.dimensions",
+        Kind::Named,
+        "what tells datapoints apart: up to three names, each with a selector into the event",
+    ),
+    optional("functions.*.raise.metric.dimensions.*", Kind::Text, "a selector such as \"$.host\""),
+    optional("functions.*.workers", Kind::Table, "how many messages it works on at a time"),
+    default("functions.*.workers.min", Kind::Count, "1", "at least"),
+    default("functions.*.workers.max", Kind::Count, "4", "at most, up to 64"),
+    //
     optional("archive", Kind::Table, "where every event is kept in the end"),
     optional("archive.url", Kind::Url, "a folder, as a path or file:///path; if absent, archive in data_dir"),
     unavailable("archive.lifecycle", "when objects become cold, and when they go"),
@@ -552,7 +634,6 @@ pub const KEYS: &[Key] = &[
     unavailable("agent", "sends logs to another Watchbell"),
     unavailable("aws", "what only AWS needs"),
     unavailable("fleet", "the application's own processes"),
-    unavailable("functions", "programs that see events or alarms"),
     unavailable("journald", "events from the system's journal"),
     unavailable("maintenance", "scheduled work on the machine"),
     unavailable("routes", "which alarms go where"),

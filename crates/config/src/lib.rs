@@ -10,6 +10,7 @@ mod archive;
 mod clock;
 mod composite;
 mod duration;
+mod function;
 mod keys;
 mod log_group;
 mod mask;

@@ -195,7 +195,35 @@ fn refuse(field: &Field<'_>, text: &Text<'_>, error: &PatternError) {
 }
 
 /// The name and dimensions of a metric, and its unit if that could be read.
-type Named = (MetricName, BTreeSet<String>, Option<Unit>);
+pub(crate) type Named = (MetricName, BTreeSet<String>, Option<Unit>);
+
+/// The metric that a function raises; an event that does not match never adds anything, and `series_max` is fixed.
+pub(crate) fn read_raised(
+    mut table: Table<'_>,
+    pattern: Option<&Pattern>,
+) -> (Option<Named>, Option<MetricTransformation>) {
+    let metric = metric_name(&mut table).filter(|metric| is_free(&table, metric));
+    let value = match table.field("value") {
+        Some(field) => value(&field, pattern),
+        None => Some(VALUE_DEFAULT.to_owned()),
+    };
+    let unit = table.field("unit").map_or(Some(Unit::NONE), |field| field.one_of(&[]));
+    let dimensions = dimensions(&mut table, pattern);
+    table.finish();
+    let names = dimensions.as_ref().map(|it| it.keys().cloned().collect());
+    let named = metric.clone().zip(names).map(|(metric, names)| (metric, names, unit));
+    let transformation = || {
+        Some(MetricTransformation {
+            metric: metric?,
+            value: value?,
+            default: None,
+            unit: unit?,
+            dimensions: dimensions?,
+            series_max: SERIES_MAX_DEFAULT,
+        })
+    };
+    (named, transformation())
+}
 
 /// The metric and the whole transformation. Without a `pattern` a selector cannot be checked, and is taken.
 fn read_metric(

@@ -31,6 +31,8 @@ pub(crate) const MUTE_RULE: Rule = Rule { noun: "a mute rule name", chars_max: 2
 pub(crate) const TOPIC: Rule = Rule { noun: "a topic name", chars_max: 256, forbidden: "" };
 /// Source: Amazon SQS API Reference, `CreateQueue`, `QueueName`: up to 80 letters, digits, hyphens and underscores.
 pub(crate) const QUEUE: Rule = Rule { noun: "a queue name", chars_max: 80, forbidden: "" };
+/// Source: AWS Lambda API Reference, `CreateFunction`, `FunctionName`: up to 64 characters.
+pub(crate) const FUNCTION: Rule = Rule { noun: "a function name", chars_max: 64, forbidden: ":/" };
 /// Names a folder of the archive.
 pub(crate) const APP: Rule = Rule { noun: "an app name", chars_max: 255, forbidden: "" };
 /// Source: IAM API Reference, `CreateRole`, `RoleName`: up to 64 characters.

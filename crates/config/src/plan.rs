@@ -11,7 +11,7 @@ use crate::problem::{Problem, quote};
 use crate::reader::{Context, Field, Table};
 use crate::test_case::{Known, TestCase};
 use crate::{
-    access, alarm, archive, composite, log_group, metric_filter, mute, path, queue, redaction, test_case,
+    access, alarm, archive, composite, function, log_group, metric_filter, mute, path, queue, redaction, test_case,
     topic,
 };
 
@@ -35,6 +35,7 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
     let alarm_names = Names::of(document, "alarms", "alarm");
     let composite_names = Names::of(document, "composite_alarms", "composite alarm");
     let topic_names = Names::of(document, "topics", "topic");
+    let queue_names = Names::of(document, "queues", "queue");
     let role_names = Names::of(document, "roles", "role");
 
     check_version(&mut root);
@@ -44,6 +45,8 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
     let log_groups = log_group::read(&mut root);
     let mut quotas = Quotas::default();
     let mut filters = metric_filter::read(&mut root, &log_group_names, &mut quotas);
+    let mentions = function::Mentions { queues: &queue_names, groups: &log_group_names };
+    let functions = function::read(&mut root, &mentions, &mut filters);
     let in_rules = composite::mentioned(document);
     let mentions = alarm::Mentions {
         filters: &filters,
@@ -82,6 +85,7 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
         mute_rules,
         topics,
         queues,
+        functions,
         access,
         archive: Some(archive?),
     })

@@ -296,6 +296,26 @@ impl<'a> Field<'a> {
         self.table_of(self.value, title)
     }
 
+    /// The named entries of the table written here, as [`Table::named`] gives them.
+    pub(crate) fn named_entries(&self, noun: &str) -> Vec<(Text<'a>, Field<'a>)> {
+        let DeValue::Table(entries) = self.value.get_ref() else {
+            self.mismatch();
+            return Vec::new();
+        };
+        let mut named: Vec<(Text<'a>, Field<'a>)> = entries
+            .iter()
+            .map(|(name, value)| {
+                let entry =
+                    keys::find(self.key.path, "*").expect("named tables have a row for their entries");
+                let owner = format!("{noun} {}", quote(name.get_ref()));
+                let name = Text { value: name.get_ref(), span: name.span() };
+                (name, Field { context: self.context, key: entry, owner, value })
+            })
+            .collect();
+        named.sort_by_key(|(name, _)| name.span.start);
+        named
+    }
+
     /// The tables written here: one, or an array of them.
     pub(crate) fn tables(&self, title: &str) -> Vec<Table<'a>> {
         match self.value.get_ref() {
@@ -373,22 +393,7 @@ impl<'a> Table<'a> {
     /// The named entries under `key`, as `[alarms.NAME]`; `noun` is what messages call one of them.
     pub(crate) fn named(&mut self, key: &str, noun: &str) -> Vec<(Text<'a>, Field<'a>)> {
         let Some(field) = self.field(key) else { return Vec::new() };
-        let DeValue::Table(entries) = field.value.get_ref() else {
-            field.mismatch();
-            return Vec::new();
-        };
-        let mut named: Vec<(Text<'a>, Field<'a>)> = entries
-            .iter()
-            .map(|(name, value)| {
-                let entry =
-                    keys::find(field.key.path, "*").expect("named tables have a row for their entries");
-                let owner = format!("{noun} {}", quote(name.get_ref()));
-                let name = Text { value: name.get_ref(), span: name.span() };
-                (name, Field { context: self.context, key: entry, owner, value })
-            })
-            .collect();
-        named.sort_by_key(|(name, _)| name.span.start);
-        named
+        field.named_entries(noun)
     }
 
     /// Whether [`finish`](Table::finish) will refuse some key.

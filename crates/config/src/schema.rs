@@ -77,6 +77,7 @@ fn value(row: &Key) -> Value {
             "type": "string",
             "pattern": "^(SampleCount|Sum|Average|Minimum|Maximum|p[0-9]{1,3}(\\.[0-9]{1,10})?)$"
         }),
+        Kind::Scalar => json!({ "type": ["string", "number", "boolean"] }),
         Kind::Number => json!({ "type": "number" }),
         Kind::NumberOrSelector => json!({ "type": ["number", "string"] }),
         Kind::Secret => json!({ "$ref": "#/$defs/secret" }),

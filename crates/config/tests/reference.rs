@@ -31,6 +31,7 @@ fn kind(kind: Kind) -> String {
         Kind::MetricMath => "metric math",
         Kind::AlarmRule => "alarm rule",
         Kind::Schedule => "schedule",
+        Kind::Scalar => "string, number, `true` or `false`",
         Kind::Number => "number",
         Kind::NumberOrSelector => "number or selector",
         Kind::Secret => "secret reference",

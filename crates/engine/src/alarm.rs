@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use watchbell_model::{
-    AlarmState, Comparison, Datapoint, Dimensions, LowSamples, MetricAlarm, MetricStat, OwnMetric, Statistic,
-    SuppressedBy, Timestamp, Transition, Watched,
+    AlarmState, Comparison, Datapoint, Dimensions, LowSamples, MetricAlarm, MetricStat, MetricTransformation, OwnMetric,
+    Statistic, SuppressedBy, Timestamp, Transition, Watched,
 };
 
 use crate::compiled::{CompiledAlarm, CompiledFilter};
@@ -379,6 +379,7 @@ impl Inputs<'_> {
 pub(crate) fn is_monotone<'a>(
     alarm: &MetricAlarm,
     mut filters: impl Iterator<Item = &'a CompiledFilter>,
+    mut raised: impl Iterator<Item = &'a MetricTransformation>,
 ) -> bool {
     let Watched::Stat(stat) = &alarm.watched else { return false };
     let above = matches!(
@@ -390,7 +391,10 @@ pub(crate) fn is_monotone<'a>(
         Statistic::Minimum => !above,
         // Watchbell's own metrics never subtract.
         Statistic::Sum if stat.metric.namespace == OwnMetric::NAMESPACE => above,
-        Statistic::Sum => above && filters.all(CompiledFilter::never_subtracts),
+        Statistic::Sum => {
+            let literal = |it: &MetricTransformation| it.literal_value().is_some_and(|value| value >= 0.0);
+            above && filters.all(CompiledFilter::never_subtracts) && raised.all(literal)
+        }
         Statistic::Average | Statistic::Percentile(_) => false,
     }
 }

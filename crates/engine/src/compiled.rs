@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use watchbell_expression::{AlarmRule, MetricMath};
 use watchbell_model::{
-    Alarm, AlarmKind, CompositeAlarm, Dimensions, GroupName, MetricAlarm, MetricFilter, MetricName,
-    MetricStat, Offset, OwnMetric, Plan, Recipient, SAMPLE_MAX, TransitionFilter, Watched,
+    Alarm, AlarmKind, CompositeAlarm, DIMENSION_VALUE_BYTES_MAX, Dimensions, Function, GroupName, MetricAlarm, MetricFilter, MetricName,
+    MetricStat, MetricTransformation, Offset, OwnMetric, Plan, Recipient, SAMPLE_MAX, TransitionFilter, Watched,
 };
 use watchbell_pattern::{Line, Pattern, PatternSet, Selector, number};
 
@@ -85,11 +85,6 @@ impl CompiledFilter {
     }
 }
 
-/// How long the value of a dimension may be, in bytes; longer ones are cut.
-///
-/// Source: CloudWatch API Reference, `Dimension`, `Value`, 1 to 1024 characters.
-pub const DIMENSION_VALUE_BYTES_MAX: usize = 1024;
-
 fn refused(filter: &str, error: watchbell_pattern::PatternError) -> EngineError {
     EngineError::Pattern { filter: filter.to_owned(), error }
 }
@@ -156,6 +151,8 @@ impl CompiledAlarm {
         let watches =
             |filter: &&CompiledFilter| inputs.iter().any(|(_, stat)| stat.metric == filter.series.metric);
         let compiled = groups.values().flat_map(|group| &group.filters).filter(watches);
+        let is_input = |metric: &&MetricTransformation| inputs.iter().any(|(_, stat)| stat.metric == metric.metric);
+        let raised = plan.functions.values().flat_map(Function::metrics).filter(is_input);
         let period_s = metric.period.as_s();
         let slots = metric.evaluation_periods as usize;
         Ok(CompiledAlarm {
@@ -167,7 +164,7 @@ impl CompiledAlarm {
             range_slots: slots + if period_s < 60 { (60 / period_s) as usize } else { 2 },
             step_ms: if period_s < 60 { 10_000 } else { 60_000 },
             lateness_ms: lateness.max().unwrap_or(0),
-            early: is_monotone(metric, compiled),
+            early: is_monotone(metric, compiled, raised),
             metric: metric.clone(),
             announcement,
             inputs,

@@ -149,7 +149,13 @@ impl Engine {
             let passed = self.advance(plan, now);
             decisions.extend(self.in_order(plan, passed, now));
             let caused = match &record.entry {
-                Entry::Batch(batch) => self.batch(plan, batch, record),
+                Entry::Batch(batch) => {
+                    let mut caused = self.batch(plan, batch, record);
+                    if let Some(done) = record.entry.queue_changes() {
+                        caused.extend(self.queue(plan, done, now));
+                    }
+                    caused
+                }
                 Entry::Samples(samples) => self.samples(plan, samples, now),
                 Entry::Delivery(delivery) => self.delivery(plan, delivery, now),
                 Entry::Queue(changes) => self.queue(plan, changes, now),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use watchbell_model::{
     Batch, Decision, Delivery, DeliveryOutcome, Dimensions, EventId, MatchedLine, OTHER, Offset, OwnMetric,
-    QueueChange, QueueChanges, Record, Samples, SeriesLimit, Timestamp,
+    QueueChange, QueueChanges, Record, SERIES_MAX_DEFAULT, Samples, SeriesLimit, Timestamp,
 };
 
 use crate::age::Ages;
@@ -22,6 +22,9 @@ const SERIES_LIMIT_AGAIN_MS: i64 = 60 * 60 * 1000;
 
 /// How many series one of Watchbell's own metrics has at most: of log groups, or of their streams.
 pub const OWN_SERIES_MAX: u32 = 10_000;
+
+/// What publishes the metrics that functions raise, where a metric filter would be named.
+const FUNCTIONS: &str = "functions";
 
 /// What arrives together.
 pub(crate) struct Intake<'p> {
@@ -88,7 +91,7 @@ impl Engine {
         intake.conclude(self)
     }
 
-    /// Counts what happened to messages of a queue.
+    /// Counts what happened to messages of a queue, and adds what was raised of them.
     pub(crate) fn queue(
         &mut self,
         plan: &CompiledPlan,
@@ -113,6 +116,11 @@ impl Engine {
             #[expect(clippy::cast_precision_loss, reason = "a queue has far fewer than 2^53 messages")]
             let value = count as f64;
             intake.own(self, own_key(own, OwnMetric::of_queue(&changes.queue)), value);
+        }
+        for sample in &changes.samples {
+            let (metric, dimensions) = (sample.metric.clone(), sample.dimensions.clone());
+            let key = SeriesKey { metric, dimensions, unit: sample.unit };
+            intake.value(self, key, sample.value, (FUNCTIONS, SERIES_MAX_DEFAULT));
         }
         intake.conclude(self)
     }
@@ -145,9 +153,14 @@ impl<'p> Intake<'p> {
     /// Adds one of Watchbell's own samples, if some alarm watches its metric.
     fn own(&mut self, engine: &mut Engine, key: SeriesKey, value: f64) {
         // Whoever sends events chooses the names of streams.
+        self.value(engine, key, value, (OwnMetric::NAMESPACE, OWN_SERIES_MAX));
+    }
+
+    /// Adds a value that is of now, if some alarm watches its metric; `who` publishes it, into so many series at most.
+    fn value(&mut self, engine: &mut Engine, key: SeriesKey, value: f64, who: (&str, u32)) {
         let is_new = engine.store.id(&key).is_none();
-        let key = if is_new && self.is_one_too_many(engine, &key, OWN_SERIES_MAX) {
-            self.too_many(engine, key, OwnMetric::NAMESPACE, OWN_SERIES_MAX)
+        let key = if is_new && self.is_one_too_many(engine, &key, who.1) {
+            self.too_many(engine, key, who.0, who.1)
         } else {
             key
         };

@@ -26,7 +26,6 @@ mod view;
 
 pub use age::TOO_NEW_MS;
 pub use alarm::AlarmRun;
-pub use compiled::DIMENSION_VALUE_BYTES_MAX;
 pub use counters::{Counters, FilterCounters, GroupCounters};
 pub use engine::{CONTRIBUTOR_KEPT_MS, Engine, EngineError, STATES_MAX, alarms_that_fire_early, can_run};
 pub use explain::{Basis, Decider, Explanation, Flip, Instead, Looked, MetricBasis, Muted, Suppressed};

@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::EntryError;
-use crate::{Event, EventFlags, GroupName, Timestamp};
+use crate::{Event, EventFlags, GroupName, MessageId, QueueChanges, Timestamp};
 
 /// What a part of a file looks like: its beginning, or what stands before a position.
 ///
@@ -25,7 +25,7 @@ impl Fingerprint {
 }
 
 /// Where a batch came from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Source {
     /// A followed file. The end of `range` is the file's checkpoint: there is no other.
@@ -61,6 +61,18 @@ pub enum Source {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         batch_id: Option<String>,
     },
+    /// A function, which raised these events of a message. They stand in one entry with what becomes of that message, so
+    /// that they are there exactly once, however often it was worked on.
+    Function {
+        /// The function's name.
+        function: String,
+        /// The message.
+        message: MessageId,
+        /// How many functions, this one included, had a hand in the events, one after another.
+        hops: u32,
+        /// What becomes of the message.
+        done: Box<QueueChanges>,
+    },
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
@@ -71,7 +83,7 @@ fn is_zero(value: &u64) -> bool {
 /// Log events of one stream, accepted together. Immutable once built.
 ///
 /// The text of all events stands in one buffer, each followed by a line feed, so that one scan can cover it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// The log group.
     pub group: GroupName,
@@ -100,6 +112,11 @@ struct Head {
 }
 
 impl Batch {
+    /// How many functions had a hand in its events, one after another.
+    pub fn hops(&self) -> u32 {
+        if let Source::Function { hops, .. } = &self.source { *hops } else { 0 }
+    }
+
     /// How many events it holds.
     pub fn len(&self) -> usize {
         self.ends.len()

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     ArchiveDone, ArchivePlan, Batch, Decisions, Delivery, Loss, Offset, Plan, QueueChanges, Samples,
-    Timestamp, TrailRecord,
+    Source, Timestamp, TrailRecord,
 };
 
 /// The data format that this version writes. It reads this one and every released one before it.
@@ -140,6 +140,15 @@ impl Entry {
             Entry::ArchiveDone(done) => json(done),
             Entry::Samples(samples) => json(samples),
             Entry::Queue(changes) => json(changes),
+        }
+    }
+
+    /// What it says happened to messages of a queue.
+    pub fn queue_changes(&self) -> Option<&QueueChanges> {
+        match self {
+            Entry::Queue(changes) => Some(changes),
+            Entry::Batch(Batch { source: Source::Function { done, .. }, .. }) => Some(done),
+            _ => None,
         }
     }
 

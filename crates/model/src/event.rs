@@ -184,6 +184,17 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// Every one, from the least known to the gravest.
+    pub const ALL: [Severity; 7] = [
+        Severity::Unknown,
+        Severity::Trace,
+        Severity::Debug,
+        Severity::Info,
+        Severity::Warn,
+        Severity::Error,
+        Severity::Critical,
+    ];
+
     /// `unknown`, `trace`, `debug`, `info`, `warn`, `error` or `critical`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -12,6 +12,7 @@ mod decision;
 mod delivery;
 mod entry;
 mod event;
+mod function;
 mod line;
 mod log_group;
 mod loss;
@@ -46,13 +47,14 @@ pub use decision::{
 pub use delivery::{Delivery, DeliveryOutcome};
 pub use entry::{DATA_FORMAT, Entry, EntryError, Record};
 pub use event::{Event, EventFlags, EventId, InstallationId, Offset, Severity};
+pub use function::{Function, HOPS_MAX, Lookup, Mapping, Raise, RaiseTo, Step, Workers};
 pub use line::{BYTE_ORDER_MARK, Kept, LINE_BYTES_MAX, without_end};
 pub use log_group::{
     GroupName, LogGroup, Multiline, MultilineBy, NameError, ParseKind, StartAt, TimestampFrom, WrittenTime,
 };
 pub use loss::{Loss, LossReason};
 pub use metric::{
-    Dimensions, FILTER_DIMENSIONS_MAX, MetricFilter, MetricName, MetricTransformation, OTHER, SAMPLE_MAX,
+    DIMENSION_VALUE_BYTES_MAX, Dimensions, FILTER_DIMENSIONS_MAX, MetricFilter, MetricName, MetricTransformation, OTHER, SAMPLE_MAX,
     SERIES_MAX_DEFAULT,
 };
 pub use mute::MuteRule;

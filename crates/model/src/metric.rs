@@ -28,6 +28,11 @@ pub type Dimensions = BTreeMap<String, String>;
 /// Source: CloudWatch Logs API Reference, `MetricTransformation`, `dimensions`.
 pub const FILTER_DIMENSIONS_MAX: usize = 3;
 
+/// How long the value of a dimension may be, in bytes; longer ones are cut.
+///
+/// Source: CloudWatch API Reference, `Dimension`, `Value`, 1 to 1024 characters.
+pub const DIMENSION_VALUE_BYTES_MAX: usize = 1024;
+
 /// How many combinations of dimension values a metric filter may have at a time, unless its plan says otherwise.
 pub const SERIES_MAX_DEFAULT: u32 = 1000;
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Access, Alarm, Archive, GroupName, LogGroup, MetricFilter, MuteRule, Queue, Redaction, Topic};
+use crate::{Access, Alarm, Archive, Function, GroupName, LogGroup, MetricFilter, MuteRule, Queue, Redaction, Topic};
 
 /// Where HTTP is served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,9 @@ pub struct Plan {
     /// By name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub queues: BTreeMap<String, Queue>,
+    /// By name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub functions: BTreeMap<String, Function>,
     /// Who may call.
     #[serde(default)]
     pub access: Access,

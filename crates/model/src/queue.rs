@@ -9,7 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::{InstallationId, Offset, Timestamp};
+use crate::{InstallationId, Offset, Sample, Timestamp};
 
 /// A queue as planned.
 ///
@@ -192,13 +192,17 @@ pub enum QueueChange {
     },
 }
 
-/// What happened to one queue, as an entry. No message is in two changes of one entry.
+/// What happened to one queue, as an entry, or in the head of a batch of events that a function raised.
+/// No message is in two changes of one entry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QueueChanges {
     /// The queue's name.
     pub queue: String,
     /// In the order in which it happened.
     pub changes: Vec<QueueChange>,
+    /// What the function that deleted messages raised of them: it counts exactly as these changes do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<Sample>,
 }
 
 #[cfg(test)]
@@ -255,6 +259,7 @@ mod tests {
                 QueueChange::Passed { next: message.end(), messages: 2 },
                 QueueChange::Forgotten { messages: vec![message] },
             ],
+            samples: Vec::new(),
         };
         let json = serde_json::to_string(&changes).unwrap();
         assert!(json.contains(r#""kind":"received","message":"3-0-1""#), "{json}");

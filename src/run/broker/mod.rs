@@ -6,6 +6,7 @@
 
 mod payload;
 mod waiting;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,14 +16,19 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
-use watchbell_functions::queue::{Draft, Drafted, Message, RECEIVE_TEXT_BYTES_MAX, Receipt, messages};
+use watchbell_functions::queue::{
+    Draft, Drafted, Message, Place, RECEIVE_TEXT_BYTES_MAX, Receipt, messages,
+};
 use watchbell_model::{Action, Entry, InstallationId, Lease, MessageId, Offset, QueueChange, QueueChanges};
 use watchbell_server::{QueueCall, QueueError};
 
-pub use self::payload::Payloads;
 use self::payload::Trouble;
+pub use self::payload::{Payload, Payloads};
 pub use self::waiting::Answer;
-use self::waiting::{Answers, Handles, Poller, Redrive, Waiting, no_dead_letter, tell};
+use self::waiting::{
+    Answers, Completion, Handles, Offer, Poller, Receiver, Redrive, Waiting, no_dead_letter, tell,
+};
+pub use self::work::{Completes, Delivered, Done, Raised, Work};
 use super::clock::Clock;
 use super::fold::{Fold, SharedFold};
 use super::trail::TrailDraft;
@@ -36,6 +42,14 @@ const READ_ON_ENTRIES_MAX: u64 = 10_000;
 
 /// How long it sleeps at most when nothing happens.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
+
+/// What the broker is asked.
+pub enum Asked {
+    /// Over HTTP.
+    Outside(Ask),
+    /// By a function's worker.
+    Worker(Work),
+}
 
 /// Something that somebody wants of a queue.
 pub struct Ask {
@@ -52,7 +66,7 @@ pub struct Ask {
 /// A broker at work.
 pub struct BrokerHandle {
     /// Asks it.
-    pub asks: mpsc::Sender<Ask>,
+    pub asks: mpsc::Sender<Asked>,
     /// Ends it.
     pub finish: oneshot::Sender<()>,
     /// Its thread.
@@ -67,7 +81,7 @@ pub struct Broker {
     writer: Writer,
     clock: Arc<dyn Clock>,
     durable: Durable,
-    asks: mpsc::Receiver<Ask>,
+    asks: mpsc::Receiver<Asked>,
     stopping: watch::Receiver<bool>,
     waiting: BTreeMap<String, Waiting>,
     /// There is something to do without anybody asking.
@@ -78,7 +92,7 @@ pub struct Broker {
 struct Round {
     queue: String,
     answers: Answers,
-    told: Option<oneshot::Receiver<Appended>>,
+    told: Vec<oneshot::Receiver<Appended>>,
 }
 
 impl Broker {
@@ -89,7 +103,7 @@ impl Broker {
         installation: InstallationId,
         (fold, writer, durable): (SharedFold, Writer, Durable),
         clock: Arc<dyn Clock>,
-        asks: mpsc::Receiver<Ask>,
+        asks: mpsc::Receiver<Asked>,
         stopping: watch::Receiver<bool>,
     ) -> Broker {
         let waiting = BTreeMap::new();
@@ -174,12 +188,35 @@ impl Broker {
         planned.chain(self.waiting.keys().cloned()).collect()
     }
 
-    fn take(&mut self, ask: Ask) {
+    fn take(&mut self, asked: Asked) {
+        match asked {
+            Asked::Outside(ask) => self.take_call(ask),
+            Asked::Worker(work) => self.take_work(work),
+        }
+    }
+
+    fn take_work(&mut self, work: Work) {
+        match work {
+            Work::Receive { queue, wait_ms, visibility_timeout_ms, reply } => {
+                let deadline = self.clock.now().plus_ms(wait_ms);
+                let reply = Receiver::Worker(reply);
+                let poller = Poller { reply, max: 1, visibility_timeout_ms, deadline, is_short: false };
+                self.waiting.entry(queue).or_default().pollers.push_back(poller);
+            }
+            Work::Complete { queue, done, reply } => {
+                let completion = Completion { reply, done: *done };
+                self.waiting.entry(queue).or_default().completions.push_back(completion);
+            }
+        }
+    }
+
+    fn take_call(&mut self, ask: Ask) {
         let Ask { queue, principal, call, reply } = ask;
         match call {
             QueueCall::Receive { max, wait_ms, visibility_timeout_ms } => {
                 let deadline = self.clock.now().plus_ms(wait_ms);
-                let poller = Poller { reply, max, visibility_timeout_ms, deadline, is_short: wait_ms == 0 };
+                let (reply, is_short) = (Receiver::Outside(reply), wait_ms == 0);
+                let poller = Poller { reply, max, visibility_timeout_ms, deadline, is_short };
                 self.waiting.entry(queue).or_default().pollers.push_back(poller);
             }
             QueueCall::Delete { receipts } => {
@@ -236,7 +273,10 @@ impl Broker {
             answers.refuse(&unreadable(&queue, &trouble));
             return None;
         }
-        let told = (!changes.is_empty()).then(|| self.append(&queue, changes, &answers));
+        let mut told = self.append_completions(&queue, &mut answers);
+        if !changes.is_empty() {
+            told.push(self.append(&queue, changes, &answers));
+        }
         Some(Round { queue, answers, told })
     }
 
@@ -248,7 +288,8 @@ impl Broker {
         let answers = waiting.work(&mut draft, now, is_stopping, self.installation);
         let is_full = draft.is_full();
         let drafted = draft.finish();
-        let has_changes = !drafted.changes.is_empty() || !drafted.dying.is_empty();
+        let completes = !answers.completions.is_empty();
+        let has_changes = completes || !drafted.changes.is_empty() || !drafted.dying.is_empty();
         // What waited for another change of the same message, or may find one that came back in this round.
         self.goes_on |= is_full || (has_changes && !waiting.is_empty());
         Some((answers, drafted))
@@ -256,31 +297,61 @@ impl Broker {
 
     /// Reads the payloads of what is handed out, before anything is journaled: what cannot be read is not received.
     fn offer(&mut self, queue: &str, answers: &mut Answers) -> Result<(), Trouble> {
-        while let Some((reply, leases)) = answers.leases.pop() {
-            let mut offered = Vec::with_capacity(leases.len());
-            for (lease, copy) in leases {
-                match self.payloads.body(lease.message, copy) {
-                    Ok(body) => offered.push(self.offered(queue, &lease, body)),
-                    Err(trouble) => {
-                        answers.offered.push((reply, Vec::new()));
-                        return Err(trouble);
+        while let Some((receiver, leases)) = answers.leases.pop() {
+            let offer = match receiver {
+                Receiver::Outside(reply) => {
+                    let read = |(lease, copy): &(Lease, Option<Place>)| {
+                        let body = self.payloads.body(lease.message, *copy)?;
+                        Ok(offered(queue, lease, body, self.installation))
+                    };
+                    match leases.iter().map(read).collect() {
+                        Ok(messages) => Offer::Outside(reply, messages),
+                        Err(trouble) => {
+                            answers.offered.push(Offer::Outside(reply, Vec::new()));
+                            return Err(trouble);
+                        }
                     }
                 }
-            }
-            answers.offered.push((reply, offered));
+                Receiver::Worker(reply) => {
+                    let read = |(lease, copy): &(Lease, Option<Place>)| {
+                        let payload = self.payloads.payload(lease.message, *copy)?;
+                        let receipt = receipt(queue, lease);
+                        Ok(Delivered { message: lease.message, receipt, receives: lease.receives, payload })
+                    };
+                    match leases.iter().map(read).collect() {
+                        Ok(delivered) => Offer::Worker(reply, delivered),
+                        Err(trouble) => {
+                            answers.offered.push(Offer::Worker(reply, Vec::new()));
+                            return Err(trouble);
+                        }
+                    }
+                }
+            };
+            answers.offered.push(offer);
         }
         Ok(())
     }
 
-    /// A message as its receiver sees it.
-    fn offered(&self, queue: &str, lease: &Lease, body: Value) -> Value {
-        let receipt = Receipt { queue: queue.to_owned(), message: lease.message, number: lease.receipt };
-        let mut offered = body;
-        offered["id"] = json!(lease.message.name(self.installation));
-        offered["receipt"] = json!(receipt.to_string());
-        offered["receives"] = json!(lease.receives);
-        offered["enqueued"] = json!(lease.enqueued.to_string());
-        offered
+    /// Journals what functions have dealt with: each message in one entry with what was raised of it.
+    fn append_completions(&self, queue: &str, answers: &mut Answers) -> Vec<oneshot::Receiver<Appended>> {
+        let mut told = Vec::with_capacity(answers.completions.len());
+        for (Completion { reply, done }, completed) in std::mem::take(&mut answers.completions) {
+            let Done { receipt: _, function, dead, samples, raised } = done;
+            if let Some((_, _, reason)) = dead.first() {
+                let (message, events) = (completed.message, dead.len());
+                tracing::warn!(
+                    queue, function, %message, events, reason, "events of a message are dead letters now"
+                );
+            }
+            let changes = QueueChanges { queue: queue.to_owned(), changes: completed.changes(dead), samples };
+            let entry = match raised {
+                Some(raised) => Entry::Batch(raised.batch(function, completed.message, changes)),
+                None => Entry::Queue(changes),
+            };
+            told.push(self.writer.append_told(entry));
+            answers.completed.push(reply);
+        }
+        told
     }
 
     fn append(
@@ -297,21 +368,26 @@ impl Broker {
             let draft = TrailDraft::done(Action::StartMessageMoveTask.as_str(), queue);
             self.writer.trail(draft.by(&redrive.principal).detail("messages", messages.len()));
         }
-        self.writer.append_told(Entry::Queue(QueueChanges { queue: queue.to_owned(), changes }))
+        self.writer.append_told(Entry::Queue(QueueChanges { queue: queue.to_owned(), changes, samples: Vec::new() }))
     }
 
     /// Answers once the round is on disk and folded.
     fn finish(&self, round: Round, runtime: &Handle) {
         let Round { queue, answers, told } = round;
-        let Some(told) = told else { return answers.give() };
-        match runtime.block_on(told) {
-            Ok(Ok(receipt)) => {
-                self.fold.wait_for(receipt.offset);
-                answers.give();
+        let mut last = None;
+        for told in told {
+            match runtime.block_on(told) {
+                Ok(Ok(receipt)) => last = last.max(Some(receipt.offset)),
+                Ok(Err(error)) => {
+                    return answers.refuse(&QueueError::Failed(format!("queue {queue:?}: {error}")));
+                }
+                Err(_) => return answers.refuse(&QueueError::Stopping),
             }
-            Ok(Err(error)) => answers.refuse(&QueueError::Failed(format!("queue {queue:?}: {error}"))),
-            Err(_) => answers.refuse(&QueueError::Stopping),
         }
+        if let Some(last) = last {
+            self.fold.wait_for(last);
+        }
+        answers.give();
     }
 
     /// Reads the journal for messages that are only counted, if few are left that are known by name.
@@ -375,6 +451,21 @@ impl Broker {
         }
         Ok(json!({ "dead_letters": letters }))
     }
+}
+
+/// The handle of a lease.
+fn receipt(queue: &str, lease: &Lease) -> String {
+    Receipt { queue: queue.to_owned(), message: lease.message, number: lease.receipt }.to_string()
+}
+
+/// A message as its receiver over HTTP sees it.
+fn offered(queue: &str, lease: &Lease, body: Value, installation: InstallationId) -> Value {
+    let mut offered = body;
+    offered["id"] = json!(lease.message.name(installation));
+    offered["receipt"] = json!(receipt(queue, lease));
+    offered["receives"] = json!(lease.receives);
+    offered["enqueued"] = json!(lease.enqueued.to_string());
+    offered
 }
 
 fn unreadable(queue: &str, trouble: &Trouble) -> QueueError {

@@ -92,16 +92,43 @@ impl Payloads {
     /// # Errors
     /// It is not there.
     pub fn body(&mut self, message: MessageId, copy: Option<Place>) -> Result<Value, Trouble> {
+        let payload = self.payload(message, copy)?;
+        payload.body(message, self.installation).ok_or(Trouble::Missing { offset: message.offset })
+    }
+
+    /// The same, to be made out by whoever gets it.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn payload(&mut self, message: MessageId, copy: Option<Place>) -> Result<Payload, Trouble> {
         let Some(Place { entry, change }) = copy else {
-            let record = self.record(message.offset)?;
-            let found = body(&record, message, self.installation);
-            return found.ok_or(Trouble::Missing { offset: message.offset });
+            return self.record(message.offset).map(Payload::Entry);
         };
         let record = self.record(entry)?;
-        let Entry::Queue(changes) = &record.entry else { return Err(Trouble::Missing { offset: entry }) };
+        let changes = record.entry.queue_changes().ok_or(Trouble::Missing { offset: entry })?;
         match changes.changes.get(change as usize) {
-            Some(QueueChange::Dead(letter)) if letter.message == message => Ok(letter.body.clone()),
+            Some(QueueChange::Dead(letter)) if letter.message == message => {
+                Ok(Payload::Copy(letter.body.clone()))
+            }
             _ => Err(Trouble::Missing { offset: entry }),
+        }
+    }
+}
+
+/// Where the payload of a message is.
+pub enum Payload {
+    /// In its entry.
+    Entry(Arc<Record>),
+    /// Copied when it became a dead letter.
+    Copy(Value),
+}
+
+impl Payload {
+    /// The payload of `message`; `None` if it is not here.
+    pub fn body(self, message: MessageId, installation: InstallationId) -> Option<Value> {
+        match self {
+            Payload::Entry(record) => body(&record, message, installation),
+            Payload::Copy(body) => Some(body),
         }
     }
 }

@@ -4,9 +4,11 @@ use std::collections::{BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
-use watchbell_functions::queue::{Draft, Leases, Refused};
+use watchbell_functions::queue::{Completed, Draft, Leases, Refused};
 use watchbell_model::{InstallationId, MessageId, Timestamp};
 use watchbell_server::QueueError;
+
+use super::work::{Completes, Delivered, Done};
 
 /// What an ask is answered with.
 pub type Answer = Result<Value, QueueError>;
@@ -14,9 +16,34 @@ pub type Answer = Result<Value, QueueError>;
 /// Where an answer goes.
 pub(super) type Reply = oneshot::Sender<Answer>;
 
+/// Who receives.
+pub(super) enum Receiver {
+    /// Over HTTP.
+    Outside(Reply),
+    /// A function's worker.
+    Worker(oneshot::Sender<Result<Vec<Delivered>, QueueError>>),
+}
+
+impl Receiver {
+    fn is_gone(&self) -> bool {
+        match self {
+            Receiver::Outside(reply) => reply.is_closed(),
+            Receiver::Worker(reply) => reply.is_closed(),
+        }
+    }
+
+    pub(super) fn refuse(self, error: QueueError) {
+        match self {
+            Receiver::Outside(reply) => tell(reply, Err(error)),
+            // It may have gone away.
+            Receiver::Worker(reply) => drop(reply.send(Err(error))),
+        }
+    }
+}
+
 /// A receive that waits for a message.
 pub(super) struct Poller {
-    pub(super) reply: Reply,
+    pub(super) reply: Receiver,
     pub(super) max: usize,
     pub(super) visibility_timeout_ms: Option<i64>,
     pub(super) deadline: Timestamp,
@@ -80,9 +107,16 @@ pub(super) struct Redrive {
     pub(super) messages: Option<Vec<MessageId>>,
 }
 
+/// A message that a function has dealt with.
+pub(super) struct Completion {
+    pub(super) reply: oneshot::Sender<Result<Completes, QueueError>>,
+    pub(super) done: Done,
+}
+
 /// What waits for one queue.
 #[derive(Default)]
 pub(super) struct Waiting {
+    pub(super) completions: VecDeque<Completion>,
     pub(super) handles: VecDeque<Handles>,
     pub(super) redrives: VecDeque<Redrive>,
     pub(super) pollers: VecDeque<Poller>,
@@ -94,10 +128,36 @@ pub(super) struct Answers {
     handles: Vec<Handles>,
     pub(super) redriven: Vec<(Redrive, Vec<MessageId>)>,
     /// Messages as they were handed out; their payloads have to be read.
-    pub(super) leases: Vec<(Reply, Leases)>,
+    pub(super) leases: Vec<(Receiver, Leases)>,
     /// The same with their payloads.
-    pub(super) offered: Vec<(Reply, Vec<Value>)>,
+    pub(super) offered: Vec<Offer>,
+    /// What functions have dealt with; to be journaled.
+    pub(super) completions: Vec<(Completion, Completed)>,
+    /// Who is told once that is on disk.
+    pub(super) completed: Vec<oneshot::Sender<Result<Completes, QueueError>>>,
     refused: Vec<(Reply, QueueError)>,
+}
+
+/// Messages on their way to whoever received them.
+pub(super) enum Offer {
+    Outside(Reply, Vec<Value>),
+    Worker(oneshot::Sender<Result<Vec<Delivered>, QueueError>>, Vec<Delivered>),
+}
+
+impl Offer {
+    fn give(self) {
+        match self {
+            Offer::Outside(reply, messages) => tell(reply, Ok(json!({ "messages": messages }))),
+            Offer::Worker(reply, delivered) => drop(reply.send(Ok(delivered))),
+        }
+    }
+
+    fn refuse(self, error: QueueError) {
+        match self {
+            Offer::Outside(reply, _) => Receiver::Outside(reply).refuse(error),
+            Offer::Worker(reply, _) => Receiver::Worker(reply).refuse(error),
+        }
+    }
 }
 
 impl Waiting {
@@ -107,12 +167,12 @@ impl Waiting {
 
     /// Whether only receives wait.
     pub(super) fn is_settled(&self) -> bool {
-        self.handles.is_empty() && self.redrives.is_empty()
+        self.completions.is_empty() && self.handles.is_empty() && self.redrives.is_empty()
     }
 
     /// Forgets receivers that have gone away.
     pub(super) fn forget_the_gone(&mut self) {
-        self.pollers.retain(|poller| !poller.reply.is_closed());
+        self.pollers.retain(|poller| !poller.reply.is_gone());
     }
 
     /// Decides whatever the draft allows. With `is_stopping`, nobody waits any longer.
@@ -124,6 +184,15 @@ impl Waiting {
         installation: InstallationId,
     ) -> Answers {
         let mut answers = Answers::default();
+        for completion in std::mem::take(&mut self.completions) {
+            match draft.complete(&completion.done.receipt, completion.done.dead.len()) {
+                Ok(completed) => answers.completions.push((completion, completed)),
+                Err(Refused::Busy) => self.completions.push_back(completion),
+                Err(Refused::NoRoom) => drop(completion.reply.send(Ok(Completes::NoRoom))),
+                // Whoever has the message now, or had it, deals with it: this work does not count.
+                Err(_) => drop(completion.reply.send(Ok(Completes::TooLate))),
+            }
+        }
         for mut handles in std::mem::take(&mut self.handles) {
             handles.work(draft);
             if handles.left.is_empty() {
@@ -148,7 +217,7 @@ impl Waiting {
                 Ok(leases) if !leases.is_empty() => answers.leases.push((poller.reply, leases)),
                 // A draft that is full has not looked at every message.
                 _ if waits || draft.is_full() => self.pollers.push_back(poller),
-                Err(refused) if poller.is_short => answers.refused.push((poller.reply, refusal(&refused))),
+                Err(refused) if poller.is_short => poller.reply.refuse(refusal(&refused)),
                 _ => answers.leases.push((poller.reply, Vec::new())),
             }
         }
@@ -159,8 +228,11 @@ impl Waiting {
     pub(super) fn refuse(self, error: &QueueError) {
         let handles = self.handles.into_iter().map(|handles| handles.reply);
         let redrives = self.redrives.into_iter().map(|redrive| redrive.reply);
-        let pollers = self.pollers.into_iter().map(|poller| poller.reply);
-        handles.chain(redrives).chain(pollers).for_each(|reply| tell(reply, Err(error.clone())));
+        handles.chain(redrives).for_each(|reply| tell(reply, Err(error.clone())));
+        self.pollers.into_iter().for_each(|poller| poller.reply.refuse(error.clone()));
+        for completion in self.completions {
+            let _ = completion.reply.send(Err(error.clone()));
+        }
     }
 }
 
@@ -171,8 +243,9 @@ impl Answers {
         for (redrive, messages) in self.redriven {
             tell(redrive.reply, Ok(json!({ "redriven": messages.len() })));
         }
-        for (reply, messages) in self.offered {
-            tell(reply, Ok(json!({ "messages": messages })));
+        self.offered.into_iter().for_each(Offer::give);
+        for reply in self.completed {
+            let _ = reply.send(Ok(Completes::Done));
         }
         for (reply, error) in self.refused {
             tell(reply, Err(error));
@@ -183,10 +256,13 @@ impl Answers {
     pub(super) fn refuse(self, error: &QueueError) {
         let handles = self.handles.into_iter().map(|handles| handles.reply);
         let redriven = self.redriven.into_iter().map(|(redrive, _)| redrive.reply);
-        let leases = self.leases.into_iter().map(|(reply, _)| reply);
-        let offered = self.offered.into_iter().map(|(reply, _)| reply);
-        let all = handles.chain(redriven).chain(leases).chain(offered);
-        all.for_each(|reply| tell(reply, Err(error.clone())));
+        handles.chain(redriven).for_each(|reply| tell(reply, Err(error.clone())));
+        self.leases.into_iter().for_each(|(receiver, _)| receiver.refuse(error.clone()));
+        self.offered.into_iter().for_each(|offer| offer.refuse(error.clone()));
+        let completions = self.completions.into_iter().map(|(completion, _)| completion.reply);
+        for reply in completions.chain(self.completed) {
+            let _ = reply.send(Err(error.clone()));
+        }
         for (reply, error) in self.refused {
             tell(reply, Err(error));
         }
@@ -215,6 +291,7 @@ fn refusal(refused: &Refused) -> QueueError {
         Refused::IsDead => "redrive it to have it offered again",
         Refused::Gone => "there is nothing left to do",
         Refused::NotInFlight => "receive it again; ask for a longer visibility timeout next time",
+        Refused::NoRoom => "redrive or let expire what is there",
         Refused::TooLong { .. } => "ask for less, or let it come back and receive it again",
         Refused::NoDeadLetter(_) | Refused::Busy => "look again",
     };
@@ -230,6 +307,7 @@ fn code(refused: &Refused) -> &'static str {
         Refused::Gone => "gone",
         Refused::NotInFlight => "not_in_flight",
         Refused::TooLong { .. } => "too_long",
+        Refused::NoRoom => "no_room",
         Refused::OverLimit { .. } => "over_limit",
         Refused::NoDeadLetter(_) => "no_such_dead_letter",
     }
@@ -257,7 +335,7 @@ mod tests {
     fn poller(deadline_ms: i64) -> (Poller, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
         let deadline = Timestamp(deadline_ms);
-        (Poller { reply, max: 1, visibility_timeout_ms: None, deadline, is_short: false }, answer)
+        (Poller { reply: Receiver::Outside(reply), max: 1, visibility_timeout_ms: None, deadline, is_short: false }, answer)
     }
 
     /// What a round at `now` leaves waiting and hands out.

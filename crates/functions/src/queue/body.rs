@@ -20,8 +20,9 @@ struct Event<'a> {
 
 /// The payload of `message`, which `record` holds; `None` if it does not.
 ///
-/// Log events are `{"log_group", "log_stream", "events": [{"id", "timestamp", "message", "flags"}]}`; the state change of
-/// an alarm is `{"event": …}` in the shape of EventBridge.
+/// Log events are `{"log_group", "log_stream", "events": [{"id", "timestamp", "message", "flags"}]}`, with `"backfill":
+/// true` if they were there before their group was first watched, and `"hops"` if functions raised them; the state change
+/// of an alarm is `{"event": …}` in the shape of EventBridge.
 pub fn body(record: &Record, message: MessageId, installation: InstallationId) -> Option<Value> {
     if record.offset != message.offset {
         return None;
@@ -52,7 +53,14 @@ fn log_events(
         }
     };
     let events: Vec<Event<'_>> = (message.first..=message.last).map(event).collect();
-    Some(json!({ "log_group": batch.group, "log_stream": batch.stream, "events": events }))
+    let mut body = json!({ "log_group": batch.group, "log_stream": batch.stream, "events": events });
+    if batch.backfill {
+        body["backfill"] = json!(true);
+    }
+    if batch.hops() > 0 {
+        body["hops"] = json!(batch.hops());
+    }
+    Some(body)
 }
 
 fn alarm(decisions: &Decisions, message: MessageId, installation: InstallationId) -> Option<Value> {

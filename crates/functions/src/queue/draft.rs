@@ -53,6 +53,9 @@ pub enum Refused {
         /// How many.
         in_flight: usize,
     },
+    /// There are as many dead letters as there can be.
+    #[error("there is no room for more dead letters")]
+    NoRoom,
     /// No dead letter has this name.
     #[error("message {0} is not among the dead letters")]
     NoDeadLetter(MessageId),
@@ -85,6 +88,35 @@ impl Dying {
     }
 }
 
+/// A message that has been dealt with by a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Completed {
+    /// The message.
+    pub message: MessageId,
+    /// When it was enqueued.
+    pub enqueued: Timestamp,
+    /// How often it was received.
+    pub receives: u32,
+    /// Now.
+    pub at: Timestamp,
+}
+
+impl Completed {
+    /// The changes that say it: `dead` are its events that failed, as messages of their own, with payload and reason. They
+    /// are journaled in one entry with what the others raised.
+    pub fn changes(self, dead: Vec<(MessageId, serde_json::Value, String)>) -> Vec<QueueChange> {
+        let Completed { message, enqueued, receives, at } = self;
+        let is_whole = dead.iter().any(|(part, ..)| *part == message);
+        let deleted = (!is_whole).then_some(QueueChange::Deleted { message });
+        let letter = |(part, body, reason): (MessageId, serde_json::Value, String)| {
+            let bytes = body.to_string().len() as u64;
+            let letter = DeadLetter { message: part, enqueued, bytes, receives, at, reason, body };
+            QueueChange::Dead(Box::new(letter))
+        };
+        deleted.into_iter().chain(dead.into_iter().map(letter)).collect()
+    }
+}
+
 /// What is to be journaled.
 #[derive(Debug, Default)]
 pub struct Drafted {
@@ -110,6 +142,8 @@ pub struct Draft<'a> {
     next_receipt: u64,
     leased: usize,
     dying_bytes: u64,
+    /// Dead letters that completed messages leave.
+    completed_dead: usize,
     is_full: bool,
     drafted: Drafted,
 }
@@ -127,6 +161,7 @@ impl<'a> Draft<'a> {
             next_receipt: view.next_receipt,
             leased: 0,
             dying_bytes: 0,
+            completed_dead: 0,
             is_full: false,
             drafted: Drafted::default(),
         };
@@ -282,6 +317,23 @@ impl<'a> Draft<'a> {
             Err(Refused::Gone) => Ok(false),
             Err(refused) => Err(refused),
         }
+    }
+
+    /// Notes that a function has dealt with the message of a receipt handle, with so many events dead. The caller journals
+    /// [`Completed::changes`] in an entry of their own.
+    ///
+    /// # Errors
+    /// Those of [`Draft::delete`], [`Refused::Gone`] and [`Refused::NoRoom`].
+    pub fn complete(&mut self, receipt: &str, dead: usize) -> Result<Completed, Refused> {
+        let (message, _) = self.held(receipt)?;
+        let open = &self.view.open[&message];
+        let dying = self.drafted.dying.len() + self.completed_dead;
+        if dead > 0 && self.view.dead.len() + dying + dead > self.view.limits.dead {
+            return Err(Refused::NoRoom);
+        }
+        self.completed_dead += dead;
+        self.touched.insert(message);
+        Ok(Completed { message, enqueued: open.enqueued, receives: open.receives, at: self.now })
     }
 
     /// Hides the message of a receipt handle for `visibility_timeout_ms` from now; 0 gives it back at once.

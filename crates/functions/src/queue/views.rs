@@ -37,14 +37,13 @@ impl Views {
                 }
             }
             Entry::Plan(plan) => self.replace_plan(record.offset, plan),
-            Entry::Queue(changes) => {
-                // A queue that has just been taken out of the plan may still have changes on their way.
-                let Some(view) = self.views.get_mut(&changes.queue) else { return };
-                for (change, index) in changes.changes.iter().zip(0..) {
-                    view.apply(change, Place { entry: record.offset, change: index });
-                }
-            }
             _ => {}
+        }
+        let Some(changes) = record.entry.queue_changes() else { return };
+        // A queue that has just been taken out of the plan may still have changes on their way.
+        let Some(view) = self.views.get_mut(&changes.queue) else { return };
+        for (change, index) in changes.changes.iter().zip(0..) {
+            view.apply(change, Place { entry: record.offset, change: index });
         }
     }
 

@@ -1,0 +1,18 @@
+//! What a function does with the events of a message: steps, then what is raised of what came out of them.
+//!
+//! Promise: the same message and the same files give the same outcome; events do not know of each other, so that one
+//! that fails takes nothing from the others; what is raised of a message is bounded.
+//! Not here: where messages come from, reading files, journaling what is raised, calling anybody.
+
+mod event;
+mod input;
+mod path;
+mod program;
+mod raise;
+mod step;
+mod table;
+
+pub use event::Event;
+pub use input::{Input, InputEvent, single};
+pub use program::{EVENT_BYTES_MAX, Failed, Outcome, Program, ProgramError, RAISED_BYTES_MAX, RaisedEvent};
+pub use table::{Table, TableError};
