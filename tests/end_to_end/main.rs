@@ -16,6 +16,7 @@ mod drain;
 mod explain;
 mod following;
 mod full_disk;
+mod functions;
 mod ingest;
 mod init;
 mod journal;
