@@ -86,6 +86,7 @@ impl Running {
             core.fold.clone(),
             is_stopping.clone(),
             failed.clone(),
+            runtime,
         );
         functions.replace(loaded, &unlocked.redactor);
 

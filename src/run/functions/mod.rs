@@ -11,6 +11,7 @@ mod worker;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use watchbell_intake::Redactor;
 use watchbell_model::InstallationId;
@@ -37,8 +38,9 @@ impl Functions {
         fold: SharedFold,
         stopping: watch::Receiver<bool>,
         failed: mpsc::UnboundedSender<Failure>,
+        runtime: &Handle,
     ) -> Functions {
-        let shared = Shared { installation, asks, fold, stopping, failed };
+        let shared = Shared { installation, asks, fold, stopping, failed, runtime: runtime.clone() };
         Functions { shared: Arc::new(shared), pools: Mutex::default() }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use watchbell_intake::Redactor;
 use watchbell_model::InstallationId;
@@ -22,6 +23,7 @@ pub(super) struct Shared {
     pub(super) fold: SharedFold,
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) failed: mpsc::UnboundedSender<Failure>,
+    pub(super) runtime: Handle,
 }
 
 /// A function as it is in force.
@@ -65,6 +67,8 @@ struct State {
 pub(super) struct Pool {
     pub(super) name: String,
     state: Mutex<State>,
+    /// Wakes workers that wait for a message.
+    changes: watch::Sender<u64>,
 }
 
 impl Pool {
@@ -76,7 +80,7 @@ impl Pool {
             figures: Figures::default(),
             threads: Vec::new(),
         };
-        Pool { name: name.to_owned(), state: Mutex::new(state) }
+        Pool { name: name.to_owned(), state: Mutex::new(state), changes: watch::channel(0).0 }
     }
 
     /// What is in force; `None` once the function is gone.
@@ -91,6 +95,13 @@ impl Pool {
             state.target = 0;
         }
         state.in_force = in_force;
+        drop(state);
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// Tells when something has changed that a worker has to know.
+    pub(super) fn changed(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// Whether the worker of this number is still needed.
@@ -111,6 +122,9 @@ impl Pool {
     /// Lets there be so many workers: new ones begin at once, others end after their message.
     pub(super) fn resize(self: &Arc<Pool>, target: u32, shared: &Arc<Shared>) {
         let mut state = self.lock();
+        if target < state.target {
+            self.changes.send_modify(|changes| *changes += 1);
+        }
         state.target = target;
         state.threads.retain(|thread| !thread.is_finished());
         for number in 0..target {

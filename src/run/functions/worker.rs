@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use watchbell_functions::process::{Failed, Input, Outcome, Program, single};
 use watchbell_model::{BatchBuilder, Kept, MessageId, Sample};
 use watchbell_server::{QueueCall, QueueError};
@@ -36,10 +36,14 @@ pub(super) struct Worker {
 impl Worker {
     /// Works until it is not needed any more.
     pub(super) fn run(self) {
+        let mut changed = self.pool.changed();
         while self.pool.needs(self.number) && !*self.shared.stopping.borrow() {
+            // Before the look: what changes after it ends the wait.
+            changed.borrow_and_update();
             let Some(in_force) = self.pool.in_force() else { break };
-            let worked = match self.receive(&in_force.loaded.function.queue) {
-                Ok(Ok(delivered)) => delivered.into_iter().try_for_each(|it| self.work(it)),
+            let queue = &in_force.loaded.function.queue;
+            let worked = match self.receive(queue, &mut changed) {
+                Ok(Ok(delivered)) => delivered.into_iter().try_for_each(|it| self.work(queue, it)),
                 Ok(Err(QueueError::Stopping)) | Err(Ended) => break,
                 // A queue that a reload is taking away, or a journal that cannot be read, which the broker has said.
                 Ok(Err(_)) => {
@@ -54,24 +58,40 @@ impl Worker {
         self.pool.ended(self.number);
     }
 
-    fn receive(&self, queue: &str) -> Result<Result<Vec<Delivered>, QueueError>, Ended> {
-        let (reply, answer) = oneshot::channel();
+    /// Waits for a message; nothing if none came, or something has changed meanwhile.
+    fn receive(
+        &self,
+        queue: &str,
+        changed: &mut watch::Receiver<u64>,
+    ) -> Result<Result<Vec<Delivered>, QueueError>, Ended> {
+        let (reply, mut answer) = oneshot::channel();
         let (queue, visibility_timeout_ms) = (queue.to_owned(), None);
         self.ask(Asked::Worker(Work::Receive { queue, wait_ms: WAIT_MS, visibility_timeout_ms, reply }))?;
-        answer.blocking_recv().map_err(|_| Ended)
+        let answered = self.shared.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                answered = &mut answer => Some(answered),
+                _ = changed.changed() => None,
+            }
+        });
+        if let Some(answered) = answered {
+            return answered.map_err(|_| Ended);
+        }
+        // A message that is on its way at this very moment comes back by itself.
+        answer.close();
+        Ok(answer.try_recv().unwrap_or(Ok(Vec::new())))
     }
 
-    fn work(&self, delivered: Delivered) -> Result<(), Ended> {
+    fn work(&self, queue: &str, delivered: Delivered) -> Result<(), Ended> {
         let Delivered { message, receipt, payload, .. } = delivered;
         // As it is now: a reload is in force for every message received after it.
-        let Some(in_force) = self.pool.in_force() else { return Ok(()) };
-        let queue = in_force.loaded.function.queue.clone();
+        let Some(in_force) = self.pool.in_force() else { return self.hide(queue, receipt, 0) };
         let body = payload.body(message, self.shared.installation).unwrap_or(Value::Null);
         let done = self.process(&in_force, message, receipt.clone(), &body);
         let (events, raised) = (count(&body), done.raised.as_ref().map_or(0, |raised| raised.events.len()));
         let (samples, failed) = (done.samples.len(), done.dead.len());
         let error = done.dead.first().map(|(_, _, reason)| reason.clone());
-        match self.complete(&queue, done)? {
+        match self.complete(queue, done)? {
             Ok(Completes::Done) => self.pool.note(|figures| {
                 figures.messages += 1;
                 figures.events += events as u64;
@@ -85,7 +105,7 @@ impl Worker {
                 let reason = "there is no room for more dead letters in the queue: redrive or let expire what is there";
                 tracing::error!(queue, function = self.pool.name, reason, "a message is put away for 30 s");
                 self.pool.note(|figures| figures.last_error = Some(reason.to_owned()));
-                self.hide(&queue, receipt, NO_ROOM_MS)?;
+                self.hide(queue, receipt, NO_ROOM_MS)?;
             }
             // Nothing was done; the message comes back.
             Err(_) => {}
