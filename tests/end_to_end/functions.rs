@@ -44,7 +44,9 @@ fn wait_for_empty(address: SocketAddr) {
 /// The texts of a group's events in the journal, in order.
 fn texts(site: &Site, group: &str) -> Vec<String> {
     let of_group = batches(&site.data()).into_iter().filter(|(_, _, batch)| batch.group.as_str() == group);
-    of_group.flat_map(|(_, _, batch)| batch.events().map(|it| it.message.to_owned()).collect::<Vec<_>>()).collect()
+    of_group
+        .flat_map(|(_, _, batch)| batch.events().map(|it| it.message.to_owned()).collect::<Vec<_>>())
+        .collect()
 }
 
 #[test]
@@ -63,7 +65,8 @@ fn a_function_raises_events_and_values_that_alarms_watch_and_says_where_they_are
     running.clock.wind_ms(30_000);
     running.wait_for_state("slow", "ALARM");
     running.drain();
-    let raised = batches(&site.data()).into_iter().find(|(_, _, batch)| batch.group.as_str() == "shop/alerts");
+    let raised =
+        batches(&site.data()).into_iter().find(|(_, _, batch)| batch.group.as_str() == "shop/alerts");
     let (_, _, batch) = raised.unwrap();
     assert_eq!(batch.event(0).message, "{\"level\":\"error\",\"ms\":250,\"team\":\"ops\"}");
     assert_eq!((batch.event(0).timestamp, batch.stream.as_str()), (Some(START), "function/enrich"));
@@ -80,7 +83,11 @@ fn one_bad_event_among_many_is_one_dead_letter_and_a_redrive_after_the_function_
     let site = Site::new(&enrich());
     let up = Up::start(&site);
     let line = |number: usize| {
-        if number == 1234 { "poison\n".to_owned() } else { format!("{{\"level\":\"error\",\"n\":{number}}}\n") }
+        if number == 1234 {
+            "poison\n".to_owned()
+        } else {
+            format!("{{\"level\":\"error\",\"n\":{number}}}\n")
+        }
     };
     for first in (0..3000).step_by(500) {
         send(up.address, &(first..first + 500).map(line).collect::<String>());
@@ -90,12 +97,20 @@ fn one_bad_event_among_many_is_one_dead_letter_and_a_redrive_after_the_function_
     let letters = dead["dead_letters"].as_array().unwrap();
     assert_eq!(letters.len(), 1);
     let letter = &letters[0];
-    assert_eq!((letter["events"].as_array().unwrap().len(), &letter["events"][0]["message"]), (1, &json!("poison")));
-    assert_eq!(letter["reason"], "function \"enrich\", step 1 (parse \"json\"): the text is not a JSON object");
+    assert_eq!(
+        (letter["events"].as_array().unwrap().len(), &letter["events"][0]["message"]),
+        (1, &json!("poison"))
+    );
+    assert_eq!(
+        letter["reason"],
+        "function \"enrich\", step 1 (parse \"json\"): the text is not a JSON object"
+    );
     up.kill();
     assert_eq!(texts(&site, "shop/alerts").len(), 2999, "the rest flows");
 
-    site.configure(&format!("{GROUPS}[functions.enrich]\nqueue = \"events\"\nraise = {{ log_group = \"shop/alerts\" }}\n"));
+    site.configure(&format!(
+        "{GROUPS}[functions.enrich]\nqueue = \"events\"\nraise = {{ log_group = \"shop/alerts\" }}\n"
+    ));
     let up = Up::start(&site);
     assert_eq!(figures(up.address)["dead"], 1, "it is kept across a crash");
     let redriven = request(up.address, "POST", "/queues/events/redrive", &[], b"{\"all\":true}").unwrap();
@@ -113,7 +128,10 @@ fn what_a_function_raises_is_there_once_however_often_it_is_killed() {
     const ROUNDS: usize = 4;
     const LINES: usize = 400;
     // What was received by a process that was killed comes back soon.
-    let site = Site::new(&enrich().replace("log_groups = \"shop/app\"\n", "log_groups = \"shop/app\"\nvisibility_timeout = \"1s\"\nmax_receives = 1000\n"));
+    let site = Site::new(&enrich().replace(
+        "log_groups = \"shop/app\"\n",
+        "log_groups = \"shop/app\"\nvisibility_timeout = \"1s\"\nmax_receives = 1000\n",
+    ));
     for round in 0..ROUNDS {
         let up = Up::start(&site);
         let first = round * LINES;
@@ -185,7 +203,10 @@ fn a_reload_puts_another_version_of_a_function_in_force_or_keeps_the_one_before(
     running.drain();
     let teams = ["ops", "ops", "others"].map(|team| format!("\"team\":\"{team}\""));
     let texts = texts(&site, "shop/alerts");
-    assert!(texts.iter().zip(&teams).all(|(text, team)| text.contains(team)) && texts.len() == 3, "{texts:?}");
+    assert!(
+        texts.iter().zip(&teams).all(|(text, team)| text.contains(team)) && texts.len() == 3,
+        "{texts:?}"
+    );
 }
 
 #[test]
@@ -202,7 +223,9 @@ fn what_a_function_raises_is_redacted_as_what_is_sent() {
     running.drain();
     let text = texts(&site, "shop/alerts").remove(0);
     assert!(text.contains("[redacted:") && !text.contains("ann@"), "{text}");
-    let raw = records(&site.data()).iter().any(|record| matches!(&record.entry, Entry::Plan(plan) if plan.functions.len() == 1));
+    let raw = records(&site.data())
+        .iter()
+        .any(|record| matches!(&record.entry, Entry::Plan(plan) if plan.functions.len() == 1));
     assert!(raw, "the plan in the journal has the function");
 }
 
@@ -215,7 +238,10 @@ fn a_file_that_a_function_needs_and_cannot_have_is_said_by_check_and_at_the_star
     for verb in ["check", "up"] {
         let (code, _, stderr) = said(&run(&site, &[verb]));
         assert_eq!(code, Some(78), "{verb}: {stderr}");
-        assert!(stderr.contains("function \"enrich\": ") && stderr.contains("who.csv: No such file"), "{stderr}");
+        assert!(
+            stderr.contains("function \"enrich\": ") && stderr.contains("who.csv: No such file"),
+            "{stderr}"
+        );
     }
     assert!(!site.data().join("journal").exists(), "nothing was made");
     site.write("who.csv", "address,owner\n10.0.0.7,a\n");
@@ -226,4 +252,24 @@ fn a_file_that_a_function_needs_and_cannot_have_is_said_by_check_and_at_the_star
     let (code, stdout, _) = said(&run(&site, &["check"]));
     assert_eq!(code, Some(0));
     assert!(stdout.contains("1 queue, 1 function\n"), "{stdout}");
+}
+
+#[test]
+fn the_file_of_the_page_does_what_the_page_says() {
+    let page = include_str!("../../docs/reference/functions.md");
+    let file = page.split("<!-- file -->\n```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let site = Site::new(file);
+    site.write("hosts.csv", "ip,owner,rack\n10.0.0.7,payments,3\n");
+    let running = InProcess::start(&site, START);
+    send(
+        running.address(),
+        "{\"ip\":\"10.0.0.7\",\"status\":503,\"ms\":900,\"password\":\"x\"}\n{\"status\":200}\n",
+    );
+    running.wait_for_events("shop/alerts", 1);
+    running.drain();
+    let host = json!({ "owner": "payments", "rack": "3" });
+    let expected = json!({ "host": host, "ip": "10.0.0.7", "ms": 900, "severity": "error", "status": 503 });
+    let raised: Vec<Value> =
+        texts(&site, "shop/alerts").iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+    assert_eq!(raised, [expected]);
 }

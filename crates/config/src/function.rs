@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use toml::de::DeValue;
-use watchbell_model::{Function, GroupName, Lookup, Mapping, ParseKind, Raise, RaiseTo, Severity, Step, Workers};
+use watchbell_model::{
+    Function, GroupName, Lookup, Mapping, ParseKind, Raise, RaiseTo, Severity, Step, Workers,
+};
 use watchbell_pattern::Pattern;
 
 use crate::keys::{RAISED, STEPS, quoted};
@@ -51,7 +53,8 @@ pub(crate) fn read<'a>(
                 quote(name.value),
                 quote(&function.queue)
             );
-            let help = "each would get a part of its messages: give each a queue of its own, of the same log groups";
+            let help =
+                "each would get a part of its messages: give each a queue of its own, of the same log groups";
             context.report(Problem::error(place, message).help(help));
         }
         functions.insert(name.value.to_owned(), function);
@@ -98,7 +101,10 @@ fn workers(field: &Field<'_>, owner: &str) -> Option<Workers> {
         return None;
     }
     if min > max {
-        place.refuse(format!("{owner} has more workers at least than at most"), "write min = 1, or a larger max");
+        place.refuse(
+            format!("{owner} has more workers at least than at most"),
+            "write min = 1, or a larger max",
+        );
         return None;
     }
     Some(Workers { min, max })
@@ -107,7 +113,10 @@ fn workers(field: &Field<'_>, owner: &str) -> Option<Workers> {
 fn steps(field: &Field<'_>, owner: &str) -> Option<Vec<Step>> {
     let tables = field.tables(owner);
     if tables.len() > STEPS_MAX {
-        field.refuse(format!("{} has {} steps, more than {STEPS_MAX}", field.title(), tables.len()), "split it");
+        field.refuse(
+            format!("{} has {} steps, more than {STEPS_MAX}", field.title(), tables.len()),
+            "split it",
+        );
         return None;
     }
     let one = |(number, mut table): (usize, Table<'_>)| {
@@ -134,7 +143,10 @@ fn step(mut table: Table<'_>) -> Option<Step> {
             None
         }
         [_, (_, second), ..] => {
-            second.refuse(format!("{title} does more than one thing"), "write a table for each: [{ … }, { … }]");
+            second.refuse(
+                format!("{title} does more than one thing"),
+                "write a table for each: [{ … }, { … }]",
+            );
             None
         }
     };
@@ -187,7 +199,8 @@ fn scalar(field: &Field<'_>) -> Option<Value> {
 fn lookup(field: &Field<'_>, title: &str) -> Option<Lookup> {
     let mut table = field.table(format!("the lookup of {title}"))?;
     let file = table.need("file").and_then(|field| absolute_path(&field, field.text()?.value));
-    let mut text = |key: &str| table.need(key).and_then(|field| field.text()).map(|text| text.value.to_owned());
+    let mut text =
+        |key: &str| table.need(key).and_then(|field| field.text()).map(|text| text.value.to_owned());
     let (key, into) = (text("key"), text("field"));
     let column = match table.field("column") {
         Some(field) => field.text().map(|text| text.value.to_owned()),
@@ -231,7 +244,10 @@ fn raises(
 ) -> Option<Vec<Raise>> {
     let tables = field.tables(&format!("raise of {owner}"));
     if tables.len() > RAISED_MAX {
-        field.refuse(format!("{} has {} tables, more than {RAISED_MAX}", field.title(), tables.len()), "split it");
+        field.refuse(
+            format!("{} has {} tables, more than {RAISED_MAX}", field.title(), tables.len()),
+            "split it",
+        );
         return None;
     }
     let mut group: Option<String> = None;
@@ -264,7 +280,11 @@ fn raise(
         (None, Some(field)) => {
             let inner = field.table(format!("the metric of {}", table.title));
             let lines_up = when.clone().map(|when| {
-                if when.as_str().is_empty() { Pattern::parse("{ $.x = * }").expect("a correct pattern") } else { when }
+                if when.as_str().is_empty() {
+                    Pattern::parse("{ $.x = * }").expect("a correct pattern")
+                } else {
+                    when
+                }
             });
             let (named, written) =
                 inner.map(|inner| metric_filter::read_raised(inner, lines_up.as_ref())).unwrap_or_default();
@@ -294,7 +314,10 @@ fn to_group(field: &Field<'_>, mentions: &Mentions<'_, '_>, group: &mut Option<S
     }
     if let Some(first) = group.as_ref().filter(|first| *first != text.value) {
         let message = format!("{}: its events go to {} already", field.title(), quote(first));
-        field.refuse(message, "a function raises events into one log group; write another function for the others");
+        field.refuse(
+            message,
+            "a function raises events into one log group; write another function for the others",
+        );
         return None;
     }
     *group = Some(text.value.to_owned());

@@ -11,8 +11,8 @@ use crate::problem::{Problem, quote};
 use crate::reader::{Context, Field, Table};
 use crate::test_case::{Known, TestCase};
 use crate::{
-    access, alarm, archive, composite, function, log_group, metric_filter, mute, path, queue, redaction, test_case,
-    topic,
+    access, alarm, archive, composite, function, log_group, metric_filter, mute, path, queue, redaction,
+    test_case, topic,
 };
 
 /// The version of the file's format that this version of Watchbell reads.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use watchbell_model::{
-    AlarmState, Comparison, Datapoint, Dimensions, LowSamples, MetricAlarm, MetricStat, MetricTransformation, OwnMetric,
-    Statistic, SuppressedBy, Timestamp, Transition, Watched,
+    AlarmState, Comparison, Datapoint, Dimensions, LowSamples, MetricAlarm, MetricStat, MetricTransformation,
+    OwnMetric, Statistic, SuppressedBy, Timestamp, Transition, Watched,
 };
 
 use crate::compiled::{CompiledAlarm, CompiledFilter};

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use watchbell_expression::{AlarmRule, MetricMath};
 use watchbell_model::{
-    Alarm, AlarmKind, CompositeAlarm, DIMENSION_VALUE_BYTES_MAX, Dimensions, Function, GroupName, MetricAlarm, MetricFilter, MetricName,
-    MetricStat, MetricTransformation, Offset, OwnMetric, Plan, Recipient, SAMPLE_MAX, TransitionFilter, Watched,
+    Alarm, AlarmKind, CompositeAlarm, DIMENSION_VALUE_BYTES_MAX, Dimensions, Function, GroupName,
+    MetricAlarm, MetricFilter, MetricName, MetricStat, MetricTransformation, Offset, OwnMetric, Plan,
+    Recipient, SAMPLE_MAX, TransitionFilter, Watched,
 };
 use watchbell_pattern::{Line, Pattern, PatternSet, Selector, number};
 
@@ -151,7 +152,8 @@ impl CompiledAlarm {
         let watches =
             |filter: &&CompiledFilter| inputs.iter().any(|(_, stat)| stat.metric == filter.series.metric);
         let compiled = groups.values().flat_map(|group| &group.filters).filter(watches);
-        let is_input = |metric: &&MetricTransformation| inputs.iter().any(|(_, stat)| stat.metric == metric.metric);
+        let is_input =
+            |metric: &&MetricTransformation| inputs.iter().any(|(_, stat)| stat.metric == metric.metric);
         let raised = plan.functions.values().flat_map(Function::metrics).filter(is_input);
         let period_s = metric.period.as_s();
         let slots = metric.evaluation_periods as usize;

@@ -86,6 +86,7 @@ fn plan(alarm: MetricAlarm) -> Plan {
         mute_rules: BTreeMap::new(),
         topics: BTreeMap::from([("ops".into(), Topic { subscriptions: vec![console] })]),
         queues: BTreeMap::new(),
+        functions: BTreeMap::new(),
         access: Access::default(),
         archive: None,
     }

@@ -128,6 +128,7 @@ fn plan(timeline: &Timeline) -> Plan {
         mute_rules: BTreeMap::new(),
         topics: BTreeMap::new(),
         queues: BTreeMap::new(),
+        functions: BTreeMap::new(),
         access: Access::default(),
         archive: None,
     }

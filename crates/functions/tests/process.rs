@@ -110,7 +110,8 @@ fn an_event_that_functions_have_raised_too_often_is_not_raised_again() {
 
 #[test]
 fn what_was_there_before_its_group_was_watched_is_raised_as_an_event_and_counts_in_no_metric() {
-    let raise = "raise = [{ log_group = \"shop/alerts\" }, { metric = { namespace = \"Shop\", name = \"All\" } }]\n";
+    let raise =
+        "raise = [{ log_group = \"shop/alerts\" }, { metric = { namespace = \"Shop\", name = \"All\" } }]\n";
     let program = program(&function(raise), &BTreeMap::new());
     let outcome = program.process(&Input { backfill: true, ..input(["old"]) });
     assert_eq!((outcome.raised.len(), outcome.samples.len()), (1, 0));

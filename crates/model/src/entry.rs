@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    ArchiveDone, ArchivePlan, Batch, Decisions, Delivery, Loss, Offset, Plan, QueueChanges, Samples,
-    Source, Timestamp, TrailRecord,
+    ArchiveDone, ArchivePlan, Batch, Decisions, Delivery, Loss, Offset, Plan, QueueChanges, Samples, Source,
+    Timestamp, TrailRecord,
 };
 
 /// The data format that this version writes. It reads this one and every released one before it.

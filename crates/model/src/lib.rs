@@ -54,8 +54,8 @@ pub use log_group::{
 };
 pub use loss::{Loss, LossReason};
 pub use metric::{
-    DIMENSION_VALUE_BYTES_MAX, Dimensions, FILTER_DIMENSIONS_MAX, MetricFilter, MetricName, MetricTransformation, OTHER, SAMPLE_MAX,
-    SERIES_MAX_DEFAULT,
+    DIMENSION_VALUE_BYTES_MAX, Dimensions, FILTER_DIMENSIONS_MAX, MetricFilter, MetricName,
+    MetricTransformation, OTHER, SAMPLE_MAX, SERIES_MAX_DEFAULT,
 };
 pub use mute::MuteRule;
 pub use own::OwnMetric;

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Access, Alarm, Archive, Function, GroupName, LogGroup, MetricFilter, MuteRule, Queue, Redaction, Topic};
+use crate::{
+    Access, Alarm, Archive, Function, GroupName, LogGroup, MetricFilter, MuteRule, Queue, Redaction, Topic,
+};
 
 /// Where HTTP is served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,9 +16,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
-use watchbell_functions::queue::{
-    Draft, Drafted, Message, Place, RECEIVE_TEXT_BYTES_MAX, Receipt, messages,
-};
+use watchbell_functions::queue::{Draft, Drafted, Message, Place, RECEIVE_TEXT_BYTES_MAX, Receipt, messages};
 use watchbell_model::{Action, Entry, InstallationId, Lease, MessageId, Offset, QueueChange, QueueChanges};
 use watchbell_server::{QueueCall, QueueError};
 
@@ -368,7 +366,11 @@ impl Broker {
             let draft = TrailDraft::done(Action::StartMessageMoveTask.as_str(), queue);
             self.writer.trail(draft.by(&redrive.principal).detail("messages", messages.len()));
         }
-        self.writer.append_told(Entry::Queue(QueueChanges { queue: queue.to_owned(), changes, samples: Vec::new() }))
+        self.writer.append_told(Entry::Queue(QueueChanges {
+            queue: queue.to_owned(),
+            changes,
+            samples: Vec::new(),
+        }))
     }
 
     /// Answers once the round is on disk and folded.

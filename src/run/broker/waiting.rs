@@ -335,7 +335,16 @@ mod tests {
     fn poller(deadline_ms: i64) -> (Poller, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
         let deadline = Timestamp(deadline_ms);
-        (Poller { reply: Receiver::Outside(reply), max: 1, visibility_timeout_ms: None, deadline, is_short: false }, answer)
+        (
+            Poller {
+                reply: Receiver::Outside(reply),
+                max: 1,
+                visibility_timeout_ms: None,
+                deadline,
+                is_short: false,
+            },
+            answer,
+        )
     }
 
     /// What a round at `now` leaves waiting and hands out.

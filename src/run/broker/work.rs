@@ -51,7 +51,12 @@ impl Raised {
     pub(super) fn batch(self, function: String, message: MessageId, done: QueueChanges) -> Batch {
         let Raised { group, events, hops, backfill } = self;
         let stream = format!("function/{function}");
-        events.build(group, stream, Source::Function { function, message, hops, done: Box::new(done) }, backfill)
+        events.build(
+            group,
+            stream,
+            Source::Function { function, message, hops, done: Box::new(done) },
+            backfill,
+        )
     }
 }
 

@@ -68,5 +68,6 @@ fn read(path: &str) -> Result<String, String> {
     if bytes.len() as u64 > LOOKUP_BYTES_MAX {
         return Err(format!("more than {LOOKUP_BYTES_MAX} bytes"));
     }
-    String::from_utf8(bytes).map_err(|error| format!("byte {} is not UTF-8", error.utf8_error().valid_up_to()))
+    String::from_utf8(bytes)
+        .map_err(|error| format!("byte {} is not UTF-8", error.utf8_error().valid_up_to()))
 }

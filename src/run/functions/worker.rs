@@ -183,17 +183,14 @@ fn process(program: &Program, input: &Input) -> Outcome {
     let mut outcome = Outcome::default();
     for (index, event) in (0..).zip(&input.events) {
         let alone = Input { events: vec![event.clone()], ..*input };
-        match catch_unwind(AssertUnwindSafe(|| program.process(&alone))) {
-            Ok(one) => {
-                outcome.raised.extend(one.raised);
-                outcome.samples.extend(one.samples);
-                outcome.failed.extend(one.failed.into_iter().map(|failed| Failed { index, ..failed }));
-                outcome.events.extend(one.events.into_iter().map(|(_, event)| (index, event)));
-            }
-            Err(_) => {
-                let reason = "the event made the program panic; this is a defect of Watchbell: please report it";
-                outcome.failed.push(Failed { index, reason: reason.to_owned() });
-            }
+        if let Ok(one) = catch_unwind(AssertUnwindSafe(|| program.process(&alone))) {
+            outcome.raised.extend(one.raised);
+            outcome.samples.extend(one.samples);
+            outcome.failed.extend(one.failed.into_iter().map(|failed| Failed { index, ..failed }));
+            outcome.events.extend(one.events.into_iter().map(|(_, event)| (index, event)));
+        } else {
+            let reason = "the event made the program panic; this is a defect of Watchbell: please report it";
+            outcome.failed.push(Failed { index, reason: reason.to_owned() });
         }
     }
     outcome

@@ -96,7 +96,8 @@ impl Program {
                         let text = event.text().into_owned();
                         raised_bytes += text.len();
                         if raised_bytes > RAISED_BYTES_MAX {
-                            let reason = format!("raise: the message raises more than {RAISED_BYTES_MAX} bytes");
+                            let reason =
+                                format!("raise: the message raises more than {RAISED_BYTES_MAX} bytes");
                             outcome.failed.push(Failed { index, reason });
                             continue;
                         }

@@ -45,9 +45,8 @@ impl Ready {
             Some(_) => None,
             None => Some(Selector::parse(&written.value, lines_up)?),
         };
-        let dimension = |(name, selector): (&String, &String)| {
-            Ok((name.clone(), Selector::parse(selector, lines_up)?))
-        };
+        let dimension =
+            |(name, selector): (&String, &String)| Ok((name.clone(), Selector::parse(selector, lines_up)?));
         let dimensions = written.dimensions.iter().map(dimension).collect::<Result<_, PatternError>>()?;
         Ok(Ready { when, to: To::Metric(Box::new(Metric { written: written.clone(), value, dimensions })) })
     }

@@ -65,18 +65,24 @@ impl Ready {
         match self {
             Ready::Parse(kind) => parse(*kind, event)?,
             Ready::Set(values) => {
-                values.iter().for_each(|(path, value)| set(event.fields_mut(), path, value.clone()));
+                for (path, value) in values {
+                    set(event.fields_mut(), path, value.clone());
+                }
             }
             Ready::Rename(names) => {
                 // All are taken out first: two fields can change places.
                 let fields = event.fields_mut();
                 let taken: Vec<(&String, Value)> =
                     names.iter().filter_map(|(old, new)| Some((new, remove(fields, old)?))).collect();
-                taken.into_iter().for_each(|(new, value)| set(fields, new, value));
+                for (new, value) in taken {
+                    set(fields, new, value);
+                }
             }
             Ready::Drop(names) => {
                 let fields = event.fields_mut();
-                names.iter().for_each(|name| drop(remove(fields, name)));
+                for name in names {
+                    remove(fields, name);
+                }
             }
             Ready::Lookup { table, key, field } => {
                 let fields = event.fields_mut();
@@ -104,7 +110,8 @@ impl Ready {
 fn parse(kind: ParseKind, event: &mut Event) -> Result<(), String> {
     let fields = watchbell_parse::parse(kind, event.original()).fields;
     let fields = fields.ok_or_else(|| format!("the text is not {}", spelled(kind)))?;
-    let fields = serde_json::from_str(&fields).map_err(|error| format!("the text cannot be kept: {error}"))?;
+    let fields =
+        serde_json::from_str(&fields).map_err(|error| format!("the text cannot be kept: {error}"))?;
     event.add(fields);
     Ok(())
 }
