@@ -18,7 +18,7 @@ use watchbell_engine::Engine;
 use watchbell_model::{Decisions, Entry, EventFlags, EventId, InstallationId, Record};
 
 use crate::support::eventually;
-use crate::support::http::request;
+use crate::support::http::{get, request};
 use crate::support::process::{Starting, Up, run, said};
 use crate::support::receiver::Receiver;
 use crate::support::records::{archived, records};
@@ -54,9 +54,18 @@ pattern = "ERROR"
 period = "10s"
 notify = ["ops"]
 [queues.events]
-log_groups = ["*"]
+log_groups = ["app", "web"]
 visibility_timeout = "1s"
 max_receives = 1000
+[log_groups.derived]
+[queues.work]
+log_groups = ["app"]
+visibility_timeout = "1s"
+max_receives = 1000
+[functions.derive]
+queue = "work"
+raise = [{ log_group = "derived" }]
+workers = { min = 2, max = 2 }
 "#;
 
 /// `SplitMix64`: the same numbers for the same seed.
@@ -254,10 +263,12 @@ fn round(site: &Site, receiver: &Receiver, kills: usize, account: &mut Account, 
     account.received.extend(work.join().unwrap());
     up.wait_for_events("app", account.written as u64);
     up.wait_for_events("web", account.sent as u64);
-    eventually("the queue is empty", || {
+    eventually("both queues are empty", || {
         receive(up.address, &mut account.received);
-        let queue = crate::support::http::get(up.address, "/queues/events").json();
-        queue["visible"] == 0 && queue["in_flight"] == 0
+        ["events", "work"].iter().all(|queue| {
+            let queue = get(up.address, &format!("/queues/{queue}")).json();
+            queue["visible"] == 0 && queue["in_flight"] == 0
+        })
     });
     assert_balanced(site, &up);
     up.stop();
@@ -310,7 +321,21 @@ fn assert_archived(site: &Site, account: &Account) {
             &found[place..found.len().min(place + 3)]
         );
     }
-    let missed: Vec<_> = ids.keys().filter(|id| !account.received.contains(&id.to_string())).collect();
+    // What the function raised of each event.
+    let messages = |group: &str| {
+        let of_group = events.iter().filter(|event| event.log_group == group);
+        let mut messages: Vec<&str> = of_group.map(|event| event.message.as_str()).collect();
+        messages.sort_unstable();
+        messages
+    };
+    assert!(messages("derived") == messages("app"), "the function raised other events, or not each once");
+    let is_received = |event: &&StoredEvent| event.log_group != "derived";
+    let missed: Vec<_> = events
+        .iter()
+        .filter(is_received)
+        .map(|event| event.event_id)
+        .filter(|id| !account.received.contains(&id.to_string()))
+        .collect();
     assert!(missed.is_empty(), "never received from the queue: {missed:?}");
 }
 
