@@ -52,3 +52,29 @@ fn bench_detect_gives_every_figure_and_leaves_nothing_behind() {
         std::fs::read_dir(site.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["watchbell.toml"]);
 }
+
+#[test]
+fn bench_load_gives_every_figure_of_a_whole_up_and_leaves_nothing_behind() {
+    let site = Site::new("");
+    let arguments = ["bench", "load", "--mb", "1", "--filters", "12", "--kind", "json", "--format", "json"];
+    let (code, stdout, stderr) = said(&watchbell(&site, &arguments).output().unwrap());
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((&report["kind"], &report["filters"]), (&json!("json"), &json!(12)));
+    let phases = report["phases"].as_array().unwrap();
+    let names: Vec<_> = phases.iter().map(|phase| phase["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["idle", "a file", "HTTP", "80 % of a file's"]);
+    for phase in phases {
+        assert!(phase["memory"].as_u64().unwrap() > 1_000_000, "{phase}");
+        assert!(phase["cpu"].as_object().unwrap().contains_key("watchbell-fold"), "{phase}");
+        assert!(phase["latency"]["p50_ms"].as_f64() <= phase["latency"]["max_ms"].as_f64(), "{phase}");
+    }
+    for loaded in &phases[1..3] {
+        assert!(loaded["bytes"].as_u64().unwrap() >= 1_000_000, "{loaded}");
+        assert!(loaded["matched"].as_f64() >= loaded["sustained"].as_f64(), "{loaded}");
+        assert!(loaded["sustained"].as_f64().unwrap() > 0.0, "{loaded}");
+    }
+    assert!(report["restart"]["ms"].as_f64().unwrap() > 0.0, "{report}");
+    assert!(report["restart"]["journal_bytes"].as_u64().unwrap() > 2_000_000, "{report}");
+    assert_eq!(std::fs::read_dir(site.path("")).unwrap().count(), 1, "only the file is left");
+}

@@ -72,7 +72,7 @@ async fn send(web: &Web, path: &str, body: &Bytes) -> Result<(), Failure> {
             Ok((StatusCode::OK, _)) => return Ok(()),
             // It has as much as it can hold.
             Ok((StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS, _)) => {
-                tokio::time::sleep(AGAIN).await
+                tokio::time::sleep(AGAIN).await;
             }
             Ok((status, text)) => return Err(failure(format!("{status} {text}"))),
             Err(error) => return Err(failure(error.to_string())),
@@ -113,12 +113,7 @@ impl Drop for Paced {
     }
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a pace"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a pace")]
 fn write(
     mut file: impl Write,
     text: &[u8],

@@ -1,6 +1,6 @@
 //! `watchbell bench load`: how much the whole of `watchbell up` takes, and how late it tells while it does.
 //!
-//! Promise: `up` runs as a process of its own, as a user would start it, with filters, alarms and archive on. What drives
+//! Promise: `up` runs as a process of its own, as a user would start it, with filters, alarms, a function and archive on. What drives
 //! it and receives its messages is this process, on the same cores, and takes its part of them. Every count is checked.
 
 mod drive;
@@ -31,11 +31,27 @@ use crate::outside::web::Web;
 use crate::run::archiver::OBJECT_TEXT_BYTES_MAX;
 use crate::{ExitStatus, Failure};
 
-/// Alarms of probes: for the phases in which nothing or a steady load goes on, and for those that end when they end.
+/// Probes of a phase at most.
 const PROBES: usize = 100;
 
 /// How many phases there are that probe.
 const PHASES: usize = 4;
+
+/// A function that sees everything, and raises what an operator would count.
+const FUNCTION: &str = r#"
+[queues.load]
+log_groups = "bench/*"
+visibility_timeout = "5m"
+[functions.load]
+queue = "load"
+steps = [{ severity = { from = "message", map = { "*ERROR*" = "error", "*WARN*" = "warn" }, default = "info" } }]
+raise = [{ metric = { namespace = "Load", name = "Errors" }, when = '{ $.severity = "error" }' }]
+[alarms.function-errors]
+metric = { namespace = "Load", name = "Errors" }
+period = "60s"
+condition = "> 1000000000000"
+missing_data = "not_breaching"
+"#;
 
 /// Between two looks how far `up` is.
 const LOOK_AGAIN: Duration = Duration::from_millis(25);
@@ -149,8 +165,7 @@ impl Load {
     fn config(&self, corpus: &Corpus) -> String {
         let patterns = self.kind.patterns(self.filters, corpus);
         let rules = config_text(self.kind, &patterns, ALARMS.min(patterns.len()), "app*.log");
-        // Its tables are dotted, so that they can stand beside the others.
-        format!("{rules}{}", probes::config_text(PROBES * PHASES))
+        format!("{rules}{FUNCTION}{}", probes::config_text(PROBES * PHASES))
     }
 }
 
@@ -240,7 +255,7 @@ impl Watched<'_> {
     }
 }
 
-/// Runs `act`, and probes beside it: so many, or as long as it takes.
+/// Runs `act`, and probes beside it: so many, or, with 0, as long as it takes, but no more than there are for a phase.
 async fn probe_beside<T>(
     act: impl Future<Output = Result<T, Failure>>,
     probes: &mut Probes,
@@ -249,23 +264,22 @@ async fn probe_beside<T>(
 ) -> Result<(T, Option<Latency>), Failure> {
     let mut act = std::pin::pin!(act);
     let (mut done, mut measured) = (None, Vec::new());
-    loop {
-        let is_enough = if count > 0 { measured.len() >= count } else { measured.len() >= PROBES };
-        let is_over = done.is_some() && (count == 0 || is_enough);
-        if is_over {
-            break;
-        }
-        if is_enough {
-            done = Some(act.as_mut().await?);
-            continue;
-        }
-        tokio::select! {
-            outcome = act.as_mut(), if done.is_none() => done = Some(outcome?),
-            // A probe that has begun is finished: its message would be the next one's.
-            latency = probes.one(inbox) => measured.push(latency.map_err(|error| Failure::new(ExitStatus::Finding, error))?),
-        }
+    while measured.len() < PROBES && (done.is_none() || measured.len() < count) {
+        // One that has begun is finished: its line is written.
+        let mut probe = std::pin::pin!(probes.one(inbox));
+        let latency = loop {
+            tokio::select! {
+                outcome = act.as_mut(), if done.is_none() => done = Some(outcome?),
+                latency = probe.as_mut() => break latency,
+            }
+        };
+        measured.push(latency.map_err(|error| Failure::new(ExitStatus::Finding, error))?);
     }
-    Ok((done.expect("the loop ends with it"), Latency::of(measured)))
+    let outcome = match done {
+        Some(outcome) => outcome,
+        None => act.await?,
+    };
+    Ok((outcome, Latency::of(measured)))
 }
 
 /// Asks `up` how far it is.
@@ -308,7 +322,9 @@ impl Metrics {
 
     /// The archive gathers text for its next objects until this; what is below waits for nobody.
     fn is_caught_up(&self) -> bool {
-        self.sum("watchbell_archive_waiting_bytes", "") < OBJECT_TEXT_BYTES_MAX
+        let queued =
+            ["visible", "in_flight"].map(|state| self.sum(&format!("watchbell_queue_messages_{state}"), ""));
+        queued == [0, 0] && self.sum("watchbell_archive_waiting_bytes", "") < OBJECT_TEXT_BYTES_MAX
     }
 }
 
