@@ -14,6 +14,7 @@ mod delivery;
 mod determinism;
 mod drain;
 mod explain;
+mod faults;
 mod following;
 mod full_disk;
 mod functions;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::runtime::Runtime;
+use watchbell::Failure;
 use watchbell::run::clock::{Clock, HandWoundClock};
 use watchbell::run::fold::Fold;
 use watchbell::run::{ReloadError, Running, Setup, console};
@@ -95,6 +96,15 @@ impl InProcess {
     /// Waits until no message waits any more.
     pub(crate) fn wait_for_deliveries(&self) {
         eventually("nothing waits in the outbox", || self.look(|fold| fold.outbox.is_empty()));
+    }
+
+    /// Waits for something that it cannot go on without to fail, and lets it end.
+    pub(crate) fn failure(mut self) -> Failure {
+        let mut running = self.running.take().unwrap();
+        let failure = self.runtime.block_on(running.failed());
+        // It has nothing more to say: who waits for it has heard.
+        let _ = self.runtime.block_on(running.drain());
+        failure
     }
 
     /// Ends well.
