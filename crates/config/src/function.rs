@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use toml::de::DeValue;
 use watchbell_model::{
-    Function, GroupName, Lookup, Mapping, ParseKind, Raise, RaiseTo, Severity, Step, Workers,
+    Function, GroupName, Hook, Lookup, Mapping, ParseKind, Raise, RaiseTo, Remedy, Severity, Step, Workers,
 };
 use watchbell_pattern::Pattern;
 
@@ -16,6 +16,7 @@ use crate::names::Names;
 use crate::plan::absolute_path;
 use crate::problem::{Problem, quote};
 use crate::reader::{Field, Table};
+use crate::{secret, topic};
 
 /// Most that `workers.max` may be.
 const WORKERS_MAX: u32 = 64;
@@ -23,10 +24,20 @@ const WORKERS_MAX: u32 = 64;
 const STEPS_MAX: usize = 100;
 const RAISED_MAX: usize = 20;
 
+/// Used if `command.when` is absent.
+const COMMAND_WHEN: &str = "{ $.detail.state.value = \"ALARM\" }";
+/// Used if `command.per_hour` is absent, and the most it may be.
+const PER_HOUR_DEFAULT: u32 = 3;
+const PER_HOUR_MAX: u32 = 60;
+/// Used if `command.timeout` is absent, in milliseconds.
+const TIMEOUT_MS_DEFAULT: i64 = 60_000;
+
 /// The names that functions may mention.
 pub(crate) struct Mentions<'n, 'a> {
     pub(crate) queues: &'n Names<'a>,
     pub(crate) groups: &'n Names<'a>,
+    /// Whether a queue gets log events, by its name.
+    pub(crate) takes_lines: BTreeMap<String, bool>,
 }
 
 /// The functions of a file; the metrics that they raise come beside those of the filters.
@@ -45,7 +56,7 @@ pub(crate) fn read<'a>(
         };
         let context = table.context;
         let place = table.place.clone();
-        let Some(function) = read_one(table, mentions, filters) else { continue };
+        let Some(function) = read_one(table, name.value, mentions, filters) else { continue };
         if let Some(other) = queues.insert(function.queue.clone(), name.value.to_owned()) {
             let message = format!(
                 "functions {} and {} share the queue {}",
@@ -64,6 +75,7 @@ pub(crate) fn read<'a>(
 
 fn read_one<'a>(
     mut table: Table<'a>,
+    name: &str,
     mentions: &Mentions<'_, 'a>,
     filters: &mut Filters,
 ) -> Option<Function> {
@@ -75,9 +87,20 @@ fn read_one<'a>(
         filters.is_metric_unknown |= raise.is_none();
         raise
     });
-    if raise.as_ref().is_some_and(Vec::is_empty) {
-        let problem = Problem::error(table.place.clone(), format!("{} raises nothing", table.title));
-        let help = "write raise = { log_group = \"NAME\" }, or raise = { metric = { … } }";
+    let (hook_field, command_field) = (table.field("webhook"), table.field("command"));
+    let hook = hook_field.as_ref().map_or(Some(None), |field| hook(field, &table.title).map(Some));
+    let command = command_field.as_ref().map_or(Some(None), |field| remedy(field, &table.title, name).map(Some));
+    if let (Some(field), Some(queue)) = (&command_field, &queue)
+        && mentions.takes_lines.get(queue.value).is_some_and(|takes| *takes)
+    {
+        let message = format!("{}: the queue {} gets log events", field.title(), quote(queue.value));
+        let help = "no command runs because of a log line: name a queue with alarms = true and without log_groups";
+        field.refuse(message, help);
+    }
+    let does_something = hook_field.is_some() || command_field.is_some();
+    if !does_something && raise.as_ref().is_some_and(Vec::is_empty) {
+        let problem = Problem::error(table.place.clone(), format!("{} does nothing with its events", table.title));
+        let help = "write raise = { log_group = \"NAME\" }, raise = { metric = { … } }, webhook or command";
         table.context.report_absence(problem.help(help));
     }
     let workers = match table.field("workers") {
@@ -85,7 +108,86 @@ fn read_one<'a>(
         None => Some(Workers { min: 1, max: 4 }),
     };
     table.finish();
-    Some(Function { queue: queue?.value.to_owned(), steps: steps?, raise: raise?, workers: workers? })
+    Some(Function {
+        queue: queue?.value.to_owned(),
+        steps: steps?,
+        raise: raise?,
+        webhook: hook?,
+        command: command?,
+        workers: workers?,
+    })
+}
+
+fn hook(field: &Field<'_>, owner: &str) -> Option<Hook> {
+    let mut table = field.table(format!("the webhook of {owner}"))?;
+    let url = table.need("url").and_then(|field| topic::url(&field));
+    let signing_key = table.field("signing_key").map_or(Some(None), |field| secret::read(&field).map(Some));
+    let when = table.field("when").map_or(Some(String::new()), |field| {
+        metric_filter::pattern(&field).map(|pattern| pattern.as_str().to_owned())
+    });
+    table.finish();
+    Some(Hook { url: url?, signing_key: signing_key?, when: when? })
+}
+
+fn remedy(field: &Field<'_>, owner: &str, name: &str) -> Option<Remedy> {
+    let mut table = field.table(format!("the command of {owner}"))?;
+    let run = table.need("run").and_then(|field| argv(&field));
+    let armed = table.field("armed").map_or(Some(false), |field| field.flag());
+    let when = table.field("when").map_or(Some(COMMAND_WHEN.to_owned()), |field| {
+        metric_filter::pattern(&field).map(|pattern| pattern.as_str().to_owned())
+    });
+    let only_if = table.field("only_if").map_or(Some(Vec::new()), |field| argv(&field));
+    let target = table.field("target").map_or(Some(name.to_owned()), |field| Some(field.text()?.value.to_owned()));
+    let per_hour_max = table.field("per_hour").map_or(Some(PER_HOUR_DEFAULT), |field| {
+        let count = field.count()?;
+        if count > PER_HOUR_MAX {
+            field.refuse(format!("{} is out of range", field.title()), format!("write 1 to {PER_HOUR_MAX}"));
+        }
+        (count <= PER_HOUR_MAX).then_some(count)
+    });
+    let mut within = |key: &str, ms: [i64; 2], spelled: &str| {
+        let Some(field) = table.field(key) else { return Some(None) };
+        let found = field.duration_ms()?;
+        if !(ms[0]..=ms[1]).contains(&found) {
+            field.refuse(format!("{} is out of range", field.title()), format!("write {spelled}"));
+            return None;
+        }
+        Some(Some(found))
+    };
+    let timeout_ms = within("timeout", [1000, 3_600_000], "\"1s\" to \"1h\"");
+    let check_after_ms = within("check_after", [1000, 86_400_000], "\"1s\" to \"1d\"");
+    table.finish();
+    Some(Remedy {
+        run: run?,
+        armed: armed?,
+        when: when?,
+        only_if: only_if?,
+        target: target?,
+        per_hour_max: per_hour_max?,
+        timeout_ms: timeout_ms?.unwrap_or(TIMEOUT_MS_DEFAULT),
+        check_after_ms: check_after_ms?,
+    })
+}
+
+/// A program and its arguments. One that is written with a `/` is a path, seen from the file.
+fn argv(field: &Field<'_>) -> Option<Vec<String>> {
+    let mut argv: Vec<String> = field.texts().into_iter().map(|text| text.value.to_owned()).collect();
+    let Some(program) = argv.first_mut().filter(|program| !program.is_empty()) else {
+        field.refuse(format!("{} names no program", field.title()), "write [\"PROGRAM\", \"ARGUMENT\", …]");
+        return None;
+    };
+    if program.contains('/') {
+        *program = absolute_path(field, program)?;
+    } else if program.contains(char::is_whitespace) {
+        let message = format!("{}: no shell reads this, and {} is no program", field.title(), quote(program));
+        field.refuse(message, "write the program and each argument as a string of its own: [\"PROGRAM\", \"ARGUMENT\"]");
+        return None;
+    }
+    if argv.iter().any(|part| part.contains('\0')) {
+        field.refuse(format!("{} has a NUL character", field.title()), "remove it");
+        return None;
+    }
+    Some(argv)
 }
 
 fn workers(field: &Field<'_>, owner: &str) -> Option<Workers> {

@@ -45,7 +45,9 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
     let log_groups = log_group::read(&mut root);
     let mut quotas = Quotas::default();
     let mut filters = metric_filter::read(&mut root, &log_group_names, &mut quotas);
-    let mentions = function::Mentions { queues: &queue_names, groups: &log_group_names };
+    let queues = queue::read(&mut root, &log_groups);
+    let takes_lines = queues.iter().map(|(name, queue)| (name.clone(), !queue.log_groups.is_empty())).collect();
+    let mentions = function::Mentions { queues: &queue_names, groups: &log_group_names, takes_lines };
     let functions = function::read(&mut root, &mentions, &mut filters);
     let in_rules = composite::mentioned(document);
     let mentions = alarm::Mentions {
@@ -69,7 +71,6 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
     let mute_rules = mute::read(&mut root, &every_name);
     filters.plan.append(&mut alarms.filters);
     let topics = topic::read(&mut root, &alarms.told);
-    let queues = queue::read(&mut root, &log_groups);
     let access = access::read(&mut root, &role_names);
     let archive = archive::read(&mut root, data_dir.as_deref());
     root.finish();

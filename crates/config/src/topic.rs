@@ -91,7 +91,7 @@ fn slack(mut table: Table<'_>) -> Option<Channel> {
 }
 
 /// A web address, or a reference to a secret one. The address is never repeated in a message.
-fn url(field: &Field<'_>) -> Option<Url> {
+pub(crate) fn url(field: &Field<'_>) -> Option<Url> {
     let DeValue::String(text) = field.value() else {
         if field.value().is_table() {
             return secret::read(field).map(Url::Secret);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{GroupName, MetricTransformation, ParseKind};
+use crate::{GroupName, MetricTransformation, ParseKind, SecretRef, Url};
 
 /// How often what a function raised may come back to functions: an event that was raised so often by one function after
 /// another is not raised again, it becomes a dead letter.
@@ -24,8 +24,50 @@ pub struct Function {
     /// What is made of the events that come out of the steps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub raise: Vec<Raise>,
+    /// Who is told of the events that come out of the steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Hook>,
+    /// What is run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Remedy>,
     /// How many workers it has.
     pub workers: Workers,
+}
+
+/// A web address that gets events.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hook {
+    /// Where to.
+    pub url: Url,
+    /// Signs each request, if given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_key: Option<SecretRef>,
+    /// A filter pattern that an event, as the steps leave it, has to match; the empty one matches all.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub when: String,
+}
+
+/// A command that is run for a state change of an alarm, and what holds it back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remedy {
+    /// The program, a name or an absolute path, and its arguments, as they stand in the file.
+    pub run: Vec<String>,
+    /// Whether it is run; if not, it is only said that it would be.
+    pub armed: bool,
+    /// A filter pattern that the state change, as it came, has to match.
+    pub when: String,
+    /// A command whose exit code has to be 0, if given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only_if: Vec<String>,
+    /// What it works on: of commands with the same target one runs at a time.
+    pub target: String,
+    /// How often it is run in an hour at most.
+    pub per_hour_max: u32,
+    /// How long it may take, in milliseconds; the same for `only_if`.
+    pub timeout_ms: i64,
+    /// How long after its end it is looked whether the alarm is OK, in milliseconds, if at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_after_ms: Option<i64>,
 }
 
 /// How many messages a function works on at a time.

@@ -47,7 +47,7 @@ pub use decision::{
 pub use delivery::{Delivery, DeliveryOutcome};
 pub use entry::{DATA_FORMAT, Entry, EntryError, Record};
 pub use event::{Event, EventFlags, EventId, InstallationId, Offset, Severity};
-pub use function::{Function, HOPS_MAX, Lookup, Mapping, Raise, RaiseTo, Step, Workers};
+pub use function::{Function, HOPS_MAX, Hook, Lookup, Mapping, Raise, RaiseTo, Remedy, Step, Workers};
 pub use line::{BYTE_ORDER_MARK, Kept, LINE_BYTES_MAX, without_end};
 pub use log_group::{
     GroupName, LogGroup, Multiline, MultilineBy, NameError, ParseKind, StartAt, TimestampFrom, WrittenTime,

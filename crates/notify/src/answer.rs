@@ -20,8 +20,8 @@ const BODY_SHOWN_MAX: usize = 200;
 /// The longest wait that a receiver can ask for: an alarm that is later than this is asked about again.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 
-/// `Ok` from 200 to 299; anything else is worth another attempt, see [`SendError::Again`].
-pub(crate) async fn judge(address: &Address, mut response: Response) -> Result<(), SendError> {
+/// `Ok` from 200 to 299; anything else is worth another attempt, see [`SendError::Again`]. The status stands beside it.
+pub(crate) async fn judge(address: &Address, mut response: Response) -> Result<(), (u16, SendError)> {
     let status = response.status();
     if status.is_success() {
         return Ok(());
@@ -33,7 +33,8 @@ pub(crate) async fn judge(address: &Address, mut response: Response) -> Result<(
         body if address.is_repeated_in(&body) => "; its text repeats the address and is left out".to_owned(),
         body => format!(": {}", visible_cut(body.trim(), BODY_SHOWN_MAX)),
     };
-    Err(SendError::Again { reason: format!("{address} answered {}{said}", status_name(status)), after })
+    let reason = format!("{address} answered {}{said}", status_name(status));
+    Err((status.as_u16(), SendError::Again { reason, after }))
 }
 
 /// There was no answer.

@@ -103,8 +103,18 @@ impl Client {
         headers: HeaderMap,
         body: Vec<u8>,
     ) -> Result<(), SendError> {
+        self.post_once(address, headers, body).await.map_err(|(_, error)| error)
+    }
+
+    /// The same with the status of the answer, if there was one.
+    pub(crate) async fn post_once(
+        &self,
+        address: &Address,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<(), (Option<u16>, SendError)> {
         if let (true, Some(problem)) = (address.is_https(), self.https_problem()) {
-            return Err(SendError::again(format!("{address}: {problem}")));
+            return Err((None, SendError::again(format!("{address}: {problem}"))));
         }
         let client = if address.is_loopback() { &self.direct } else { &self.proxied };
         let request = client
@@ -113,8 +123,8 @@ impl Client {
             .headers(headers)
             .body(body);
         match request.send().await {
-            Ok(response) => judge(address, response).await,
-            Err(error) => Err(lost(address, &error, self.timeouts)),
+            Ok(response) => judge(address, response).await.map_err(|(status, error)| (Some(status), error)),
+            Err(error) => Err((None, lost(address, &error, self.timeouts))),
         }
     }
 }

@@ -38,6 +38,15 @@ impl Webhook {
         Ok(Webhook { client, address: Address::new(url)?, key, clock })
     }
 
+    /// Posts a body that is no [`Message`] once, with the same headers; `id` is the same in every attempt.
+    ///
+    /// # Errors
+    /// With the status of the answer, if there was one.
+    pub async fn post(&self, id: &str, body: Vec<u8>) -> Result<(), (Option<u16>, SendError)> {
+        let headers = self.headers(id, &body);
+        self.client.post_once(&self.address, headers, body).await
+    }
+
     fn headers(&self, id: &str, body: &[u8]) -> HeaderMap {
         let timestamp_s = (self.clock)().0.div_euclid(1000);
         let signature = self.key.as_ref().map(|key| ("webhook-signature", key.sign(id, timestamp_s, body)));
