@@ -37,8 +37,14 @@ impl Running {
         }
         self.writer.end_waiting();
         // They end with the message that they have, for which they need the broker.
+        let Threads { collector, archiver, functions: watching, writer, upkeep, fold: fold_thread } = self.threads;
         let functions = Arc::clone(&self.functions);
-        let _ = tokio::task::spawn_blocking(move || functions.join()).await;
+        let ended = move || {
+            // First whoever may begin another worker.
+            let _ = watching.join();
+            functions.join();
+        };
+        let _ = tokio::task::spawn_blocking(ended).await;
         let _ = self.broker.finish.send(());
         // An error here and below means that a thread has failed; whoever failed has said so.
         let _ = self.collector.drain().await;
@@ -52,7 +58,6 @@ impl Running {
         }
         let _ = self.drain_archiver.send(());
         drop(self.drain_archiver);
-        let Threads { collector, archiver, writer, upkeep, fold } = self.threads;
         let _ = tokio::task::spawn_blocking(|| [archiver, self.broker.thread].map(JoinHandle::join)).await;
         let _ = self.finish_dispatcher.send(());
         if tokio::time::timeout(DRAIN_TIMEOUT, self.dispatcher).await.is_err() {
@@ -61,6 +66,6 @@ impl Running {
         self.writer.trail(TrailDraft::done("watchbell.stop", env!("CARGO_PKG_VERSION")));
         self.writer.snapshot();
         self.writer.close();
-        let _ = tokio::task::spawn_blocking(|| [collector, writer, upkeep, fold].map(JoinHandle::join)).await;
+        let _ = tokio::task::spawn_blocking(|| [collector, writer, upkeep, fold_thread].map(JoinHandle::join)).await;
     }
 }

@@ -18,6 +18,7 @@ use super::ledger::{Ledger, LedgerSnapshot};
 use super::notice;
 use super::outbox::{Outbox, OutboxSnapshot, Outgoing};
 use super::own::{self, Rhythm, SourceLag};
+use super::remedies::Remedies;
 use super::snapshot::SnapshotWriter;
 use super::writer::{Told, Writer};
 
@@ -38,6 +39,8 @@ pub struct Fold {
     pub ledger: Ledger,
     /// What queues hold.
     pub queues: Views,
+    /// Commands that functions have started.
+    pub remedies: Remedies,
     /// Log groups that some plan has had: a file of a new one counts as there before.
     pub groups: BTreeSet<GroupName>,
     /// The next record.
@@ -55,6 +58,8 @@ pub struct FoldSnapshot {
     ledger: LedgerSnapshot,
     #[serde(default)]
     queues: ViewsSnapshot,
+    #[serde(default)]
+    remedies: Remedies,
     groups: BTreeSet<GroupName>,
     /// The next record.
     pub next: Offset,
@@ -79,6 +84,7 @@ impl Fold {
             backlog: Backlog::default(),
             ledger: Ledger::default(),
             queues: Views::default(),
+            remedies: Remedies::default(),
             groups: BTreeSet::new(),
             next: Offset(0),
         }
@@ -93,6 +99,7 @@ impl Fold {
         self.next = record.offset.next();
         self.backlog.apply(record, self.engine.plan().map_or(Offset(0), |(plan, _)| plan));
         self.queues.apply(record);
+        self.remedies.apply(record);
         let mut outgoing = Vec::new();
         match &record.entry {
             Entry::Batch(batch) => {
@@ -117,6 +124,7 @@ impl Fold {
             backlog: self.backlog.clone(),
             ledger: self.ledger.snapshot(),
             queues: self.queues.snapshot(),
+            remedies: self.remedies.clone(),
             groups: self.groups.clone(),
             next: self.next,
         }
@@ -127,7 +135,7 @@ impl Fold {
     /// # Errors
     /// [`EngineError`] if the plan in it cannot run in this version.
     pub fn restore(installation: InstallationId, snapshot: FoldSnapshot) -> Result<Fold, EngineError> {
-        let FoldSnapshot { engine, checkpoints, outbox, backlog, ledger, queues, groups, next } = snapshot;
+        let FoldSnapshot { engine, checkpoints, outbox, backlog, ledger, queues, remedies, groups, next } = snapshot;
         Ok(Fold {
             engine: Engine::restore(installation, engine)?,
             checkpoints: Checkpoints::restore(checkpoints),
@@ -135,6 +143,7 @@ impl Fold {
             backlog,
             ledger: Ledger::restore(ledger),
             queues: Views::restore(queues),
+            remedies,
             groups,
             next,
         })

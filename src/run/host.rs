@@ -17,6 +17,7 @@ use watchbell_server::{
 use super::broker::{Ask, Asked};
 use super::clock::Clock;
 use super::fold::SharedFold;
+use super::functions::Functions;
 use super::metrics::{self, Figures};
 use super::own::SourceLag;
 use super::sources::Sources;
@@ -72,6 +73,8 @@ pub struct Process {
     pub fold: SharedFold,
     /// Asks the broker.
     pub broker: mpsc::Sender<Asked>,
+    /// Knows how functions do.
+    pub functions: Arc<Functions>,
     /// Knows what has not been read.
     pub lag: SourceLag,
     /// Knows what is followed.
@@ -176,6 +179,10 @@ impl Host for Process {
     fn metrics(&self) -> String {
         let figures = Figures::of(&self.fold.look(), &self.lag, &self.sources, self.clock.now());
         metrics::text(&figures)
+    }
+
+    fn functions(&self) -> String {
+        json!({ "functions": self.functions.report() }).to_string()
     }
 
     fn sources(&self) -> String {

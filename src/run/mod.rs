@@ -27,6 +27,7 @@ pub mod outbox;
 pub mod own;
 mod queue;
 mod reload;
+pub mod remedies;
 pub mod secrets;
 pub mod snapshot;
 pub mod sources;
@@ -106,6 +107,7 @@ struct Kept {
 struct Threads {
     collector: JoinHandle<()>,
     archiver: JoinHandle<()>,
+    functions: JoinHandle<()>,
     writer: JoinHandle<()>,
     upkeep: JoinHandle<()>,
     fold: JoinHandle<()>,

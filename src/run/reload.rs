@@ -97,7 +97,7 @@ impl Running {
         let access = Arc::new(unlocked.access);
         let (groups, redactor) = (groups_in_force(&plan.log_groups), unlocked.redactor);
         self.process.replace(InForce { access, groups, redactor: Arc::clone(&redactor) });
-        self.functions.replace(loaded, &redactor);
+        self.functions.replace(loaded, unlocked.hooks, &redactor);
         self.store.replace(store);
         self.collector.follow(plan.log_groups.clone(), redactor);
         *self.plan.lock().expect("no panic while it is held") = plan;

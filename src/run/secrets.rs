@@ -29,6 +29,8 @@ pub struct Unlocked {
     pub access: AccessInForce,
     /// Who can be told.
     pub notifiers: BTreeMap<Address, Arc<dyn Notifier>>,
+    /// The web addresses that functions post to, by function.
+    pub hooks: BTreeMap<String, Arc<Webhook>>,
     /// Which secrets were read, and for what.
     pub read: Vec<(SecretRef, String)>,
     /// Takes their values, and what else the plan says, out of lines.
@@ -76,11 +78,18 @@ pub fn unlock(
             }
         }
     }
+    let mut hooks = BTreeMap::new();
+    for (name, function) in &plan.functions {
+        let Some(hook) = &function.webhook else { continue };
+        let user = format!("function \"{name}\", webhook");
+        let made = reader.webhook(&hook.url, hook.signing_key.as_ref(), &user, client, clock);
+        hooks.extend(made.map(|made| (name.clone(), Arc::new(made))));
+    }
     let Reader { read, values: secrets, errors } = reader;
     if errors.is_empty() {
         let redactor = Redactor::new(&plan.redaction, &secrets).expect("the plan was checked");
         let (access, redactor) = (AccessInForce::new(plan.access.clone(), values), Arc::new(redactor));
-        Ok(Unlocked { access, notifiers, read, redactor })
+        Ok(Unlocked { access, notifiers, hooks, read, redactor })
     } else {
         Err(Locked { errors, read })
     }
@@ -137,25 +146,8 @@ impl Reader {
         match channel {
             Channel::Console => Some(Arc::new(Console::new(colour, console()))),
             Channel::Webhook { url, signing_key } => {
-                let address = match url {
-                    Url::Literal(address) => Some(address.clone()),
-                    Url::Secret(secret) => self.value(secret, format!("{user} url")),
-                };
-                let key =
-                    signing_key.as_ref().map(|secret| self.value(secret, format!("{user} signing_key")));
-                let key = key.map_or(Some(None), |value| value.map(Some));
-                let (address, key) = (address?, key?);
-                let clock = Arc::clone(clock);
-                let now: watchbell_notify::Clock = Arc::new(move || -> Timestamp { clock.now() });
-                let named = if let Url::Secret(secret) = url { Some(secret) } else { None };
-                let unsigned = Webhook::new(client.clone(), &address, None, Arc::clone(&now));
-                let Some(key) = key else { return self.usable(unsigned, named, user) };
-                self.usable(unsigned, named, user)?;
-                self.usable(
-                    Webhook::new(client.clone(), &address, Some(&key), now),
-                    signing_key.as_ref(),
-                    user,
-                )
+                let made = self.webhook(url, signing_key.as_ref(), user, client, clock)?;
+                Some(Arc::new(made))
             }
             Channel::Slack { webhook_url } => {
                 let address = self.value(webhook_url, format!("{user} webhook_url"))?;
@@ -164,19 +156,44 @@ impl Reader {
         }
     }
 
+    fn webhook(
+        &mut self,
+        url: &Url,
+        signing_key: Option<&SecretRef>,
+        user: &str,
+        client: &Client,
+        clock: &Arc<dyn Clock>,
+    ) -> Option<Webhook> {
+        let address = match url {
+            Url::Literal(address) => Some(address.clone()),
+            Url::Secret(secret) => self.value(secret, format!("{user} url")),
+        };
+        let key = signing_key.map(|secret| self.value(secret, format!("{user} signing_key")));
+        let key = key.map_or(Some(None), |value| value.map(Some));
+        let (address, key) = (address?, key?);
+        let clock = Arc::clone(clock);
+        let now: watchbell_notify::Clock = Arc::new(move || -> Timestamp { clock.now() });
+        let named = if let Url::Secret(secret) = url { Some(secret) } else { None };
+        let unsigned =
+            self.made(Webhook::new(client.clone(), &address, None, Arc::clone(&now)), named, user)?;
+        let Some(key) = key else { return Some(unsigned) };
+        self.made(Webhook::new(client.clone(), &address, Some(&key), now), signing_key, user)
+    }
+
     fn usable<N: Notifier + 'static>(
         &mut self,
         made: Result<N, SendError>,
         secret: Option<&SecretRef>,
         user: &str,
     ) -> Option<Arc<dyn Notifier>> {
-        match made {
-            Ok(notifier) => Some(Arc::new(notifier)),
-            Err(error) => {
-                let (secret, user) = (secret.cloned(), user.to_owned());
-                self.errors.push(SecretError { secret, user, reason: error.to_string() });
-                None
-            }
-        }
+        Some(Arc::new(self.made(made, secret, user)?))
+    }
+
+    fn made<N>(&mut self, made: Result<N, SendError>, secret: Option<&SecretRef>, user: &str) -> Option<N> {
+        let refused = |error: SendError| {
+            let (secret, user) = (secret.cloned(), user.to_owned());
+            self.errors.push(SecretError { secret, user, reason: error.to_string() });
+        };
+        made.map_err(refused).ok()
     }
 }

@@ -80,15 +80,19 @@ impl Running {
         let (stopping, is_stopping) = watch::channel(false);
         let broker = core.start_broker(first.is_new_plan, &kept, &is_stopping, failed.clone(), runtime);
         first.append(&core.writer, &plan, &unlocked);
-        let functions = Functions::new(
-            core.installation,
-            broker.asks.clone(),
-            core.fold.clone(),
-            is_stopping.clone(),
-            failed.clone(),
-            runtime,
-        );
-        functions.replace(loaded, &unlocked.redactor);
+        let needs = functions::Needs {
+            installation: core.installation,
+            asks: broker.asks.clone(),
+            fold: core.fold.clone(),
+            writer: core.writer.clone(),
+            clock: Arc::clone(&kept.clock),
+            stopping: is_stopping.clone(),
+            failed: failed.clone(),
+        };
+        let functions = Arc::new(Functions::new(needs, runtime));
+        functions.replace(loaded, unlocked.hooks, &unlocked.redactor);
+        let watched = Arc::clone(&functions);
+        let functions_thread = endless("functions", failed.clone(), move || watched.run());
 
         let (drain_archiver, archiver_thread) =
             core.start_archiver(&kept, store.clone(), failed.clone(), runtime);
@@ -113,6 +117,7 @@ impl Running {
             writer: core.writer.clone(),
             fold: core.fold.clone(),
             broker: broker.asks.clone(),
+            functions: Arc::clone(&functions),
             lag,
             sources,
             clock: Arc::clone(&kept.clock),
@@ -136,13 +141,14 @@ impl Running {
             stopping,
             finish_dispatcher,
             broker,
-            functions: Arc::new(functions),
+            functions,
             drain_archiver,
             dispatcher,
             server,
             threads: Threads {
                 collector: collector_thread,
                 archiver: archiver_thread,
+                functions: functions_thread,
                 writer: core.writer_thread,
                 upkeep: core.upkeep_thread,
                 fold: core.fold_thread,

@@ -167,6 +167,13 @@ impl Writer {
         self.push(Item::Trail(draft), None);
     }
 
+    /// Appends to the audit trail and tells when that is on disk.
+    pub fn trail_told(&self, draft: TrailDraft) -> oneshot::Receiver<Appended> {
+        let (done, told) = oneshot::channel();
+        self.push(Item::Trail(draft), Some(done));
+        told
+    }
+
     /// Appends and tells when it is on disk.
     pub fn append_told(&self, entry: Entry) -> oneshot::Receiver<Appended> {
         let (done, told) = oneshot::channel();

@@ -15,7 +15,7 @@ pub enum Action {
     /// Read `/metrics`.
     #[serde(rename = "watchbell:GetMetrics")]
     GetMetrics,
-    /// Read `/readyz` and `/sources`.
+    /// Read `/readyz`, `/sources` and `/functions`.
     #[serde(rename = "watchbell:GetStatus")]
     GetStatus,
     /// Receive messages of a queue, or look at its dead letters.

@@ -58,6 +58,9 @@ pub trait Host: Send + Sync + 'static {
 
     /// The followed files as JSON: `{"sources":[…]}`.
     fn sources(&self) -> String;
+
+    /// How functions do, as JSON: `{"functions":[…]}`.
+    fn functions(&self) -> String;
 }
 
 /// The time in a line, if it has one.

@@ -21,7 +21,7 @@ use crate::{Host, queue};
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const ROUTES: &str = "POST /ingest/GROUP?stream=NAME, GET /queues, GET /queues/NAME, POST /queues/NAME/receive, \
                       POST /queues/NAME/delete, POST /queues/NAME/visibility, GET /queues/NAME/dead, \
-                      POST /queues/NAME/redrive, GET /healthz, GET /readyz, GET /metrics, GET /sources";
+                      POST /queues/NAME/redrive, GET /healthz, GET /readyz, GET /metrics, GET /sources, GET /functions";
 
 /// What all routes share.
 pub(crate) struct Server {
@@ -55,6 +55,7 @@ pub(crate) fn router(host: Arc<dyn Host>, port: u16) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/sources", get(sources))
+        .route("/functions", get(functions))
         .route("/ingest/{*group}", post(ingest))
         .route("/queues", get(queue::list))
         .route("/queues/{name}", get(queue::figures))
@@ -90,6 +91,11 @@ async fn metrics(State(server): State<Arc<Server>>, headers: HeaderMap) -> Resul
 async fn sources(State(server): State<Arc<Server>>, headers: HeaderMap) -> Result<Response, Refusal> {
     server.authorize(&headers, Some(Action::GetStatus), Resource::Watchbell)?;
     Ok(([(CONTENT_TYPE, "application/json")], server.host.sources()).into_response())
+}
+
+async fn functions(State(server): State<Arc<Server>>, headers: HeaderMap) -> Result<Response, Refusal> {
+    server.authorize(&headers, Some(Action::GetStatus), Resource::Watchbell)?;
+    Ok(([(CONTENT_TYPE, "application/json")], server.host.functions()).into_response())
 }
 
 async fn no_such_route(

@@ -314,7 +314,8 @@ impl Broker {
                     let read = |(lease, copy): &(Lease, Option<Place>)| {
                         let payload = self.payloads.payload(lease.message, *copy)?;
                         let receipt = receipt(queue, lease);
-                        Ok(Delivered { message: lease.message, receipt, receives: lease.receives, payload })
+                        let Lease { message, receives, enqueued, until, .. } = *lease;
+                        Ok(Delivered { message, receipt, receives, enqueued, until, payload })
                     };
                     match leases.iter().map(read).collect() {
                         Ok(delivered) => Offer::Worker(reply, delivered),

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use tokio::sync::oneshot;
-use watchbell_model::{Batch, BatchBuilder, GroupName, MessageId, QueueChanges, Sample, Source};
+use watchbell_model::{Batch, BatchBuilder, GroupName, MessageId, QueueChanges, Sample, Source, Timestamp};
 use watchbell_server::QueueError;
 
 use super::Payload;
@@ -16,6 +16,10 @@ pub struct Delivered {
     pub receipt: String,
     /// How often it was received, this time included.
     pub receives: u32,
+    /// When it was enqueued: with the message's name, which of its lives this is.
+    pub enqueued: Timestamp,
+    /// Until when it is hidden from others.
+    pub until: Timestamp,
     /// Where its payload is.
     pub payload: Payload,
 }

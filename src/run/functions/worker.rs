@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::{oneshot, watch};
-use watchbell_functions::process::{Failed, Input, Outcome, Program, single};
-use watchbell_model::{BatchBuilder, Kept, MessageId, Sample};
+use watchbell_functions::process::{Event, Failed, Input, Outcome, Program, single};
+use watchbell_model::{BatchBuilder, Kept, MessageId, Sample, Timestamp};
+use watchbell_notify::{Webhook, backoff};
 use watchbell_server::{QueueCall, QueueError};
 
+use super::hook::Posting;
 use super::pool::{InForce, Pool, Shared};
-use crate::run::broker::{Ask, Asked, Completes, Delivered, Done, Raised, Work};
+use super::remedy::Run;
+use crate::run::broker::{Answer, Ask, Asked, Completes, Delivered, Done, Raised, Work};
 
 /// How long a worker waits for a message at a time, in milliseconds.
 const WAIT_MS: i64 = 20_000;
@@ -22,8 +25,38 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How long a message is put away, in milliseconds, if there is no room for its dead letters.
 const NO_ROOM_MS: i64 = 30_000;
 
+/// How long a request of a webhook may take, in milliseconds, and something more.
+const POST_MS: i64 = 15_000;
+
+/// How much longer than needed a message is kept at least, in milliseconds, so that this is not asked all the time.
+const KEEP_MS: i64 = 30_000;
+
 /// The broker has ended.
 struct Ended;
+
+/// Another attempt may work.
+#[derive(Debug)]
+pub(super) struct Passing {
+    /// Why this one did not.
+    pub(super) reason: String,
+    /// Not before.
+    pub(super) after: Option<Duration>,
+}
+
+/// A message that a worker has.
+pub(super) struct Lease<'a> {
+    queue: &'a str,
+    receipt: String,
+    until: Timestamp,
+}
+
+/// A message as it was received.
+struct Made<'a> {
+    message: MessageId,
+    receives: u32,
+    enqueued: Timestamp,
+    body: &'a Value,
+}
 
 /// One worker of a function.
 pub(super) struct Worker {
@@ -83,11 +116,19 @@ impl Worker {
     }
 
     fn work(&self, queue: &str, delivered: Delivered) -> Result<(), Ended> {
-        let Delivered { message, receipt, payload, .. } = delivered;
+        let Delivered { message, receipt, receives, enqueued, until, payload } = delivered;
+        let mut lease = Lease { queue, receipt, until };
         // As it is now: a reload is in force for every message received after it.
-        let Some(in_force) = self.pool.in_force() else { return self.hide(queue, receipt, 0) };
+        let Some(in_force) = self.pool.in_force() else { return self.hide(&lease, 0) };
         let body = payload.body(message, self.shared.installation).unwrap_or(Value::Null);
-        let done = self.process(&in_force, message, receipt.clone(), &body);
+        let made = Made { message, receives, enqueued, body: &body };
+        let done = match self.process(&in_force, &made, &mut lease) {
+            Ok(done) => done,
+            Err(passing) => match self.again(&made, &lease, passing)? {
+                Some(done) => done,
+                None => return Ok(()),
+            },
+        };
         let (events, raised) = (count(&body), done.raised.as_ref().map_or(0, |raised| raised.events.len()));
         let (samples, failed) = (done.samples.len(), done.dead.len());
         let error = done.dead.first().map(|(_, _, reason)| reason.clone());
@@ -105,7 +146,7 @@ impl Worker {
                 let reason = "there is no room for more dead letters in the queue: redrive or let expire what is there";
                 tracing::error!(queue, function = self.pool.name, reason, "a message is put away for 30 s");
                 self.pool.note(|figures| figures.last_error = Some(reason.to_owned()));
-                self.hide(queue, receipt, NO_ROOM_MS)?;
+                self.hide(&lease, NO_ROOM_MS)?;
             }
             // Nothing was done; the message comes back.
             Err(_) => {}
@@ -113,21 +154,68 @@ impl Worker {
         Ok(())
     }
 
-    fn process(&self, in_force: &InForce, message: MessageId, receipt: String, body: &Value) -> Done {
-        let function = &in_force.loaded.function;
-        let mut done = Done {
-            receipt,
+    /// What becomes of a message that may work another time: it waits, or it is a dead letter if that was the last.
+    fn again(&self, made: &Made<'_>, lease: &Lease<'_>, passing: Passing) -> Result<Option<Done>, Ended> {
+        let Passing { reason, after } = passing;
+        let receives_max =
+            self.shared.fold.look().queues.get(lease.queue).map_or(u32::MAX, |view| view.rule().max_receives);
+        self.pool.note(|figures| {
+            figures.tried_again += 1;
+            figures.last_error = Some(reason.clone());
+        });
+        if made.receives >= receives_max {
+            let reason = format!("function \"{}\", {reason}; tried {} times", self.pool.name, made.receives);
+            let mut done = self.done(lease);
+            done.dead.push((made.message, made.body.clone(), reason));
+            return Ok(Some(done));
+        }
+        let wait = backoff(made.receives, made.message.offset.0).max(after.unwrap_or_default());
+        let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+        tracing::warn!(function = self.pool.name, message = %made.message, reason, wait_ms, "a message is tried again");
+        self.hide(lease, wait_ms)?;
+        Ok(None)
+    }
+
+    fn done(&self, lease: &Lease<'_>) -> Done {
+        Done {
+            receipt: lease.receipt.clone(),
             function: self.pool.name.clone(),
             dead: Vec::new(),
             samples: Vec::new(),
             raised: None,
-        };
+        }
+    }
+
+    fn process(
+        &self,
+        in_force: &InForce,
+        made: &Made<'_>,
+        lease: &mut Lease<'_>,
+    ) -> Result<Done, Passing> {
+        let function = &in_force.loaded.function;
+        let mut done = self.done(lease);
+        let Made { message, body, .. } = *made;
         let Some(input) = Input::of_body(body) else {
             let reason = format!("function \"{}\": the payload is not that of a message", self.pool.name);
             done.dead.push((message, body.clone(), reason));
-            return done;
+            return Ok(done);
         };
-        let Outcome { raised, samples, failed, .. } = process(&in_force.loaded.program, &input);
+        let program = &in_force.loaded.program;
+        let Outcome { events, raised, samples, mut failed } = process(program, &input);
+        if let Some(hook) = &in_force.hook {
+            let posted: Vec<&(u32, Event)> = events.iter().filter(|(_, event)| program.posts(event)).collect();
+            let (installation, function) = (self.shared.installation, self.pool.name.as_str());
+            let posting = Posting { installation, function, message, body };
+            let send = |hook: &Webhook, name: &str, body| self.shared.runtime.block_on(hook.post(name, body));
+            failed.extend(posting.post(hook, &posted, send, || self.keep(lease, POST_MS))?);
+        }
+        if let Some(remedy) = &function.command {
+            for (index, event) in (0..).zip(&input.events).filter(|(_, event)| program.commands(event)) {
+                let run = format!("{}@{}", message.name(self.shared.installation), made.enqueued.0);
+                let run = Run { worker: self, in_force, remedy, run, text: &event.text };
+                failed.extend(run.go(lease)?.map(|reason| Failed { index, reason }));
+            }
+        }
         let dead = |Failed { index, reason }: Failed| {
             let (part, body) = single(message, body, index);
             (part, body, format!("function \"{}\", {reason}", self.pool.name))
@@ -143,7 +231,24 @@ impl Worker {
             }
             Raised { group: group.clone(), events, hops: input.hops + 1, backfill: input.backfill }
         });
-        done
+        Ok(done)
+    }
+
+    /// Makes sure that the message stays hidden from others for `ms` more.
+    pub(super) fn keep(&self, lease: &mut Lease<'_>, ms: i64) -> Result<(), Passing> {
+        let now = self.shared.clock.now();
+        if now.plus_ms(ms) <= lease.until {
+            return Ok(());
+        }
+        let longer_ms = ms + ms.max(KEEP_MS);
+        let lost = || Passing { reason: "the message was offered to somebody else".to_owned(), after: None };
+        match self.hide_told(lease, longer_ms).map_err(|Ended| lost())? {
+            Ok(_) => {
+                lease.until = now.plus_ms(longer_ms);
+                Ok(())
+            }
+            Err(_) => Err(lost()),
+        }
     }
 
     /// Nothing is journaled that no alarm watches.
@@ -162,12 +267,16 @@ impl Worker {
     }
 
     /// Hides a message for so long from now on; if that cannot be, it comes back by itself.
-    fn hide(&self, queue: &str, receipt: String, visibility_timeout_ms: i64) -> Result<(), Ended> {
+    fn hide(&self, lease: &Lease<'_>, visibility_timeout_ms: i64) -> Result<(), Ended> {
+        self.hide_told(lease, visibility_timeout_ms).map(drop)
+    }
+
+    fn hide_told(&self, lease: &Lease<'_>, visibility_timeout_ms: i64) -> Result<Answer, Ended> {
         let (reply, answer) = oneshot::channel();
-        let call = QueueCall::ChangeVisibility { receipts: vec![receipt], visibility_timeout_ms };
+        let call = QueueCall::ChangeVisibility { receipts: vec![lease.receipt.clone()], visibility_timeout_ms };
         let principal = format!("function {}", self.pool.name);
-        self.ask(Asked::Outside(Ask { queue: queue.to_owned(), principal, call, reply }))?;
-        answer.blocking_recv().map(drop).map_err(|_| Ended)
+        self.ask(Asked::Outside(Ask { queue: lease.queue.to_owned(), principal, call, reply }))?;
+        answer.blocking_recv().map_err(|_| Ended)
     }
 
     fn ask(&self, asked: Asked) -> Result<(), Ended> {

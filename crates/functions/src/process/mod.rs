@@ -9,10 +9,12 @@ mod input;
 mod path;
 mod program;
 mod raise;
+mod scale;
 mod step;
 mod table;
 
 pub use event::Event;
 pub use input::{Input, InputEvent, single};
 pub use program::{EVENT_BYTES_MAX, Failed, Outcome, Program, ProgramError, RAISED_BYTES_MAX, RaisedEvent};
+pub use scale::{IDLE_MS, Load, Scale, Scaled, WAIT_MS_MAX};
 pub use table::{Table, TableError};

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use watchbell_model::{Function, HOPS_MAX, LINE_BYTES_MAX, Sample, Timestamp};
-use watchbell_pattern::{Line, PatternError};
+use watchbell_pattern::{Line, Pattern, PatternError};
 
 use super::event::Event;
-use super::input::Input;
+use super::input::{Input, InputEvent};
 use super::raise::{self, Raised};
 use super::step;
 use super::table::Table;
@@ -28,7 +28,7 @@ pub enum ProgramError {
         file: String,
     },
     /// A journaled plan holds a pattern that this version refuses.
-    #[error("raise: {0}")]
+    #[error("when: {0}")]
     Pattern(#[from] PatternError),
 }
 
@@ -67,6 +67,8 @@ pub struct Outcome {
 pub struct Program {
     steps: Vec<step::Ready>,
     raise: Vec<raise::Ready>,
+    posts: Option<Pattern>,
+    commands: Option<Pattern>,
 }
 
 impl Program {
@@ -80,7 +82,23 @@ impl Program {
     ) -> Result<Program, ProgramError> {
         let steps = function.steps.iter().map(|step| step::Ready::new(step, tables));
         let raise = function.raise.iter().map(raise::Ready::new);
-        Ok(Program { steps: steps.collect::<Result<_, _>>()?, raise: raise.collect::<Result<_, _>>()? })
+        let pattern = |when: Option<&String>| when.map(|when| Pattern::parse(when)).transpose();
+        Ok(Program {
+            steps: steps.collect::<Result<_, _>>()?,
+            raise: raise.collect::<Result<_, _>>()?,
+            posts: pattern(function.webhook.as_ref().map(|hook| &hook.when))?,
+            commands: pattern(function.command.as_ref().map(|command| &command.when))?,
+        })
+    }
+
+    /// Whether the function's webhook gets an event that came out of the steps.
+    pub fn posts(&self, event: &Event) -> bool {
+        self.posts.as_ref().is_some_and(|when| when.matches(&event.text()))
+    }
+
+    /// Whether the function's command is for an event as it came.
+    pub fn commands(&self, event: &InputEvent) -> bool {
+        self.commands.as_ref().is_some_and(|when| when.matches(&event.text))
     }
 
     /// Processes a message.

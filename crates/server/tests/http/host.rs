@@ -170,4 +170,8 @@ impl Host for Recorder {
     fn sources(&self) -> String {
         "{\"sources\":[]}".to_owned()
     }
+
+    fn functions(&self) -> String {
+        "{\"functions\":[]}".to_owned()
+    }
 }
