@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod explain;
 mod file;
+mod functions;
 mod init;
 mod journal;
 mod lines;
@@ -106,6 +107,8 @@ enum Verb {
     Explain(Box<explain::Options>),
     /// Queues of a running watchbell up: what they hold, dead letters, redrive
     Queue(queue::Options),
+    /// Functions of a running watchbell up: workers, what they did, why they scaled; or try one on a file
+    Functions(functions::Options),
     /// Measure how fast this is, here
     #[command(subcommand)]
     Bench(bench::Verb),
@@ -135,6 +138,7 @@ pub fn main() -> ExitCode {
         Verb::Backtest(options) => backtest::run(&global, &options),
         Verb::Explain(options) => explain::run(&global, &options),
         Verb::Queue(options) => queue::run(&global, &options),
+        Verb::Functions(options) => functions::run(&global, &options),
         Verb::Bench(verb) => bench::run(&global, &verb),
         Verb::Journal(verb) => journal::run(&global, &verb),
         Verb::Trail(verb) => trail::run(&global, &verb),

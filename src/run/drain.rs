@@ -37,7 +37,8 @@ impl Running {
         }
         self.writer.end_waiting();
         // They end with the message that they have, for which they need the broker.
-        let Threads { collector, archiver, functions: watching, writer, upkeep, fold: fold_thread } = self.threads;
+        let Threads { collector, archiver, functions: watching, writer, upkeep, fold: fold_thread } =
+            self.threads;
         let functions = Arc::clone(&self.functions);
         let ended = move || {
             // First whoever may begin another worker.
@@ -66,6 +67,8 @@ impl Running {
         self.writer.trail(TrailDraft::done("watchbell.stop", env!("CARGO_PKG_VERSION")));
         self.writer.snapshot();
         self.writer.close();
-        let _ = tokio::task::spawn_blocking(|| [collector, writer, upkeep, fold_thread].map(JoinHandle::join)).await;
+        let _ =
+            tokio::task::spawn_blocking(|| [collector, writer, upkeep, fold_thread].map(JoinHandle::join))
+                .await;
     }
 }

@@ -85,7 +85,8 @@ fn check(trail: &TrailRecord, run: &str) -> Option<Check> {
         function: trail.resource.clone(),
         run: run.to_owned(),
         alarm: trail.detail.get("alarm")?.clone(),
-        dimensions: dimensions.map_or_else(|| Some(Dimensions::new()), |text| serde_json::from_str(text).ok())?,
+        dimensions: dimensions
+            .map_or_else(|| Some(Dimensions::new()), |text| serde_json::from_str(text).ok())?,
         due: Timestamp(trail.detail.get("check_at_ms")?.parse().ok()?),
     })
 }
@@ -109,7 +110,10 @@ mod tests {
         apply(&mut remedies, 0, start("a"));
         apply(&mut remedies, 1000, start("b"));
         let seen = |remedies: &Remedies, now| remedies.in_last_hour("restart", Timestamp(now));
-        assert_eq!([seen(&remedies, 1000), seen(&remedies, COUNTED_MS), seen(&remedies, COUNTED_MS + 1000)], [2, 1, 0]);
+        assert_eq!(
+            [seen(&remedies, 1000), seen(&remedies, COUNTED_MS), seen(&remedies, COUNTED_MS + 1000)],
+            [2, 1, 0]
+        );
         assert_eq!(remedies.in_last_hour("other", Timestamp(0)), 0);
         apply(&mut remedies, REMEMBERED_MS + 500, start("c"));
         let known = ["a", "b", "c"].map(|run| remedies.has_started("restart", run));
@@ -120,7 +124,11 @@ mod tests {
     fn what_is_to_be_looked_at_is_due_until_it_was() {
         let mut remedies = Remedies::default();
         let end = TrailDraft::done(END, "restart").detail("run", "a").detail("alarm", "errors");
-        apply(&mut remedies, 0, end.clone().detail("check_at_ms", 500).detail("dimensions", "{\"ip\":\"1\"}"));
+        apply(
+            &mut remedies,
+            0,
+            end.clone().detail("check_at_ms", 500).detail("dimensions", "{\"ip\":\"1\"}"),
+        );
         apply(&mut remedies, 0, end);
         assert_eq!((remedies.due(Timestamp(499)).len(), remedies.due(Timestamp(500)).len()), (0, 1));
         assert_eq!(remedies.due(Timestamp(500))[0].dimensions["ip"], "1");

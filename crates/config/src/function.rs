@@ -89,17 +89,20 @@ fn read_one<'a>(
     });
     let (hook_field, command_field) = (table.field("webhook"), table.field("command"));
     let hook = hook_field.as_ref().map_or(Some(None), |field| hook(field, &table.title).map(Some));
-    let command = command_field.as_ref().map_or(Some(None), |field| remedy(field, &table.title, name).map(Some));
+    let command =
+        command_field.as_ref().map_or(Some(None), |field| remedy(field, &table.title, name).map(Some));
     if let (Some(field), Some(queue)) = (&command_field, &queue)
         && mentions.takes_lines.get(queue.value).is_some_and(|takes| *takes)
     {
         let message = format!("{}: the queue {} gets log events", field.title(), quote(queue.value));
-        let help = "no command runs because of a log line: name a queue with alarms = true and without log_groups";
+        let help =
+            "no command runs because of a log line: name a queue with alarms = true and without log_groups";
         field.refuse(message, help);
     }
     let does_something = hook_field.is_some() || command_field.is_some();
     if !does_something && raise.as_ref().is_some_and(Vec::is_empty) {
-        let problem = Problem::error(table.place.clone(), format!("{} does nothing with its events", table.title));
+        let problem =
+            Problem::error(table.place.clone(), format!("{} does nothing with its events", table.title));
         let help = "write raise = { log_group = \"NAME\" }, raise = { metric = { … } }, webhook or command";
         table.context.report_absence(problem.help(help));
     }
@@ -137,7 +140,8 @@ fn remedy(field: &Field<'_>, owner: &str, name: &str) -> Option<Remedy> {
         metric_filter::pattern(&field).map(|pattern| pattern.as_str().to_owned())
     });
     let only_if = table.field("only_if").map_or(Some(Vec::new()), |field| argv(&field));
-    let target = table.field("target").map_or(Some(name.to_owned()), |field| Some(field.text()?.value.to_owned()));
+    let target =
+        table.field("target").map_or(Some(name.to_owned()), |field| Some(field.text()?.value.to_owned()));
     let per_hour_max = table.field("per_hour").map_or(Some(PER_HOUR_DEFAULT), |field| {
         let count = field.count()?;
         if count > PER_HOUR_MAX {
@@ -180,7 +184,10 @@ fn argv(field: &Field<'_>) -> Option<Vec<String>> {
         *program = absolute_path(field, program)?;
     } else if program.contains(char::is_whitespace) {
         let message = format!("{}: no shell reads this, and {} is no program", field.title(), quote(program));
-        field.refuse(message, "write the program and each argument as a string of its own: [\"PROGRAM\", \"ARGUMENT\"]");
+        field.refuse(
+            message,
+            "write the program and each argument as a string of its own: [\"PROGRAM\", \"ARGUMENT\"]",
+        );
         return None;
     }
     if argv.iter().any(|part| part.contains('\0')) {

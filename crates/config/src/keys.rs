@@ -576,7 +576,11 @@ pub const KEYS: &[Key] = &[
         "what tells datapoints apart: up to three names, each with a selector into the event",
     ),
     optional("functions.*.raise.metric.dimensions.*", Kind::Text, "a selector such as \"$.host\""),
-    optional("functions.*.webhook", Kind::Table, "a web address that gets the events that come out of the steps"),
+    optional(
+        "functions.*.webhook",
+        Kind::Table,
+        "a web address that gets the events that come out of the steps",
+    ),
     required("functions.*.webhook.url", Kind::UrlOrSecret, "where to"),
     optional("functions.*.webhook.signing_key", Kind::Secret, "signs each request"),
     optional(
@@ -594,7 +598,12 @@ pub const KEYS: &[Key] = &[
         Kind::Texts,
         "the program, a name or a path, and its arguments; nothing of an event is put into them",
     ),
-    default("functions.*.command.armed", Kind::Flag, "false", "whether it is run; if not, it is said that it would be"),
+    default(
+        "functions.*.command.armed",
+        Kind::Flag,
+        "false",
+        "whether it is run; if not, it is said that it would be",
+    ),
     default(
         "functions.*.command.when",
         Kind::Text,
@@ -611,8 +620,18 @@ pub const KEYS: &[Key] = &[
         Kind::Text,
         "what it works on: of commands with the same target one runs at a time; if absent, the function's name",
     ),
-    default("functions.*.command.per_hour", Kind::Count, "3", "how often it is run in an hour at most, up to 60"),
-    default("functions.*.command.timeout", Kind::Duration, "1m", "how long it may take: 1s to 1h; then it is killed"),
+    default(
+        "functions.*.command.per_hour",
+        Kind::Count,
+        "3",
+        "how often it is run in an hour at most, up to 60",
+    ),
+    default(
+        "functions.*.command.timeout",
+        Kind::Duration,
+        "1m",
+        "how long it may take: 1s to 1h; then it is killed",
+    ),
     optional(
         "functions.*.command.check_after",
         Kind::Duration,

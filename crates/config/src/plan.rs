@@ -46,7 +46,8 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
     let mut quotas = Quotas::default();
     let mut filters = metric_filter::read(&mut root, &log_group_names, &mut quotas);
     let queues = queue::read(&mut root, &log_groups);
-    let takes_lines = queues.iter().map(|(name, queue)| (name.clone(), !queue.log_groups.is_empty())).collect();
+    let takes_lines =
+        queues.iter().map(|(name, queue)| (name.clone(), !queue.log_groups.is_empty())).collect();
     let mentions = function::Mentions { queues: &queue_names, groups: &log_group_names, takes_lines };
     let functions = function::read(&mut root, &mentions, &mut filters);
     let in_rules = composite::mentioned(document);

@@ -47,7 +47,9 @@ impl Posting<'_> {
                 Err((Some(status), error)) if REFUSED.contains(&status) => {
                     if part.len() == 1 || requests >= REQUESTS_MAX {
                         let reason = format!("webhook: {error}");
-                        failed.extend(part.iter().map(|(index, _)| Failed { index: *index, reason: reason.clone() }));
+                        failed.extend(
+                            part.iter().map(|(index, _)| Failed { index: *index, reason: reason.clone() }),
+                        );
                     } else {
                         let (front, back) = part.split_at(part.len() / 2);
                         left.extend([back, front]);
@@ -99,10 +101,14 @@ mod tests {
 
     /// What comes of `lines` if a receiver answers 422 to everything with "bad" in it; and the names that it saw.
     fn posted(lines: &[&str], status: u16) -> (Result<Vec<u32>, String>, Vec<String>) {
-        let webhook = Webhook::new(Client::new().unwrap(), "http://127.0.0.1:9", None, Arc::new(|| Timestamp(0)));
-        let events: Vec<(u32, Event)> =
-            (0..).zip(lines).map(|(index, line)| (index, Event::new(Timestamp(0), (*line).to_owned()))).collect();
-        let message = MessageId { offset: Offset(7), first: 10, last: 10 + u32::try_from(lines.len()).unwrap() - 1 };
+        let webhook =
+            Webhook::new(Client::new().unwrap(), "http://127.0.0.1:9", None, Arc::new(|| Timestamp(0)));
+        let events: Vec<(u32, Event)> = (0..)
+            .zip(lines)
+            .map(|(index, line)| (index, Event::new(Timestamp(0), (*line).to_owned())))
+            .collect();
+        let message =
+            MessageId { offset: Offset(7), first: 10, last: 10 + u32::try_from(lines.len()).unwrap() - 1 };
         let body = json!({ "log_group": "shop/app" });
         let installation = InstallationId([0; 8]);
         let posting = Posting { installation, function: "f", message, body: &body };

@@ -125,7 +125,9 @@ impl Functions {
         }
         let draft = TrailDraft::done(CHECK, function).by(format!("function {function}"));
         let outcome = if is_ok { TrailOutcome::Done } else { TrailOutcome::Failed };
-        self.shared.durable(draft.outcome(outcome).detail("run", run).detail("alarm", alarm).detail("state", spelled));
+        self.shared.durable(
+            draft.outcome(outcome).detail("run", run).detail("alarm", alarm).detail("state", spelled),
+        );
     }
 
     /// Every function, as it is told.

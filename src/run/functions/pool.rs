@@ -211,7 +211,10 @@ impl Pool {
             let fold = shared.fold.look();
             let Some(view) = fold.queues.get(&function.queue) else { return };
             let figures = view.figures(now);
-            Load { waiting: figures.visible, oldest_ms: figures.oldest.map_or(0, |oldest| now.ms_since(oldest)) }
+            Load {
+                waiting: figures.visible,
+                oldest_ms: figures.oldest.map_or(0, |oldest| now.ms_since(oldest)),
+            }
         };
         let (target, scaled) = {
             let mut state = self.lock();
@@ -222,7 +225,13 @@ impl Pool {
         self.resize(scaled.as_ref().map_or(target, |scaled| scaled.to), shared);
         if let Some(scaled) = scaled {
             let Scaled { from, to, reason, .. } = &scaled;
-            tracing::info!(function = self.name, from, to, reason, "a function has another number of workers");
+            tracing::info!(
+                function = self.name,
+                from,
+                to,
+                reason,
+                "a function has another number of workers"
+            );
             self.lock().scaled = Some(scaled);
         }
     }

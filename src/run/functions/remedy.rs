@@ -35,6 +35,11 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 /// How long output is awaited of what a command has left behind.
 const LEFT_BEHIND: Duration = Duration::from_secs(1);
 
+/// How long a message is kept at least while its target is busy, in milliseconds.
+const LOCK_MS: i64 = 10_000;
+/// How much longer than the command may take, in milliseconds.
+const MORE_MS: i64 = 5000;
+
 /// The audit record of a command that is held back.
 const HELD_BACK: &str = "command.held_back";
 /// The audit record of a command that is not armed.
@@ -71,14 +76,18 @@ impl Run<'_> {
             self.record(DRY_RUN, TrailOutcome::Done, &[("command", &argv)]);
             return Ok(None);
         }
-        let lock = self.worker.shared.targets.lock(&self.remedy.target, || self.worker.keep(lease, 30_000))?;
+        let lock = self
+            .worker
+            .shared
+            .targets
+            .lock(&self.remedy.target, || self.worker.keep(lease, LOCK_MS, 3 * LOCK_MS))?;
         if let Some(reason) = self.held_back() {
             tracing::warn!(function = name, command = argv, reason, "a command is held back");
             self.record(HELD_BACK, TrailOutcome::Denied, &[("command", &argv), ("reason", &reason)]);
             return Ok(None);
         }
-        let twice_ms = 2 * self.remedy.timeout_ms + 30_000;
-        self.worker.keep(lease, twice_ms)?;
+        let needed_ms = self.remedy.timeout_ms + MORE_MS;
+        self.worker.keep(lease, needed_ms, needed_ms)?;
         if !self.remedy.only_if.is_empty() {
             let ended = self.execute(&self.remedy.only_if);
             if !ended.is_ok {
@@ -90,6 +99,7 @@ impl Run<'_> {
                 return Ok(None);
             }
         }
+        self.worker.keep(lease, needed_ms, needed_ms)?;
         let start = self.draft(START).detail("command", &argv).detail("target", &self.remedy.target);
         if !self.worker.shared.durable(start) {
             return Err(Passing { reason: "the journal takes nothing".to_owned(), after: None });
@@ -117,7 +127,8 @@ impl Run<'_> {
         }
         let recent = fold.remedies.in_last_hour(name, self.worker.shared.clock.now());
         let is_too_often = recent >= self.remedy.per_hour_max as usize;
-        is_too_often.then(|| format!("it was started {recent} times in the last hour, per_hour allows no more"))
+        is_too_often
+            .then(|| format!("it was started {recent} times in the last hour, per_hour allows no more"))
     }
 
     fn draft(&self, action: &'static str) -> TrailDraft {
@@ -202,7 +213,11 @@ async fn execute(
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
-            return Ended { how: format!("it cannot be started: {error}"), is_ok: false, output: Default::default() };
+            return Ended {
+                how: format!("it cannot be started: {error}"),
+                is_ok: false,
+                output: Default::default(),
+            };
         }
     };
     let [stdout, stderr] = [Captured::default(), Captured::default()];
@@ -307,7 +322,10 @@ mod tests {
 
     #[test]
     fn a_command_gets_its_input_and_its_output_is_kept_up_to_a_bound() {
-        assert_eq!(run("cat; echo ' out'; echo err >&2", 60_000), ("exit code 0".into(), true, "in out\nerr\n".into()));
+        assert_eq!(
+            run("cat; echo ' out'; echo err >&2", 60_000),
+            ("exit code 0".into(), true, "in out\nerr\n".into())
+        );
         let (how, is_ok, output) = run("head -c 1000000 /dev/zero | tr '\\0' x; exit 3", 60_000);
         assert_eq!((how.as_str(), is_ok, output.len()), ("exit code 3", false, OUTPUT_BYTES_MAX));
     }

@@ -28,8 +28,8 @@ const NO_ROOM_MS: i64 = 30_000;
 /// How long a request of a webhook may take, in milliseconds, and something more.
 const POST_MS: i64 = 15_000;
 
-/// How much longer than needed a message is kept at least, in milliseconds, so that this is not asked all the time.
-const KEEP_MS: i64 = 30_000;
+/// For how long a message is kept while it is posted, in milliseconds.
+const POST_KEPT_MS: i64 = 60_000;
 
 /// The broker has ended.
 struct Ended;
@@ -186,12 +186,7 @@ impl Worker {
         }
     }
 
-    fn process(
-        &self,
-        in_force: &InForce,
-        made: &Made<'_>,
-        lease: &mut Lease<'_>,
-    ) -> Result<Done, Passing> {
+    fn process(&self, in_force: &InForce, made: &Made<'_>, lease: &mut Lease<'_>) -> Result<Done, Passing> {
         let function = &in_force.loaded.function;
         let mut done = self.done(lease);
         let Made { message, body, .. } = *made;
@@ -203,11 +198,12 @@ impl Worker {
         let program = &in_force.loaded.program;
         let Outcome { events, raised, samples, mut failed } = process(program, &input);
         if let Some(hook) = &in_force.hook {
-            let posted: Vec<&(u32, Event)> = events.iter().filter(|(_, event)| program.posts(event)).collect();
+            let posted: Vec<&(u32, Event)> =
+                events.iter().filter(|(_, event)| program.posts(event)).collect();
             let (installation, function) = (self.shared.installation, self.pool.name.as_str());
             let posting = Posting { installation, function, message, body };
             let send = |hook: &Webhook, name: &str, body| self.shared.runtime.block_on(hook.post(name, body));
-            failed.extend(posting.post(hook, &posted, send, || self.keep(lease, POST_MS))?);
+            failed.extend(posting.post(hook, &posted, send, || self.keep(lease, POST_MS, POST_KEPT_MS))?);
         }
         if let Some(remedy) = &function.command {
             for (index, event) in (0..).zip(&input.events).filter(|(_, event)| program.commands(event)) {
@@ -234,13 +230,12 @@ impl Worker {
         Ok(done)
     }
 
-    /// Makes sure that the message stays hidden from others for `ms` more.
-    pub(super) fn keep(&self, lease: &mut Lease<'_>, ms: i64) -> Result<(), Passing> {
+    /// Makes sure that the message stays hidden from others for `ms` more, else hides it for `longer_ms`.
+    pub(super) fn keep(&self, lease: &mut Lease<'_>, ms: i64, longer_ms: i64) -> Result<(), Passing> {
         let now = self.shared.clock.now();
         if now.plus_ms(ms) <= lease.until {
             return Ok(());
         }
-        let longer_ms = ms + ms.max(KEEP_MS);
         let lost = || Passing { reason: "the message was offered to somebody else".to_owned(), after: None };
         match self.hide_told(lease, longer_ms).map_err(|Ended| lost())? {
             Ok(_) => {
@@ -273,7 +268,8 @@ impl Worker {
 
     fn hide_told(&self, lease: &Lease<'_>, visibility_timeout_ms: i64) -> Result<Answer, Ended> {
         let (reply, answer) = oneshot::channel();
-        let call = QueueCall::ChangeVisibility { receipts: vec![lease.receipt.clone()], visibility_timeout_ms };
+        let call =
+            QueueCall::ChangeVisibility { receipts: vec![lease.receipt.clone()], visibility_timeout_ms };
         let principal = format!("function {}", self.pool.name);
         self.ask(Asked::Outside(Ask { queue: lease.queue.to_owned(), principal, call, reply }))?;
         answer.blocking_recv().map_err(|_| Ended)

@@ -43,7 +43,9 @@ impl Scale {
     /// Twice as many while messages wait for more than [`WAIT_MS_MAX`]; half as many whenever nothing has waited for
     /// [`IDLE_MS`]; always within `bounds`.
     pub fn decide(&mut self, workers: u32, bounds: Workers, load: Load, now: Timestamp) -> Option<Scaled> {
-        let scaled = |to: u32, reason: String| (to != workers).then_some(Scaled { at: now, from: workers, to, reason });
+        let scaled = |to: u32, reason: String| {
+            (to != workers).then_some(Scaled { at: now, from: workers, to, reason })
+        };
         if !(bounds.min..=bounds.max).contains(&workers) {
             let to = workers.clamp(bounds.min, bounds.max);
             return scaled(to, format!("the file says {} to {}", bounds.min, bounds.max));
@@ -53,7 +55,9 @@ impl Scale {
             let is_late = load.oldest_ms > WAIT_MS_MAX;
             let to = workers.saturating_mul(2).min(bounds.max);
             let age_s = load.oldest_ms / 1000;
-            return is_late.then(|| scaled(to, format!("{} messages wait, the oldest is {age_s} s old", load.waiting)))?;
+            return is_late.then(|| {
+                scaled(to, format!("{} messages wait, the oldest is {age_s} s old", load.waiting))
+            })?;
         }
         let since = *self.idle_since.get_or_insert(now);
         // A clock that steps back begins anew.
