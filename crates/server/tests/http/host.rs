@@ -103,7 +103,7 @@ fn store(stored: &Mutex<Vec<Batch>>, batch: Batch) -> Accepted {
     let mut stored = stored.lock().unwrap();
     let named = |batch: &Batch| match &batch.source {
         Source::Http { batch_id, .. } => batch_id.clone(),
-        Source::File { .. } => None,
+        Source::File { .. } | Source::Function { .. } => None,
     };
     let known = named(&batch).and_then(|id| stored.iter().position(|it| named(it).as_ref() == Some(&id)));
     let at = known.unwrap_or(stored.len());
