@@ -82,6 +82,9 @@ fn read_one<'a>(
     let queue = table.need("queue").and_then(|field| field.text());
     let queue = queue.filter(|text| mentions.queues.resolve(table.context, text, &table.title));
     let steps = table.field("steps").map_or(Some(Vec::new()), |field| steps(&field, &table.title));
+    let program = table
+        .field("program")
+        .map_or(Some(None), |field| absolute_path(&field, field.text()?.value).map(Some));
     let raise = table.field("raise").map_or(Some(Vec::new()), |field| {
         let raise = raises(&field, &table.title, mentions, filters);
         filters.is_metric_unknown |= raise.is_none();
@@ -114,6 +117,7 @@ fn read_one<'a>(
     Some(Function {
         queue: queue?.value.to_owned(),
         steps: steps?,
+        program: program?,
         raise: raise?,
         webhook: hook?,
         command: command?,

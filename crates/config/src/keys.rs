@@ -558,6 +558,11 @@ pub const KEYS: &[Key] = &[
     ),
     optional("functions.*.steps.app.map.*", Kind::Text, "an app"),
     optional("functions.*.steps.app.default", Kind::Text, "the app if none fits"),
+    optional(
+        "functions.*.program",
+        Kind::Path,
+        "a program in VRL that runs after the steps; read at start and reload; needs a build with --features vrl",
+    ),
     optional("functions.*.raise", Kind::Tables, "what is made of the events that come out of the steps"),
     optional(
         "functions.*.raise.when",

@@ -37,7 +37,7 @@ fn program(function: &Function, files: &BTreeMap<&str, &str>) -> Program {
         let table = Arc::new(Table::read(content, &lookup.column).unwrap());
         tables.insert((lookup.file.clone(), lookup.column.clone()), table);
     }
-    Program::new(function, &tables).unwrap()
+    Program::new(function, &tables, files.get("program.vrl").copied()).unwrap()
 }
 
 fn input<'a>(lines: impl IntoIterator<Item = &'a str>) -> Input {

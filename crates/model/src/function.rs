@@ -21,6 +21,9 @@ pub struct Function {
     /// What is done with each event, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
+    /// A program in VRL that runs after the steps: its file, absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
     /// What is made of the events that come out of the steps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub raise: Vec<Raise>,

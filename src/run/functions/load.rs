@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 
-use watchbell_functions::process::{Program, Table};
+use watchbell_functions::process::{PROGRAM_BYTES_MAX, Program, Table};
 use watchbell_model::{Function, Plan};
 
 /// Bytes that a file for lookups may have.
@@ -53,20 +53,24 @@ pub fn load(plan: &Plan) -> Result<Functions, Vec<LoadError>> {
 fn load_one(function: &Function) -> Result<Program, String> {
     let mut tables = BTreeMap::new();
     for lookup in function.lookups() {
-        let content = read(&lookup.file).map_err(|reason| format!("{}: {reason}", lookup.file))?;
+        let content =
+            read(&lookup.file, LOOKUP_BYTES_MAX).map_err(|reason| format!("{}: {reason}", lookup.file))?;
         let table = Table::read(&content, &lookup.column);
         let table = table.map_err(|error| format!("{}: {error}", lookup.file))?;
         tables.insert((lookup.file.clone(), lookup.column.clone()), Arc::new(table));
     }
-    Program::new(function, &tables).map_err(|error| error.to_string())
+    let read_program =
+        |path: &String| read(path, PROGRAM_BYTES_MAX).map_err(|reason| format!("{path}: {reason}"));
+    let source = function.program.as_ref().map(read_program).transpose()?;
+    Program::new(function, &tables, source.as_deref()).map_err(|error| error.to_string())
 }
 
-fn read(path: &str) -> Result<String, String> {
+fn read(path: &str, bytes_max: u64) -> Result<String, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
-    file.take(LOOKUP_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > LOOKUP_BYTES_MAX {
-        return Err(format!("more than {LOOKUP_BYTES_MAX} bytes"));
+    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(format!("more than {bytes_max} bytes"));
     }
     String::from_utf8(bytes)
         .map_err(|error| format!("byte {} is not UTF-8", error.utf8_error().valid_up_to()))

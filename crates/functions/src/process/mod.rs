@@ -10,6 +10,7 @@ mod path;
 mod program;
 mod raise;
 mod scale;
+mod script;
 mod step;
 mod table;
 
@@ -17,4 +18,5 @@ pub use event::Event;
 pub use input::{Input, InputEvent, single};
 pub use program::{EVENT_BYTES_MAX, Failed, Outcome, Program, ProgramError, RAISED_BYTES_MAX, RaisedEvent};
 pub use scale::{IDLE_MS, Load, Scale, Scaled, WAIT_MS_MAX};
+pub use script::{EXPRESSIONS_MAX, PROGRAM_BYTES_MAX};
 pub use table::{Table, TableError};

@@ -9,6 +9,7 @@ use watchbell_pattern::{Line, Pattern, PatternError};
 use super::event::Event;
 use super::input::{Input, InputEvent};
 use super::raise::{self, Raised};
+use super::script::{Left, Script};
 use super::step;
 use super::table::Table;
 
@@ -26,6 +27,14 @@ pub enum ProgramError {
     NoTable {
         /// The file.
         file: String,
+    },
+    /// Its program cannot be had or compiled.
+    #[error("{file}: {reason}")]
+    Script {
+        /// The program's file.
+        file: String,
+        /// What is wrong, over several lines.
+        reason: String,
     },
     /// A journaled plan holds a pattern that this version refuses.
     #[error("when: {0}")]
@@ -66,24 +75,32 @@ pub struct Outcome {
 /// A function, ready.
 pub struct Program {
     steps: Vec<step::Ready>,
+    script: Option<Script>,
     raise: Vec<raise::Ready>,
     posts: Option<Pattern>,
     commands: Option<Pattern>,
 }
 
 impl Program {
-    /// Makes a function ready; `tables` are the files that it looks things up in, by path and column.
+    /// Makes a function ready; `tables` are the files that it looks things up in, by path and column, `source` the text of
+    /// its program, if it has one.
     ///
     /// # Errors
     /// [`ProgramError`].
     pub fn new(
         function: &Function,
         tables: &BTreeMap<(String, String), Arc<Table>>,
+        source: Option<&str>,
     ) -> Result<Program, ProgramError> {
         let steps = function.steps.iter().map(|step| step::Ready::new(step, tables));
         let raise = function.raise.iter().map(raise::Ready::new);
         let pattern = |when: Option<&String>| when.map(|when| Pattern::parse(when)).transpose();
+        let compile = |file: &String| {
+            let script = source.map_or_else(|| Err("was not read".to_owned()), Script::compile);
+            script.map_err(|reason| ProgramError::Script { file: file.clone(), reason })
+        };
         Ok(Program {
+            script: function.program.as_ref().map(compile).transpose()?,
             steps: steps.collect::<Result<_, _>>()?,
             raise: raise.collect::<Result<_, _>>()?,
             posts: pattern(function.webhook.as_ref().map(|hook| &hook.when))?,
@@ -107,8 +124,11 @@ impl Program {
         let mut raised_bytes = 0;
         for (index, event) in (0..).zip(&input.events) {
             let mut event = Event::new(event.timestamp, event.text.clone());
-            let processed = self.steps(&mut event).and_then(|()| self.raise(&event, input));
-            match processed {
+            let left = self.steps(&mut event);
+            if left == Ok(Left::Nothing) {
+                continue;
+            }
+            match left.and_then(|_| self.raise(&event, input)) {
                 Ok(Raised { event: is_raised, samples }) => {
                     if is_raised {
                         let text = event.text().into_owned();
@@ -130,11 +150,14 @@ impl Program {
         outcome
     }
 
-    fn steps(&self, event: &mut Event) -> Result<(), String> {
+    fn steps(&self, event: &mut Event) -> Result<Left, String> {
         for (number, step) in (1..).zip(&self.steps) {
             step.apply(event).map_err(|reason| format!("step {number} ({}): {reason}", step.name()))?;
         }
-        Ok(())
+        match &self.script {
+            Some(script) => script.run(event).map_err(|reason| format!("program: {reason}")),
+            None => Ok(Left::Event),
+        }
     }
 
     fn raise(&self, event: &Event, input: &Input) -> Result<Raised, String> {
