@@ -18,7 +18,7 @@ use watchbell_model::{Archive, Entry, InstallationId, Offset, Plan, SecretRef};
 use watchbell_notify::Client;
 
 use super::archiver::{Archiver, Store};
-use super::broker::{ASKS_MAX, Broker, BrokerHandle, Payloads};
+use super::broker::{ASKS_MAX, Asked, Broker, BrokerHandle, Payloads};
 use super::collector::Collector;
 use super::data_folder::{self, DataFolder};
 use super::dispatcher::{Dispatcher, Notifiers};
@@ -80,16 +80,8 @@ impl Running {
         let (stopping, is_stopping) = watch::channel(false);
         let broker = core.start_broker(first.is_new_plan, &kept, &is_stopping, failed.clone(), runtime);
         first.append(&core.writer, &plan, &unlocked);
-        let needs = functions::Needs {
-            installation: core.installation,
-            asks: broker.asks.clone(),
-            fold: core.fold.clone(),
-            writer: core.writer.clone(),
-            clock: Arc::clone(&kept.clock),
-            stopping: is_stopping.clone(),
-            failed: failed.clone(),
-        };
-        let functions = Arc::new(Functions::new(needs, runtime));
+        let functions =
+            core.start_functions(&kept, broker.asks.clone(), &is_stopping, failed.clone(), runtime);
         functions.replace(loaded, unlocked.hooks, &unlocked.redactor);
         let watched = Arc::clone(&functions);
         let functions_thread = endless("functions", failed.clone(), move || watched.run());
@@ -250,6 +242,27 @@ impl Core {
         let runtime = runtime.clone();
         let thread = endless("archiver", failed, move || archiver.run(&runtime));
         (ask, thread)
+    }
+
+    /// No function yet, but everything that they need.
+    fn start_functions(
+        &self,
+        kept: &Kept,
+        asks: mpsc::Sender<Asked>,
+        stopping: &watch::Receiver<bool>,
+        failed: mpsc::UnboundedSender<Failure>,
+        runtime: &Handle,
+    ) -> Arc<Functions> {
+        let needs = functions::Needs {
+            installation: self.installation,
+            asks,
+            fold: self.fold.clone(),
+            writer: self.writer.clone(),
+            clock: Arc::clone(&kept.clock),
+            stopping: stopping.clone(),
+            failed,
+        };
+        Arc::new(Functions::new(needs, runtime))
     }
 
     /// The thread that hands out messages; with `is_new_plan`, once the plan that is about to be journaled is in force.

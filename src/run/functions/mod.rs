@@ -102,9 +102,13 @@ impl Functions {
         };
         while !is_over(&mut stopping) {
             let pools: Vec<Arc<Pool>> = self.lock().values().cloned().collect();
-            pools.iter().for_each(|pool| pool.scale(shared));
+            for pool in &pools {
+                pool.scale(shared);
+            }
             let due = shared.fold.look().remedies.due(shared.clock.now());
-            due.iter().for_each(|check| self.check(check));
+            for check in &due {
+                self.check(check);
+            }
         }
     }
 

@@ -57,8 +57,8 @@ pub(super) struct Run<'a> {
     pub(super) worker: &'a Worker,
     pub(super) in_force: &'a InForce,
     pub(super) remedy: &'a Remedy,
-    /// The message and when it was enqueued.
-    pub(super) run: String,
+    /// Which life of which message: its name and when it was enqueued.
+    pub(super) life: String,
     /// The state change, as it came.
     pub(super) text: &'a str,
 }
@@ -122,7 +122,7 @@ impl Run<'_> {
     fn held_back(&self) -> Option<String> {
         let name = &self.worker.pool.name;
         let fold = self.worker.shared.fold.look();
-        if fold.remedies.has_started(name, &self.run) {
+        if fold.remedies.has_started(name, &self.life) {
             return Some("it was started for this message before; it is not known to what end".to_owned());
         }
         let recent = fold.remedies.in_last_hour(name, self.worker.shared.clock.now());
@@ -134,7 +134,7 @@ impl Run<'_> {
     fn draft(&self, action: &'static str) -> TrailDraft {
         let name = &self.worker.pool.name;
         let draft = TrailDraft::done(action, name).by(format!("function {name}"));
-        let draft = draft.detail("run", &self.run).detail("alarm", self.alarm());
+        let draft = draft.detail("run", &self.life).detail("alarm", self.alarm());
         match self.event().pointer("/detail/dimensions") {
             Some(dimensions) => draft.detail("dimensions", dimensions),
             None => draft,
@@ -173,13 +173,13 @@ impl Run<'_> {
     /// The environment: nothing of Watchbell's own.
     fn environment(&self) -> Vec<(&'static str, String)> {
         let event = self.event();
-        let of_event = |name, path: &str| (name, variable(text(&event, path)));
+        let of_event = |name, path: &str| (name, variable(&text(&event, path)));
         vec![
             ("PATH", PATH.to_owned()),
             ("LANG", "C.UTF-8".to_owned()),
             ("WATCHBELL_FUNCTION", self.worker.pool.name.clone()),
             ("WATCHBELL_TARGET", self.remedy.target.clone()),
-            ("WATCHBELL_MESSAGE", self.run.clone()),
+            ("WATCHBELL_MESSAGE", self.life.clone()),
             of_event("WATCHBELL_ALARM", "/detail/alarmName"),
             of_event("WATCHBELL_STATE", "/detail/state/value"),
             of_event("WATCHBELL_PREVIOUS_STATE", "/detail/previousState/value"),
@@ -193,7 +193,7 @@ fn text(event: &Value, path: &str) -> String {
     event.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-fn variable(value: String) -> String {
+fn variable(value: &str) -> String {
     let mut value = value.replace('\0', " ");
     value.truncate(value.floor_char_boundary(VARIABLE_BYTES_MAX));
     value

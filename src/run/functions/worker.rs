@@ -207,8 +207,8 @@ impl Worker {
         }
         if let Some(remedy) = &function.command {
             for (index, event) in (0..).zip(&input.events).filter(|(_, event)| program.commands(event)) {
-                let run = format!("{}@{}", message.name(self.shared.installation), made.enqueued.0);
-                let run = Run { worker: self, in_force, remedy, run, text: &event.text };
+                let life = format!("{}@{}", message.name(self.shared.installation), made.enqueued.0);
+                let run = Run { worker: self, in_force, remedy, life, text: &event.text };
                 failed.extend(run.go(lease)?.map(|reason| Failed { index, reason }));
             }
         }
