@@ -517,3 +517,16 @@ fn the_verb_shows_how_functions_do_and_tries_one_on_a_file() {
     assert!(stdout.contains("last error: function \"enrich\", step 1"), "{stdout}");
     up.stop();
 }
+
+#[cfg(not(feature = "vrl"))]
+#[test]
+fn a_program_is_refused_with_the_way_out_where_it_was_not_built_in() {
+    let site = Site::new(&enrich().replace("raise = [", "program = \"enrich.vrl\"\nraise = ["));
+    site.write("enrich.vrl", ".a = 1\n");
+    let (code, _, stderr) = said(&run(&site, &["check"]));
+    assert_eq!(code, Some(78), "{stderr}");
+    assert!(
+        stderr.contains("enrich.vrl: this watchbell was built without VRL; build it with --features vrl"),
+        "{stderr}"
+    );
+}

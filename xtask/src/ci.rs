@@ -16,6 +16,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     step::run("clippy", workspace.cargo().args(clippy))?;
     let doc = ["doc", "--workspace", "--no-deps", "--locked"];
     step::run("docs", workspace.cargo().args(doc).env("RUSTDOCFLAGS", "-D warnings"))?;
+    // Only the crate that has it: the program above it is the same with and without.
+    let vrl = ["test", "--package", "watchbell-functions", "--features", "vrl", "--locked"];
+    step::run("programs in VRL", workspace.cargo().args(vrl))?;
     dependencies(workspace)?;
     test::run(workspace, &[])
 }
