@@ -1,5 +1,6 @@
 //! The command line: what can be asked, and how it ends.
 
+mod agent;
 mod backtest;
 mod bench;
 mod check;
@@ -87,6 +88,8 @@ enum Verb {
     Init(init::Options),
     /// Collect, detect, alarm and archive until stopped
     Up(up::Options),
+    /// Read the files of this machine and ship them to another Watchbell
+    Agent(agent::Options),
     /// Say everything that is wrong with the file
     Check,
     /// Print the JSON Schema of the file
@@ -128,6 +131,7 @@ pub fn main() -> ExitCode {
         Verb::DemoShop(options) => demo::shop::run(&options),
         Verb::Init(options) => init::run(&global, &options),
         Verb::Up(options) => up::run(&global, &options),
+        Verb::Agent(options) => agent::run(&global, &options),
         Verb::Check => check::run(&global),
         Verb::Schema => schema::run(),
         Verb::Sources(options) => sources::run(&global, &options),

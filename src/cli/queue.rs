@@ -1,7 +1,6 @@
 //! `watchbell queue`: the queues of a running `watchbell up`, asked over HTTP.
 
 use std::fmt::Write;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
@@ -9,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use watchbell_notify::visible;
 
-use super::server::{Place, Question, ask};
+use super::server::{Place, Question, Server};
 use super::{Format, Global, written};
 use crate::replay::words;
 use crate::{ExitStatus, Failure, out};
@@ -90,8 +89,7 @@ fn seconds(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
-    let address = options.place.address(global)?;
-    let server = Server { address, token: options.place.token.as_deref(), format: global.format };
+    let server = Queues { server: options.place.server(global)?, format: global.format };
     match &options.verb {
         Verb::Ls => server.list(),
         Verb::Dead { queue, max, after } => server.dead(queue, *max, after.as_deref()),
@@ -123,13 +121,12 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     }
 }
 
-struct Server<'a> {
-    address: SocketAddr,
-    token: Option<&'a str>,
+struct Queues {
+    server: Server,
     format: Format,
 }
 
-impl Server<'_> {
+impl Queues {
     fn list(&self) -> Result<(), Failure> {
         let answer = self.ask(Method::GET, "/queues", String::new(), TIMEOUT)?;
         self.print(&answer, |answer| table(items(&answer["queues"])))
@@ -148,8 +145,8 @@ impl Server<'_> {
 
     fn ask(&self, method: Method, path: &str, body: String, timeout: Duration) -> Result<Value, Failure> {
         let question = Question { method, path, body, timeout };
-        let (status, body) = ask(self.address, self.token, question)?;
-        let url = format!("http://{}{path}", self.address);
+        let (status, body) = self.server.ask(question)?;
+        let url = self.server.url(path);
         let answer: Value = serde_json::from_slice(&body).map_err(|error| {
             Failure::new(ExitStatus::Unavailable, format!("{url}: {status}, unknown answer: {error}"))
         })?;

@@ -1,42 +1,89 @@
 //! Asks a running `watchbell up` over HTTP.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
-use axum::http::{Method, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use clap::Args;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 
 use super::Global;
 use super::file::File;
+use crate::client::{Answer, Call, Client};
+use crate::run::door::web_address;
 use crate::{ExitStatus, Failure};
 
 /// Which process to ask.
 #[derive(Args)]
 pub(super) struct Place {
-    /// Where watchbell up serves; by default the http.listen of the file
-    #[arg(long, global = true, value_name = "IP:PORT")]
-    address: Option<SocketAddr>,
+    /// Where watchbell up serves: IP:PORT on this machine, or https://HOST:PORT; by default the http.listen of the file
+    #[arg(long, global = true, value_name = "ADDRESS", value_parser = base)]
+    address: Option<String>,
+    /// Trust certificates of the authority in this PEM file only; by default those that this machine trusts
+    #[arg(long, global = true, value_name = "FILE", env = "WATCHBELL_CA")]
+    ca: Option<PathBuf>,
     /// A token whose role allows what is asked
     #[arg(long, global = true, env = "WATCHBELL_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    pub(super) token: Option<String>,
+    token: Option<String>,
 }
 
-impl Place {
-    /// Where it serves.
-    pub(super) fn address(&self, global: &Global) -> Result<SocketAddr, Failure> {
-        match self.address {
-            Some(address) => Ok(address),
-            None => Ok(File::read(&global.config)?.plan()?.0.http.listen),
-        }
+/// `http://127.0.0.1:8420`, from what a user writes.
+fn base(text: &str) -> Result<String, String> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return if address.ip().is_loopback() {
+            Ok(format!("http://{address}"))
+        } else {
+            Err("another machine is reached over TLS: write https://HOST:PORT".to_owned())
+        };
+    }
+    let text = text.trim_end_matches('/');
+    if text.strip_prefix("https://").is_some_and(|rest| !rest.is_empty() && !rest.contains('/')) {
+        return Ok(text.to_owned());
+    }
+    match text.strip_prefix("http://").map(base) {
+        Some(Ok(base)) => Ok(base),
+        _ => Err("write IP:PORT for this machine, or https://HOST:PORT".to_owned()),
     }
 }
 
-/// Longest answer that is read.
-const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+impl Place {
+    /// The process to ask.
+    pub(super) fn server(&self, global: &Global) -> Result<Server, Failure> {
+        let base = match &self.address {
+            Some(base) => base.clone(),
+            None => {
+                let http = File::read(&global.config)?.plan()?.0.http;
+                web_address(SocketAddr::new(reachable(http.listen.ip()), http.listen.port()), &http)
+            }
+        };
+        let client = Client::new(self.ca.as_deref());
+        let client = client.map_err(|error| Failure::new(ExitStatus::Unavailable, error))?;
+        let mut headers = HeaderMap::new();
+        if let Some(token) = &self.token {
+            let value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {
+                Failure::new(ExitStatus::Usage, "the token has characters that no header may have")
+            })?;
+            headers.insert(header::AUTHORIZATION, value);
+        }
+        Ok(Server { base, client, headers })
+    }
+}
+
+/// From this machine, one that listens on every address is on loopback.
+fn reachable(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        other => other,
+    }
+}
+
+/// The process that is asked.
+pub(super) struct Server {
+    base: String,
+    client: Client,
+    headers: HeaderMap,
+}
 
 /// What is asked.
 pub(super) struct Question<'a> {
@@ -48,34 +95,46 @@ pub(super) struct Question<'a> {
     pub(super) timeout: Duration,
 }
 
-/// The answer's status and body.
-pub(super) fn ask(
-    address: SocketAddr,
-    token: Option<&str>,
-    question: Question<'_>,
-) -> Result<(StatusCode, Vec<u8>), Failure> {
-    let Question { method, path, body, timeout } = question;
-    let url = format!("http://{address}{path}");
-    let unavailable = |reason: String| {
-        Failure::new(ExitStatus::Unavailable, format!("{url}: {reason}"))
-            .help("is watchbell up running? name another place with --address IP:PORT")
-    };
-    let mut request = Request::builder().method(method).uri(&url);
-    if let Some(token) = token {
-        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+impl Server {
+    /// The whole address of what stands at `path`.
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
     }
-    let request = request
-        .body(Body::from(body))
-        .map_err(|_| Failure::new(ExitStatus::Usage, "the token has characters that no header may have"))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(ExitStatus::Unavailable, error))?;
-    let client = Client::builder(TokioExecutor::new()).build::<_, Body>(HttpConnector::new());
-    let answered = async {
-        let answer = client.request(request).await.map_err(|error| error.to_string())?;
-        let status = answer.status();
-        let body = to_bytes(Body::new(answer.into_body()), ANSWER_BYTES_MAX).await;
-        body.map(|body| (status, body.to_vec())).map_err(|error| error.to_string())
-    };
-    let answered = runtime.block_on(async { tokio::time::timeout(timeout, answered).await });
-    answered.map_err(|_| unavailable("no answer".to_owned()))?.map_err(unavailable)
+
+    /// The answer's status and body.
+    pub(super) fn ask(&self, question: Question<'_>) -> Result<(StatusCode, Vec<u8>), Failure> {
+        let Question { method, path, body, timeout } = question;
+        let url = self.url(path);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Failure::new(ExitStatus::Unavailable, error))?;
+        let (headers, body) = (self.headers.clone(), body.into_bytes());
+        let call = Call { method, url: url.clone(), headers, body, timeout };
+        let Answer { status, body, .. } = runtime.block_on(self.client.call(call)).map_err(|error| {
+            let failure = Failure::new(ExitStatus::Unavailable, format!("{url}: {error}"));
+            let elsewhere = "is watchbell up running? name another place with --address";
+            failure.help(error.help.unwrap_or(elsewhere))
+        })?;
+        Ok((StatusCode::from_u16(status).expect("it came as a status"), body))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_people_write_them() {
+        for (text, expected) in [
+            ("127.0.0.1:8420", "http://127.0.0.1:8420"),
+            ("http://[::1]:1/", "http://[::1]:1"),
+            ("https://logs.example.com:8420/", "https://logs.example.com:8420"),
+        ] {
+            assert_eq!(base(text).as_deref(), Ok(expected));
+        }
+        for refused in
+            ["10.0.0.1:8420", "http://logs.example.com", "logs.example.com:8420", "https://", "https://a/b"]
+        {
+            assert!(base(refused).is_err(), "{refused}");
+        }
+    }
 }

@@ -1,7 +1,6 @@
 //! `watchbell sources`: what a running `watchbell up` follows, asked over HTTP.
 
 use std::fmt::Write;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
@@ -9,7 +8,7 @@ use clap::Args;
 use serde::Deserialize;
 use watchbell_notify::visible;
 
-use super::server::{Place, Question, ask};
+use super::server::{Place, Question, Server};
 use super::{Format, Global, written};
 use crate::replay::words;
 use crate::run::sources::{SourceReport, SourceState};
@@ -43,10 +42,10 @@ struct Answer {
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
-    let address = options.place.address(global)?;
-    let body = ask_for_sources(address, options.place.token.as_deref())?;
+    let server = options.place.server(global)?;
+    let body = ask_for_sources(&server)?;
     let answer: Answer = serde_json::from_slice(&body).map_err(|error| {
-        Failure::new(ExitStatus::Unavailable, format!("http://{address}/sources: unknown answer: {error}"))
+        Failure::new(ExitStatus::Unavailable, format!("{}: unknown answer: {error}", server.url("/sources")))
     })?;
     let wanted = options.log_group.as_deref().map(glob::Pattern::new).transpose();
     let wanted = wanted.map_err(|error| Failure::new(ExitStatus::Usage, format!("--log-group: {error}")))?;
@@ -61,18 +60,18 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     })
 }
 
-fn ask_for_sources(address: SocketAddr, token: Option<&str>) -> Result<Vec<u8>, Failure> {
+fn ask_for_sources(server: &Server) -> Result<Vec<u8>, Failure> {
     let path = "/sources";
     let question = Question { method: Method::GET, path, body: String::new(), timeout: TIMEOUT };
-    let (status, body) = ask(address, token, question)?;
-    let failure = Failure::new(ExitStatus::Unavailable, format!("http://{address}{path}: {status}"));
+    let (status, body) = server.ask(question)?;
+    let failure = Failure::new(ExitStatus::Unavailable, format!("{}: {status}", server.url(path)));
     match status {
         StatusCode::OK => Ok(body),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             Err(failure
                 .help("set WATCHBELL_TOKEN to a token whose role allows watchbell:GetStatus on watchbell"))
         }
-        _ => Err(failure.help("is watchbell up running? name another place with --address IP:PORT")),
+        _ => Err(failure.help("is watchbell up running? name another place with --address")),
     }
 }
 

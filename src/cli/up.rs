@@ -22,6 +22,13 @@ use crate::{ExitStatus, Failure, out};
                         watchbell up -c /etc/watchbell.toml --log json 2>> /var/log/watchbell.log"
 )]
 pub(super) struct Options {
+    #[command(flatten)]
+    log: Log,
+}
+
+/// How the process's own log is written.
+#[derive(Args)]
+pub(super) struct Log {
     /// How watchbell's own log is written to standard error; by default text on a terminal, json otherwise
     #[arg(long, value_enum, value_name = "FORM")]
     log: Option<LogForm>,
@@ -52,7 +59,7 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     if let Some(warnings) = warnings {
         say(warnings.trim_end());
     }
-    start_logging(options);
+    options.log.start();
     allow_many_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(ExitStatus::Unavailable, error))?;
@@ -75,36 +82,52 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
 
 /// Every followed file stays open. The limit that a process starts with is low for the sake of programs that use `select`;
 /// up to the hard one it is ours to raise.
-fn allow_many_files() {
+pub(super) fn allow_many_files() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         tracing::debug!(%error, "the limit of open files stays as it is");
     }
 }
 
-struct Signals {
+pub(super) struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
     hangup: tokio::signal::unix::Signal,
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Signals> {
+    pub(super) fn new() -> std::io::Result<Signals> {
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
         })
     }
+
+    /// Waits for the next one.
+    pub(super) async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::End,
+            _ = self.interrupt.recv() => Signal::End,
+            _ = self.hangup.recv() => Signal::Reload,
+        }
+    }
+}
+
+/// What a signal asks for.
+pub(super) enum Signal {
+    End,
+    Reload,
 }
 
 async fn serve(global: &Global, mut running: Running, mut signals: Signals) -> Result<(), Failure> {
     tracing::info!(address = %running.address(), "watching");
     loop {
         tokio::select! {
-            _ = signals.terminate.recv() => break,
-            _ = signals.interrupt.recv() => break,
-            _ = signals.hangup.recv() => reload(global, &running).await,
+            signal = signals.next() => match signal {
+                Signal::End => break,
+                Signal::Reload => reload(global, &running).await,
+            },
             failure = running.failed() => {
                 // The disk has failed: what was acknowledged is safe, nothing more can be. Stop at once.
                 tracing::error!(%failure, "stopping");
@@ -138,19 +161,22 @@ async fn reload(global: &Global, running: &Running) {
     }
 }
 
-fn start_logging(options: &Options) {
-    let form =
-        options.log.unwrap_or(if std::io::stderr().is_terminal() { LogForm::Text } else { LogForm::Json });
-    let level = match options.log_level {
-        LogLevel::Error => tracing::Level::ERROR,
-        LogLevel::Warn => tracing::Level::WARN,
-        LogLevel::Info => tracing::Level::INFO,
-        LogLevel::Debug => tracing::Level::DEBUG,
-    };
-    let builder =
-        tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_target(false);
-    match form {
-        LogForm::Text => builder.with_ansi(out::colour_on_stderr()).init(),
-        LogForm::Json => builder.json().flatten_event(true).init(),
+impl Log {
+    /// From now on.
+    pub(super) fn start(&self) {
+        let form =
+            self.log.unwrap_or(if std::io::stderr().is_terminal() { LogForm::Text } else { LogForm::Json });
+        let level = match self.log_level {
+            LogLevel::Error => tracing::Level::ERROR,
+            LogLevel::Warn => tracing::Level::WARN,
+            LogLevel::Info => tracing::Level::INFO,
+            LogLevel::Debug => tracing::Level::DEBUG,
+        };
+        let builder =
+            tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_target(false);
+        match form {
+            LogForm::Text => builder.with_ansi(out::colour_on_stderr()).init(),
+            LogForm::Json => builder.json().flatten_event(true).init(),
+        }
     }
 }

@@ -12,6 +12,7 @@ use watchbell_functions::queue::{Views, ViewsSnapshot};
 use watchbell_model::{Decisions, Entry, GroupName, InstallationId, Offset, Record, Timestamp};
 
 use super::backlog::Backlog;
+use super::buffer::Buffer;
 use super::checkpoint::{Checkpoint, Checkpoints, FileId};
 use super::clock::Clock;
 use super::ledger::{Ledger, LedgerSnapshot};
@@ -35,6 +36,8 @@ pub struct Fold {
     pub outbox: Outbox,
     /// What has to be archived.
     pub backlog: Backlog,
+    /// What has to be shipped, on an agent.
+    pub buffer: Buffer,
     /// What became of the bytes of files.
     pub ledger: Ledger,
     /// What queues hold.
@@ -54,6 +57,8 @@ pub struct FoldSnapshot {
     checkpoints: Vec<(FileId, Checkpoint)>,
     outbox: OutboxSnapshot,
     backlog: Backlog,
+    #[serde(default)]
+    buffer: Buffer,
     #[serde(default)]
     ledger: LedgerSnapshot,
     #[serde(default)]
@@ -82,6 +87,7 @@ impl Fold {
             checkpoints: Checkpoints::default(),
             outbox: Outbox::default(),
             backlog: Backlog::default(),
+            buffer: Buffer::default(),
             ledger: Ledger::default(),
             queues: Views::default(),
             remedies: Remedies::default(),
@@ -97,7 +103,11 @@ impl Fold {
     pub fn apply(&mut self, record: &Record) -> Result<Effects, EngineError> {
         let items = self.engine.step(record)?;
         self.next = record.offset.next();
-        self.backlog.apply(record, self.engine.plan().map_or(Offset(0), |(plan, _)| plan));
+        self.buffer.apply(record);
+        // An agent archives nothing.
+        if self.buffer.next().is_none() {
+            self.backlog.apply(record, self.engine.plan().map_or(Offset(0), |(plan, _)| plan));
+        }
         self.queues.apply(record);
         self.remedies.apply(record);
         let mut outgoing = Vec::new();
@@ -122,6 +132,7 @@ impl Fold {
             checkpoints: self.checkpoints.snapshot(),
             outbox: self.outbox.snapshot(),
             backlog: self.backlog.clone(),
+            buffer: self.buffer.clone(),
             ledger: self.ledger.snapshot(),
             queues: self.queues.snapshot(),
             remedies: self.remedies.clone(),
@@ -135,13 +146,14 @@ impl Fold {
     /// # Errors
     /// [`EngineError`] if the plan in it cannot run in this version.
     pub fn restore(installation: InstallationId, snapshot: FoldSnapshot) -> Result<Fold, EngineError> {
-        let FoldSnapshot { engine, checkpoints, outbox, backlog, ledger, queues, remedies, groups, next } =
+        let FoldSnapshot { engine, checkpoints, outbox, backlog, buffer, ledger, queues, remedies, groups, next } =
             snapshot;
         Ok(Fold {
             engine: Engine::restore(installation, engine)?,
             checkpoints: Checkpoints::restore(checkpoints),
             outbox: Outbox::restore(outbox),
             backlog,
+            buffer,
             ledger: Ledger::restore(ledger),
             queues: Views::restore(queues),
             remedies,
@@ -201,6 +213,8 @@ pub struct FoldThread {
     pub lag: SourceLag,
     /// Keeps snapshots.
     pub snapshots: SnapshotWriter,
+    /// How many bytes may wait to be shipped, on an agent; then nothing is let in.
+    pub buffer_bytes_max: Option<u64>,
 }
 
 impl FoldThread {
@@ -210,6 +224,7 @@ impl FoldThread {
     /// [`EngineError`] if a plan cannot run: it was checked before it was journaled, so this is a defect.
     pub fn run(self) -> Result<(), EngineError> {
         let mut asked_for = None;
+        let mut is_full = false;
         let mut rhythm = Rhythm::new(self.clock.now());
         loop {
             if rhythm.is_time(self.clock.now()) {
@@ -231,6 +246,7 @@ impl FoldThread {
                         asked_for = None;
                     }
                     records.iter().try_for_each(|record| self.fold(record))?;
+                    self.hold_what_comes(&mut is_full);
                 }
                 Ok(Told::Snapshot(admission)) => {
                     // Taken first: nobody waits for the fold while the disk is slow.
@@ -239,6 +255,21 @@ impl FoldThread {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+        }
+    }
+
+    /// Lets nothing in while the buffer of an agent is full.
+    fn hold_what_comes(&self, is_full: &mut bool) {
+        let Some(bytes_max) = self.buffer_bytes_max else { return };
+        let bytes = self.fold.look().buffer.bytes();
+        if (bytes >= bytes_max) != *is_full {
+            *is_full = !*is_full;
+            self.writer.hold(*is_full);
+            if *is_full {
+                tracing::warn!(bytes, "the buffer is full: files wait until something is shipped");
+            } else {
+                tracing::info!(bytes, "the buffer has room again");
             }
         }
     }

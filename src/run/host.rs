@@ -1,21 +1,24 @@
 //! What HTTP sees of the running process.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 use watchbell_functions::queue::View;
 use watchbell_intake::Redactor;
-use watchbell_model::{Batch, EventId, GroupName, InstallationId, LogGroup, Timestamp, TrailOutcome};
+use watchbell_model::{Action, Batch, EventId, GroupName, InstallationId, LogGroup, Timestamp, TrailOutcome};
 use watchbell_parse::Timestamps;
 use watchbell_server::{
     Accepted, AccessInForce, BoxFuture, Denied, GroupInForce, Host, IngestError, QueueAsk, QueueError,
-    TimestampOf,
+    Received, ShipAccepted, TimestampOf, TurnedAway,
 };
 
+use super::agents::Agents;
 use super::broker::{Ask, Asked};
 use super::clock::Clock;
+use super::door::TurnedAwayCount;
 use super::fold::SharedFold;
 use super::functions::Functions;
 use super::metrics::{self, Figures};
@@ -79,10 +82,14 @@ pub struct Process {
     pub lag: SourceLag,
     /// Knows what is followed.
     pub sources: Sources,
+    /// Knows what agents told.
+    pub agents: Arc<Agents>,
     /// Tells the second of a denied call.
     pub clock: Arc<dyn Clock>,
     /// Keeps denied calls from filling the journal.
     pub denials: Denials,
+    /// Counts connections that are turned away.
+    pub turned_away: TurnedAwayCount,
     /// Turns true when the process stops.
     pub stopping: watch::Receiver<bool>,
     /// The plan's part.
@@ -136,6 +143,27 @@ impl Host for Process {
         })
     }
 
+    fn ship(&self, received: Received) -> BoxFuture<'static, Result<ShipAccepted, IngestError>> {
+        let Received { principal, head, entries } = received;
+        let call = TrailDraft::done(Action::PutLogEvents.as_str(), format!("agent {}", head.agent));
+        let call = call.by(&principal).detail("name", &head.host);
+        let told = (!entries.is_empty()).then(|| self.writer.try_shipment(entries, call));
+        let (agents, now) = (Arc::clone(&self.agents), self.clock.now());
+        Box::pin(async move {
+            let mut accepted = ShipAccepted { events: 0, duplicate: false };
+            if let Some(told) = told {
+                let receipt =
+                    told.map_err(refusal)?.await.map_err(|_| IngestError::Stopping)?.map_err(refusal)?;
+                accepted = ShipAccepted { events: receipt.events, duplicate: receipt.duplicate };
+            }
+            // With groups it only asks whether they would be taken.
+            if head.groups.is_empty() {
+                agents.heard(principal, head, now);
+            }
+            Ok(accepted)
+        })
+    }
+
     fn queue(&self, ask: QueueAsk) -> BoxFuture<'static, Result<Value, QueueError>> {
         let QueueAsk { queue, principal, call } = ask;
         let (reply, answer) = oneshot::channel();
@@ -165,6 +193,10 @@ impl Host for Process {
         self.writer.trail(if unrecorded > 0 { draft.detail("unrecorded_before", unrecorded) } else { draft });
     }
 
+    fn turned_away(&self, peer: IpAddr, why: &TurnedAway) {
+        self.turned_away.count(peer, why, self.clock.now());
+    }
+
     fn ready(&self) -> Result<(), String> {
         // The server starts only after everything else has.
         if *self.stopping.borrow() {
@@ -177,7 +209,9 @@ impl Host for Process {
     }
 
     fn metrics(&self) -> String {
-        let figures = Figures::of(&self.fold.look(), &self.lag, &self.sources, self.clock.now());
+        let mut figures = Figures::of(&self.fold.look(), &self.lag, &self.sources, self.clock.now());
+        figures.turned_away = self.turned_away.look().into();
+        figures.agents = self.agents.report(self.clock.now());
         metrics::text(&figures)
     }
 
@@ -188,8 +222,10 @@ impl Host for Process {
     fn sources(&self) -> String {
         // Looked at first: then what was read is never less than what is journaled of it.
         let ledger = self.fold.look().ledger.clone();
-        let report = self.sources.report(&ledger, self.clock.now());
-        serde_json::json!({ "sources": report }).to_string()
+        let now = self.clock.now();
+        let mut sources = self.sources.report(&ledger, now);
+        self.agents.complete(&mut sources, &ledger, now);
+        serde_json::json!({ "sources": sources, "agents": self.agents.report(now) }).to_string()
     }
 }
 
@@ -197,8 +233,9 @@ fn refusal(error: AppendError) -> IngestError {
     match error {
         AppendError::Overloaded => IngestError::Overloaded,
         AppendError::NoSpace => IngestError::NoSpace,
+        AppendError::BufferFull => IngestError::Overloaded,
         AppendError::Stopping => IngestError::Stopping,
-        AppendError::TooLarge { .. } | AppendError::BatchIdTaken { .. } => {
+        AppendError::TooLarge { .. } | AppendError::BatchIdTaken { .. } | AppendError::OtherAgent { .. } => {
             IngestError::Refused(error.to_string())
         }
         AppendError::Disk(reason) => IngestError::Failed(reason),

@@ -64,7 +64,7 @@ impl Ledger {
         if redacted > 0 {
             *self.redacted.entry(batch.group.clone()).or_default() += redacted;
         }
-        let Source::File { range, dropped_bytes, .. } = &batch.source else { return };
+        let Source::File { range, dropped_bytes, .. } = batch.source.origin() else { return };
         let bytes = range.end.saturating_sub(range.start);
         self.note(&batch.group, &batch.stream, at, |account| {
             account.events += batch.len() as u64;
@@ -171,7 +171,8 @@ mod tests {
         ledger.batch(&batch(&["one", "two"], 100..108, 0), Timestamp(2));
         ledger.batch(&batch(&["cut"], 108..158, 46), Timestamp(3));
         let group = GroupName::new("g").unwrap();
-        let loss = |reason, bytes| Loss { group: group.clone(), stream: "/a".into(), reason, bytes };
+        let loss =
+            |reason, bytes| Loss { group: group.clone(), stream: "/a".into(), reason, bytes, shipped: None };
         ledger.loss(&loss(LossReason::LineTooLong, 46), Timestamp(3));
         ledger.loss(&loss(LossReason::Truncated, 7), Timestamp(4));
         let account = &ledger.groups()[&group];

@@ -12,6 +12,7 @@ use prometheus_client::registry::{Registry, Unit};
 use watchbell_engine::{Counters, FilterCounters, GroupCounters};
 use watchbell_model::{AlarmState, GroupName, Timestamp};
 
+use super::agents::AgentReport;
 use super::fold::Fold;
 use super::ledger::Account;
 use super::own::SourceLag;
@@ -30,6 +31,17 @@ struct Filter {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Lost {
     log_group: String,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Agent {
+    agent: String,
+    installation: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
     reason: &'static str,
 }
 
@@ -66,6 +78,10 @@ pub struct Figures {
     queues: Vec<(String, watchbell_functions::queue::Figures)>,
     /// Tells how old messages are.
     now: Timestamp,
+    /// Connections turned away since the start, by reason.
+    pub turned_away: Vec<(&'static str, u64)>,
+    /// Agents as they last told.
+    pub agents: Vec<AgentReport>,
 }
 
 impl Figures {
@@ -89,6 +105,8 @@ impl Figures {
             journal_next_offset: fold.next.0,
             queues: fold.queues.iter().map(|(name, view)| (name.to_owned(), view.figures(now))).collect(),
             now,
+            turned_away: Vec::new(),
+            agents: Vec::new(),
         }
     }
 }
@@ -132,6 +150,16 @@ pub fn text(figures: &Figures) -> String {
         lost.get_or_create(&labels).inc_by(*bytes);
     }
     ledger(&mut registry, figures);
+    agents(&mut registry, figures);
+    let turned_away = Family::<Reason, Total>::default();
+    registry.register(
+        "connections_refused",
+        "Connections turned away before any request, since the start",
+        turned_away.clone(),
+    );
+    for (reason, times) in &figures.turned_away {
+        turned_away.get_or_create(&Reason { reason }).inc_by(*times);
+    }
     alarms(&mut registry, figures);
     gauge(&mut registry, "metric_series", "Series of metrics that some alarm watches", figures.series);
     let lag = Family::<Group, Gauge>::default();
@@ -275,6 +303,27 @@ fn alarms(registry: &mut Registry, figures: &Figures) {
             let labels = Alarm { alarm: name.clone(), state: state.as_str() };
             states.get_or_create(&labels).set(i64::from(*in_force == state));
         }
+    }
+}
+
+fn agents(registry: &mut Registry, figures: &Figures) {
+    let (silent, waiting) = (Family::<Agent, Gauge>::default(), Family::<Agent, Gauge>::default());
+    registry.register_with_unit(
+        "agent_silent",
+        "How long ago the agent was last heard of",
+        Unit::Seconds,
+        silent.clone(),
+    );
+    registry.register_with_unit(
+        "agent_waiting",
+        "What waited on the agent to be shipped",
+        Unit::Bytes,
+        waiting.clone(),
+    );
+    for agent in &figures.agents {
+        let labels = Agent { agent: agent.name.clone(), installation: agent.agent.clone() };
+        silent.get_or_create(&labels).set(i64::try_from(agent.silent_ms / 1000).unwrap_or(i64::MAX));
+        waiting.get_or_create(&labels).set(i64::try_from(agent.waiting_bytes).unwrap_or(i64::MAX));
     }
 }
 

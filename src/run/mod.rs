@@ -7,15 +7,18 @@
 //!                                     └─▶ broker ─▶ functions, workers
 //! ```
 
+pub mod agents;
 pub mod archiver;
 pub mod backlog;
 pub mod batch_ids;
 pub mod broker;
+pub mod buffer;
 pub mod checkpoint;
 pub mod clock;
 pub mod collector;
 pub mod data_folder;
 pub mod dispatcher;
+pub mod door;
 mod drain;
 pub mod fold;
 pub mod functions;
@@ -31,7 +34,7 @@ pub mod remedies;
 pub mod secrets;
 pub mod snapshot;
 pub mod sources;
-mod start;
+pub(crate) mod start;
 pub mod trail;
 mod upkeep;
 pub mod writer;
@@ -45,6 +48,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use watchbell_journal::Disk;
 use watchbell_model::Plan;
 use watchbell_notify::{Client, WriteText};
+use watchbell_server::Door;
 
 use self::archiver::Store;
 use self::broker::BrokerHandle;
@@ -82,6 +86,7 @@ pub struct Running {
     writer: Writer,
     durable: Durable,
     process: Arc<Process>,
+    door: Door,
     notifiers: Notifiers,
     store: Store,
     collector: CollectorHandle,
@@ -114,7 +119,12 @@ struct Threads {
 }
 
 impl Running {
-    /// Where HTTP is served.
+    /// Where HTTP is served, as callers write it.
+    pub fn web_address(&self) -> String {
+        door::web_address(self.address, &self.plan.lock().expect("no panic while it is held").http)
+    }
+
+    /// The address and port at which HTTP is served.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

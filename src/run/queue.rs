@@ -21,6 +21,8 @@ struct Inner<T> {
     closed: bool,
     /// Nothing is let in from outside for now.
     paused: bool,
+    /// The same, for as long as what is in has to wait for others.
+    held: bool,
     /// Whoever waits during a pause gets in all the same: the taker sends it away.
     impatient: bool,
 }
@@ -32,13 +34,20 @@ pub(crate) struct Closed<T>(pub(crate) T);
 pub(crate) enum Refused<T> {
     Full(T),
     Paused(T),
+    Held(T),
     Closed(T),
 }
 
 impl<T> Queue<T> {
     pub(crate) fn new() -> Queue<T> {
-        let inner =
-            Inner { items: VecDeque::new(), bytes: 0, closed: false, paused: false, impatient: false };
+        let inner = Inner {
+            items: VecDeque::new(),
+            bytes: 0,
+            closed: false,
+            paused: false,
+            held: false,
+            impatient: false,
+        };
         Queue { inner: Mutex::new(inner), changed: Condvar::new() }
     }
 
@@ -53,16 +62,23 @@ impl<T> Queue<T> {
         if inner.paused && !inner.closed {
             return Err(Refused::Paused(item));
         }
+        if inner.held && !inner.closed {
+            return Err(Refused::Held(item));
+        }
         if inner.is_full(bytes) {
             return Err(Refused::Full(item));
         }
         self.put(inner, item, bytes).map_err(|Closed(item)| Refused::Closed(item))
     }
 
-    /// Puts `item` in as soon as there is room and no pause.
+    /// Puts `item` in as soon as there is room and no pause. While it is held and nobody may wait, gives it back.
     pub(crate) fn push_waiting(&self, item: T, bytes: usize) -> Result<(), Closed<T>> {
         let waiting = self.changed.wait_while(self.lock(), |inner| inner.must_wait(bytes) && !inner.closed);
-        self.put(waiting.unwrap_or_else(PoisonError::into_inner), item, bytes)
+        let inner = waiting.unwrap_or_else(PoisonError::into_inner);
+        if inner.held {
+            return Err(Closed(item));
+        }
+        self.put(inner, item, bytes)
     }
 
     /// Everything that waits, up to `bytes_max`, oldest first; waits for the first. Empty only once closed and done.
@@ -85,6 +101,12 @@ impl<T> Queue<T> {
     /// Lets nothing in from outside until it is told otherwise.
     pub(crate) fn pause(&self, paused: bool) {
         self.lock().paused = paused;
+        self.changed.notify_all();
+    }
+
+    /// The same for another reason, which only an agent has: its buffer is full.
+    pub(crate) fn hold(&self, held: bool) {
+        self.lock().held = held;
         self.changed.notify_all();
     }
 
@@ -131,7 +153,7 @@ impl<T> Inner<T> {
     }
 
     fn must_wait(&self, bytes: usize) -> bool {
-        self.is_full(bytes) || self.paused && !self.impatient
+        self.is_full(bytes) || (self.paused || self.held) && !self.impatient
     }
 }
 
@@ -172,6 +194,22 @@ mod tests {
         queue.pause(true);
         queue.end_waiting();
         assert!(queue.push_waiting(4, 1).is_ok());
+    }
+
+    #[test]
+    fn what_is_held_waits_until_it_is_let_go_or_goes_back_at_the_end() {
+        let queue = Queue::new();
+        queue.hold(true);
+        assert!(matches!(queue.try_push(1, 1), Err(Refused::Held(1))));
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| queue.push_waiting(2, 1).is_ok());
+            queue.hold(false);
+            assert!(waiting.join().unwrap());
+        });
+        assert_eq!(queue.take(1), [2]);
+        queue.hold(true);
+        queue.end_waiting();
+        assert!(queue.push_waiting(3, 1).is_err());
     }
 
     #[test]

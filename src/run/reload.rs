@@ -7,6 +7,7 @@ use std::time::Duration;
 use watchbell_model::{Entry, Plan, TrailOutcome};
 
 use super::Running;
+use super::door;
 use super::functions::load::{LoadError, load};
 use super::host::{InForce, groups_in_force};
 use super::secrets::SecretError;
@@ -34,6 +35,9 @@ pub enum ReloadError {
     /// Functions that cannot be made ready.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Functions(Vec<LoadError>),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] watchbell_server::tls::TlsError),
     /// The archive cannot be opened.
     #[error(transparent)]
     Archive(#[from] watchbell_archive::ArchiveError),
@@ -64,9 +68,11 @@ impl Running {
 
     async fn adopt(&self, plan: Plan) -> Result<(), ReloadError> {
         let current = self.plan.lock().expect("no panic while it is held").clone();
-        for (key, changed) in
-            [("data_dir", current.data_dir != plan.data_dir), ("http.listen", current.http != plan.http)]
-        {
+        for (key, changed) in [
+            ("data_dir", current.data_dir != plan.data_dir),
+            ("http.listen", current.http.listen != plan.http.listen),
+            ("whether there is an http.tls", current.http.tls.is_some() != plan.http.tls.is_some()),
+        ] {
             if changed {
                 return Err(ReloadError::NeedsRestart { key });
             }
@@ -79,6 +85,8 @@ impl Running {
             ReloadError::Secrets(locked.errors)
         })?;
         record_secrets(&self.writer, &unlocked.read);
+        // Read again, also where the file is as before: a renewed certificate has the same name.
+        let certificate = door::certificate(plan.http.tls.as_ref())?;
         let store = open_store(plan.archive.as_ref(), &plan.data_dir)?;
         // Before the plan: once it is in force an alarm may tell a new subscription at once, and a message to one that
         // nobody knows is given up.
@@ -98,6 +106,10 @@ impl Running {
         let (groups, redactor) = (groups_in_force(&plan.log_groups), unlocked.redactor);
         self.process.replace(InForce { access, groups, redactor: Arc::clone(&redactor) });
         self.functions.replace(loaded, unlocked.hooks, &redactor);
+        if let (Some(handshakes), Some(certificate)) = (self.door.tls(), certificate) {
+            handshakes.replace(certificate);
+        }
+        self.door.admit(plan.http.allow.clone());
         self.store.replace(store);
         self.collector.follow(plan.log_groups.clone(), redactor);
         *self.plan.lock().expect("no panic while it is held") = plan;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use watchbell_intake::Redactor;
-use watchbell_model::{Channel, Plan, SecretRef, Timestamp, Url};
+use watchbell_model::{Agent, Channel, Plan, SecretRef, Timestamp, Url};
 use watchbell_notify::{Client, Console, Notifier, SendError, Slack, Webhook, WriteText};
 use watchbell_server::AccessInForce;
 
@@ -93,6 +93,31 @@ pub fn unlock(
     } else {
         Err(Locked { errors, read })
     }
+}
+
+/// What an agent needs that is secret, or made of secrets.
+pub struct AgentUnlocked {
+    /// What it shows to the other side.
+    pub token: Option<String>,
+    /// Which secrets were read, and for what.
+    pub read: Vec<(SecretRef, String)>,
+    /// Takes their values, and what else the plan says, out of lines.
+    pub redactor: Arc<Redactor>,
+}
+
+/// Reads the secrets that an agent needs.
+///
+/// # Errors
+/// [`Locked`] if one has no value.
+pub fn unlock_agent(plan: &Plan, agent: &Agent) -> Result<AgentUnlocked, Locked> {
+    let mut reader = Reader { read: Vec::new(), values: Vec::new(), errors: Vec::new() };
+    let token = agent.token.as_ref().and_then(|token| reader.value(token, "agent token".to_owned()));
+    let Reader { read, values, errors } = reader;
+    if !errors.is_empty() {
+        return Err(Locked { errors, read });
+    }
+    let redactor = Arc::new(Redactor::new(&plan.redaction, &values).expect("the plan was checked"));
+    Ok(AgentUnlocked { token, read, redactor })
 }
 
 struct Reader {

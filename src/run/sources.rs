@@ -28,10 +28,12 @@ pub enum SourceState {
     Error,
     /// It was followed, and is no more.
     Gone,
+    /// An agent follows it that has not been heard of for a while.
+    Silent,
 }
 
 impl SourceState {
-    /// `following`, `rotated`, `deleted but open`, `paused`, `error` or `gone`.
+    /// `following`, `rotated`, `deleted but open`, `paused`, `error`, `gone` or `silent`.
     pub fn as_str(self) -> &'static str {
         match self {
             SourceState::Following => "following",
@@ -40,6 +42,7 @@ impl SourceState {
             SourceState::Paused => "paused",
             SourceState::Error => "error",
             SourceState::Gone => "gone",
+            SourceState::Silent => "silent",
         }
     }
 }
@@ -182,6 +185,9 @@ pub struct SourceReport {
     pub log_group: String,
     /// The path.
     pub path: String,
+    /// The agent that follows it; absent: this process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
     /// What is the matter with it.
     pub state: SourceState,
     /// Why, if something is wrong.
@@ -217,6 +223,7 @@ impl SourceReport {
             log_group: group.to_string(),
             path: path.to_owned(),
             state,
+            agent: None,
             reason: None,
             files: 0,
             lag_bytes: 0,
@@ -232,7 +239,7 @@ impl SourceReport {
         }
     }
 
-    fn account(&mut self, account: &Account) {
+    pub(crate) fn account(&mut self, account: &Account) {
         self.events = account.events;
         self.redacted_events = account.redacted_events;
         self.journaled_bytes = account.journaled_bytes;

@@ -13,15 +13,18 @@ use object_store::ObjectStore;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use watchbell_archive::ArchiveError;
-use watchbell_journal::{Readers, Recovery};
+use watchbell_journal::{Readers, Recovery, Upkeep};
 use watchbell_model::{Archive, Entry, InstallationId, Offset, Plan, SecretRef};
 use watchbell_notify::Client;
+use watchbell_server::Door;
 
 use super::archiver::{Archiver, Store};
 use super::broker::{ASKS_MAX, Asked, Broker, BrokerHandle, Payloads};
+use super::clock::Clock;
 use super::collector::Collector;
 use super::data_folder::{self, DataFolder};
 use super::dispatcher::{Dispatcher, Notifiers};
+use super::door::{self, TurnedAwayCount};
 use super::fold::{FoldThread, SharedFold};
 use super::functions::load::LoadError;
 use super::functions::{self, Functions};
@@ -32,7 +35,6 @@ use super::secrets::{Locked, SecretError, Unlocked, unlock};
 use super::snapshot::SnapshotWriter;
 use super::sources::Sources;
 use super::trail::TrailDraft;
-use super::upkeep;
 use super::writer::{Durable, Writer, WriterThread};
 use super::{Kept, Running, Setup, Threads};
 use crate::{ExitStatus, Failure};
@@ -49,6 +51,9 @@ impl Running {
         let Setup { plan, clock, disk, console, colour } = setup;
         // Once it is journaled, every start would meet it again.
         watchbell_engine::can_run(&plan).map_err(|error| Failure::new(ExitStatus::Configuration, error))?;
+        let certificate = door::certificate(plan.http.tls.as_ref());
+        let certificate = certificate.map_err(|error| Failure::new(ExitStatus::Configuration, error))?;
+        let door = door::open(&plan.http, certificate);
         let listener = listen(plan.http.listen)?;
         let address = listener.local_addr().map_err(|error| Failure::io("http.listen", &error))?;
         let client = Client::new().map_err(|error| Failure::new(ExitStatus::Unavailable, error))?;
@@ -65,7 +70,7 @@ impl Running {
         let (failed, failures) = mpsc::unbounded_channel();
         let snapshots = SnapshotWriter::new(disk, folder.snapshots.clone(), folder.installation);
         let lag = SourceLag::default();
-        let core = Core::start(folder, &kept, lag.clone(), snapshots, failed.clone());
+        let core = Core::start(folder, &kept.clock, lag.clone(), snapshots, None, failed.clone());
         let (mut collector_thread, collector) = Collector::new(
             plan.log_groups.clone(),
             known_groups,
@@ -112,12 +117,14 @@ impl Running {
             functions: Arc::clone(&functions),
             lag,
             sources,
+            agents: Arc::default(),
             clock: Arc::clone(&kept.clock),
             denials: Denials::default(),
+            turned_away: TurnedAwayCount::default(),
             stopping: is_stopping.clone(),
             in_force: Mutex::new(in_force),
         });
-        let server = runtime.spawn(serve(listener, Arc::clone(&process), is_stopping));
+        let server = runtime.spawn(serve(listener, Arc::clone(&process), door.clone(), is_stopping));
         say_who_may_call(address, &plan);
         Ok(Running {
             address,
@@ -127,6 +134,7 @@ impl Running {
             writer: core.writer,
             durable: core.durable,
             process,
+            door,
             notifiers,
             store,
             collector,
@@ -158,24 +166,27 @@ impl Kept {
 }
 
 /// The writer and the fold, running.
-struct Core {
-    installation: InstallationId,
-    fold: SharedFold,
-    writer: Writer,
-    durable: Durable,
-    readers: Readers,
+pub(crate) struct Core {
+    pub(crate) installation: InstallationId,
+    pub(crate) fold: SharedFold,
+    pub(crate) writer: Writer,
+    pub(crate) durable: Durable,
+    pub(crate) readers: Readers,
+    pub(crate) upkeep: Upkeep,
     outgoing: mpsc::UnboundedReceiver<Outgoing>,
-    writer_thread: JoinHandle<()>,
-    upkeep_thread: JoinHandle<()>,
-    fold_thread: JoinHandle<()>,
+    pub(crate) writer_thread: JoinHandle<()>,
+    pub(crate) upkeep_thread: JoinHandle<()>,
+    pub(crate) fold_thread: JoinHandle<()>,
 }
 
 impl Core {
-    fn start(
+    /// Starts them; `buffer_bytes_max` is how much may wait to be shipped, on an agent.
+    pub(crate) fn start(
         folder: DataFolder,
-        kept: &Kept,
+        clock: &Arc<dyn Clock>,
         lag: SourceLag,
         snapshots: SnapshotWriter,
+        buffer_bytes_max: Option<u64>,
         failed: mpsc::UnboundedSender<Failure>,
     ) -> Core {
         let DataFolder { installation, journal, admission, fold, .. } = folder;
@@ -183,8 +194,7 @@ impl Core {
         let (tell, told) = sync_channel(TOLD_MAX);
         let upkeep = journal.upkeep();
         let (ask, asked) = sync_channel(1);
-        let (thread, writer, durable) =
-            WriterThread::new(journal, admission, Arc::clone(&kept.clock), tell, ask);
+        let (thread, writer, durable) = WriterThread::new(journal, admission, Arc::clone(clock), tell, ask);
         let (send, outgoing) = mpsc::unbounded_channel();
         for message in fold.outbox.waiting() {
             send.send(message.clone()).expect("its receiver stands beside it");
@@ -195,16 +205,19 @@ impl Core {
             told,
             writer: writer.clone(),
             outgoing: send,
-            clock: Arc::clone(&kept.clock),
+            clock: Arc::clone(clock),
             lag,
             snapshots,
+            buffer_bytes_max,
         };
         let broken = |error: &dyn Display| Failure::new(ExitStatus::InputOutput, error);
         let writer_thread =
             spawn("writer", failed.clone(), move || thread.run().map_err(|error| broken(&error)));
         let upkeep_writer = writer.clone();
-        let upkeep_thread =
-            endless("upkeep", failed.clone(), move || upkeep::run(&upkeep, &asked, &upkeep_writer));
+        let looked_after = upkeep.clone();
+        let upkeep_thread = endless("upkeep", failed.clone(), move || {
+            super::upkeep::run(&looked_after, &asked, &upkeep_writer);
+        });
         let fold_thread = spawn("fold", failed, move || fold_thread.run().map_err(|error| broken(&error)));
         Core {
             installation,
@@ -212,6 +225,7 @@ impl Core {
             writer,
             durable,
             readers,
+            upkeep,
             outgoing,
             writer_thread,
             upkeep_thread,
@@ -332,25 +346,29 @@ impl First {
 async fn serve(
     listener: TcpListener,
     process: Arc<Process>,
+    door: Door,
     mut stopping: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
     let stopped = async move {
         // An error means that the sender is gone: stop as well.
         let _ = stopping.wait_for(|stopping| *stopping).await;
     };
-    watchbell_server::serve(listener, process, stopped).await
+    watchbell_server::serve(listener, process, door, stopped).await
 }
 
 fn say_who_may_call(address: SocketAddr, plan: &Plan) {
+    let address = door::web_address(address, &plan.http);
     if plan.access.tokens.is_empty() {
-        tracing::info!(%address, "HTTP is open to every process on this machine: no token is configured");
+        tracing::info!(address, "HTTP is open to every process on this machine: no token is configured");
     } else {
-        tracing::info!(%address, tokens = plan.access.tokens.len(), "HTTP needs a token");
+        let networks: Vec<String> = plan.http.allow.iter().map(ToString::to_string).collect();
+        let tokens = plan.access.tokens.len();
+        tracing::info!(address, tokens, networks = networks.join(" "), "HTTP needs a token");
     }
 }
 
 /// A thread that does not fail by itself.
-pub(super) fn endless(
+pub(crate) fn endless(
     name: &'static str,
     failed: mpsc::UnboundedSender<Failure>,
     run: impl FnOnce() + Send + 'static,
@@ -362,7 +380,7 @@ pub(super) fn endless(
 }
 
 /// Runs a thread whose end with an error, or by a panic, stops the process.
-fn spawn(
+pub(crate) fn spawn(
     name: &'static str,
     failed: mpsc::UnboundedSender<Failure>,
     run: impl FnOnce() -> Result<(), Failure> + Send + 'static,
@@ -406,7 +424,7 @@ pub(super) fn open_store(
 }
 
 /// Every secret that was read goes into the audit trail, by name.
-pub(super) fn record_secrets(writer: &Writer, read: &[(SecretRef, String)]) {
+pub(crate) fn record_secrets(writer: &Writer, read: &[(SecretRef, String)]) {
     for (secret, user) in read {
         writer.trail(TrailDraft::done("secret.read", secret.to_string()).detail("for", user));
     }
@@ -417,7 +435,7 @@ fn functions_failure(errors: &[LoadError]) -> Failure {
     Failure::new(ExitStatus::Configuration, all.join("\n       "))
 }
 
-fn secrets_failure(errors: &[SecretError]) -> Failure {
+pub(crate) fn secrets_failure(errors: &[SecretError]) -> Failure {
     let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
     let failure = Failure::new(ExitStatus::Configuration, all.join("\n       "));
     failure.help("set what the file refers to, or change the reference")

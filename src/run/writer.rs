@@ -10,8 +10,9 @@ use std::sync::mpsc::SyncSender;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 use watchbell_journal::{Journal, JournalError, NewEntry, PAYLOAD_BYTES_MAX};
-use watchbell_model::{Action, Batch, Entry, Offset, Record, Source, Timestamp};
+use watchbell_model::{Action, Batch, Entry, InstallationId, Offset, Record, Source, Timestamp};
 
+use super::agents::{Cursors, Verdict};
 use super::batch_ids::{BatchIds, BatchIdsSnapshot};
 use super::clock::Clock;
 use super::queue::{Closed, Queue, Refused};
@@ -66,6 +67,20 @@ pub enum AppendError {
         /// That batch.
         offset: Offset,
     },
+    /// Another entry was stored under this agent's name and this place in its journal.
+    #[error(
+        "entry {offset} of agent {agent} is another one here: two agents have one installation id, because a data \
+         folder was copied or put back; give this one a new data_dir"
+    )]
+    OtherAgent {
+        /// The agent.
+        agent: InstallationId,
+        /// The entry in its journal.
+        offset: Offset,
+    },
+    /// The buffer of this agent is full.
+    #[error("the buffer is full")]
+    BufferFull,
     /// The disk failed.
     #[error("{0}")]
     Disk(String),
@@ -77,6 +92,8 @@ type Done = Option<oneshot::Sender<Appended>>;
 enum Item {
     Entry(Entry),
     Trail(TrailDraft),
+    /// What an agent sent, all or nothing, and the record of the call that sent it.
+    Shipment(Vec<Entry>, TrailDraft),
     /// Take a snapshot after everything before it.
     Snapshot,
     /// Tell when everything before it is on disk.
@@ -113,6 +130,7 @@ pub enum Told {
 pub struct Admission {
     last_time: Timestamp,
     batch_ids: BatchIds,
+    agents: Cursors,
     trail: TrailHead,
 }
 
@@ -121,6 +139,8 @@ pub struct Admission {
 pub struct AdmissionSnapshot {
     last_time: Timestamp,
     batch_ids: BatchIdsSnapshot,
+    #[serde(default)]
+    agents: Cursors,
     trail: TrailHead,
 }
 
@@ -131,6 +151,7 @@ impl Admission {
     /// Says where the audit trail does not hold.
     pub fn apply(&mut self, record: &Record) -> Result<(), super::trail::TrailBreak> {
         self.last_time = self.last_time.max(record.time);
+        self.agents.remember(&record.entry);
         match &record.entry {
             Entry::Batch(batch) => self.batch_ids.remember(batch, record.offset, record.time),
             Entry::Trail(trail) => self.trail.follow(trail)?,
@@ -142,13 +163,14 @@ impl Admission {
     /// As data.
     pub fn snapshot(&self) -> AdmissionSnapshot {
         let (last_time, trail) = (self.last_time, self.trail.clone());
-        AdmissionSnapshot { last_time, batch_ids: self.batch_ids.snapshot(), trail }
+        let agents = self.agents.clone();
+        AdmissionSnapshot { last_time, batch_ids: self.batch_ids.snapshot(), agents, trail }
     }
 
     /// Back from data.
     pub fn restore(snapshot: AdmissionSnapshot) -> Admission {
-        let AdmissionSnapshot { last_time, batch_ids, trail } = snapshot;
-        Admission { last_time, batch_ids: BatchIds::restore(batch_ids), trail }
+        let AdmissionSnapshot { last_time, batch_ids, agents, trail } = snapshot;
+        Admission { last_time, batch_ids: BatchIds::restore(batch_ids), agents, trail }
     }
 }
 
@@ -200,14 +222,37 @@ impl Writer {
     /// [`AppendError::Stopping`] at the end.
     pub fn try_batch(&self, batch: Batch) -> Result<oneshot::Receiver<Appended>, AppendError> {
         let bytes = batch.text().len().max(1);
+        self.try_item(Item::Entry(Entry::Batch(batch)), bytes)
+    }
+
+    /// Appends what an agent sent, all of it or nothing, if there is room for it. What is here already is not appended
+    /// again. The receipt tells the events that were stored now, and whether nothing was.
+    ///
+    /// # Errors
+    /// As [`Writer::try_batch`].
+    pub fn try_shipment(
+        &self,
+        entries: Vec<Entry>,
+        call: TrailDraft,
+    ) -> Result<oneshot::Receiver<Appended>, AppendError> {
+        let bytes = entries.iter().map(|entry| entry.rest().len()).sum::<usize>().max(1);
+        self.try_item(Item::Shipment(entries, call), bytes)
+    }
+
+    fn try_item(&self, item: Item, bytes: usize) -> Result<oneshot::Receiver<Appended>, AppendError> {
         let (done, told) = oneshot::channel();
-        let item = Item::Entry(Entry::Batch(batch));
         match self.0.try_push(Request { item, done: Some(done), patience: Patience::Leaves }, bytes) {
             Ok(()) => Ok(told),
             Err(Refused::Paused(_)) => Err(AppendError::NoSpace),
+            Err(Refused::Held(_)) => Err(AppendError::BufferFull),
             Err(Refused::Full(_)) => Err(AppendError::Overloaded),
             Err(Refused::Closed(_)) => Err(AppendError::Stopping),
         }
+    }
+
+    /// While the buffer of an agent is full nothing is let in from outside.
+    pub fn hold(&self, held: bool) {
+        self.0.hold(held);
     }
 
     /// Appends a batch from outside, waiting for room.
@@ -252,6 +297,19 @@ fn call_that_sent(batch: &Batch, offset: Offset) -> Option<TrailDraft> {
     let draft = TrailDraft::done(Action::PutLogEvents.as_str(), batch.group.as_str()).by(principal);
     let draft = draft.detail("entry", offset).detail("events", batch.len());
     Some(batch_id.iter().fold(draft, |draft, id| draft.detail("batch_id", id)))
+}
+
+fn other_agent(entry: &Entry) -> AppendError {
+    let shipped = match entry {
+        Entry::Batch(batch) => match &batch.source {
+            Source::Agent { shipped, .. } => Some(shipped),
+            _ => None,
+        },
+        Entry::Loss(loss) => loss.shipped.as_ref(),
+        _ => None,
+    };
+    let shipped = shipped.expect("an agent sent it");
+    AppendError::OtherAgent { agent: shipped.agent, offset: shipped.offset }
 }
 
 fn answer(done: Done, appended: Appended) {
@@ -389,6 +447,10 @@ impl WriterThread {
                     commit.answers.push((done, Receipt { offset, events: 0, duplicate: false }));
                     continue;
                 }
+                Item::Shipment(entries, call) => {
+                    self.admit_shipment(&mut commit, entries, call, now, done);
+                    continue;
+                }
                 Item::Trail(draft) => Entry::Trail(self.admission.trail.extend(now, draft)),
                 Item::Entry(entry) => entry,
             };
@@ -428,6 +490,46 @@ impl WriterThread {
         commit.answers.push((done, receipt));
         if let Some(draft) = call {
             let record = Entry::Trail(self.admission.trail.extend(now, draft));
+            self.admit(commit, record, now, None);
+        }
+    }
+
+    fn admit_shipment(
+        &mut self,
+        commit: &mut Commit,
+        entries: Vec<Entry>,
+        call: TrailDraft,
+        now: Timestamp,
+        done: Done,
+    ) {
+        let mut new = Vec::new();
+        for entry in entries {
+            match self.admission.agents.verdict(&entry) {
+                Some(Verdict::Repeated) => {}
+                Some(Verdict::Other) => {
+                    answer(done, Err(other_agent(&entry)));
+                    return;
+                }
+                _ => new.push((entry.encode_beginning(), entry)),
+            }
+        }
+        let bytes = |(payload, entry): &(Vec<u8>, Entry)| payload.len() + entry.rest().len();
+        if let Some(bytes) = new.iter().map(bytes).find(|bytes| *bytes > PAYLOAD_BYTES_MAX) {
+            answer(done, Err(AppendError::TooLarge { bytes }));
+            return;
+        }
+        let offset = Offset(self.journal.next_offset() + commit.records.len() as u64);
+        let (entries, mut events) = (new.len(), 0);
+        for (payload, entry) in new {
+            self.admission.agents.remember(&entry);
+            events += if let Entry::Batch(batch) = &entry { batch.len() } else { 0 };
+            let offset = Offset(self.journal.next_offset() + commit.records.len() as u64);
+            commit.records.push((Arc::new(Record { offset, time: now, entry }), payload));
+        }
+        commit.answers.push((done, Receipt { offset, events, duplicate: entries == 0 }));
+        if entries > 0 {
+            let call = call.detail("entry", offset).detail("entries", entries).detail("events", events);
+            let record = Entry::Trail(self.admission.trail.extend(now, call));
             self.admit(commit, record, now, None);
         }
     }

@@ -20,6 +20,8 @@ pub enum Kind {
     SocketAddress,
     /// A string that is a whole number and a unit.
     Duration,
+    /// A string that is a whole number of bytes and a unit.
+    Size,
     /// A string that is a time of day.
     Clock,
     /// A string that is a date.
@@ -78,6 +80,7 @@ impl Kind {
             Kind::Url => "a string with a web address",
             Kind::SocketAddress => "a string such as \"127.0.0.1:8420\"",
             Kind::Duration => "a duration such as \"30s\", \"5m\" or \"1h\"",
+            Kind::Size => "a size such as \"512MiB\" or \"1GiB\"",
             Kind::Clock => "a time of day such as \"12:00:30\"",
             Kind::Date => "a string with a date such as \"2026-11-22\"",
             Kind::Count => "a positive integer",
@@ -222,8 +225,28 @@ pub const KEYS: &[Key] = &[
     default("data_dir", Kind::Path, "./data", "the folder that holds everything Watchbell writes"),
     //
     optional("http", Kind::Table, "the HTTP server"),
-    default("http.listen", Kind::SocketAddress, "127.0.0.1:8420", "the loopback address it listens on"),
-    unavailable("http.tls", "TLS for addresses other than loopback"),
+    default(
+        "http.listen",
+        Kind::SocketAddress,
+        "127.0.0.1:8420",
+        "the address it listens on; one that is not loopback needs tls, allow and a token",
+    ),
+    optional("http.tls", Kind::Table, "speaks TLS with this certificate"),
+    required(
+        "http.tls.certificate",
+        Kind::Path,
+        "a PEM file: the certificate, then those between it and its authority; read again at a reload",
+    ),
+    required(
+        "http.tls.key",
+        Kind::Path,
+        "a PEM file: its private key, which only its owner and group may read",
+    ),
+    optional(
+        "http.allow",
+        Kind::Texts,
+        "the networks whose machines may connect, such as \"10.0.0.0/8\"; this machine always may",
+    ),
     //
     optional("log_groups", Kind::Named, "log groups, by name"),
     optional("log_groups.*", Kind::Table, "where a log group's events come from and how they are read"),
@@ -646,6 +669,26 @@ pub const KEYS: &[Key] = &[
     default("functions.*.workers.min", Kind::Count, "1", "at least"),
     default("functions.*.workers.max", Kind::Count, "4", "at most, up to 64"),
     //
+    optional("agent", Kind::Table, "for `watchbell agent`: where it ships what it reads"),
+    required(
+        "agent.to",
+        Kind::Url,
+        "the other Watchbell: https://HOST:PORT, or http://127.0.0.1:PORT on this machine",
+    ),
+    optional("agent.token", Kind::Secret, "what it shows there; with https it must be there"),
+    optional(
+        "agent.ca",
+        Kind::Path,
+        "a PEM file: trusts certificates of this authority only; if absent, of those that the machine trusts",
+    ),
+    optional("agent.name", Kind::Text, "what it is called there; if absent, the machine's host name"),
+    default(
+        "agent.buffer",
+        Kind::Size,
+        "1GiB",
+        "how much may wait on its disk to be shipped; then files wait: 16MiB to 1024GiB",
+    ),
+    //
     optional("archive", Kind::Table, "where every event is kept in the end"),
     optional("archive.url", Kind::Url, "a folder, as a path or file:///path; if absent, archive in data_dir"),
     unavailable("archive.lifecycle", "when objects become cold, and when they go"),
@@ -697,7 +740,6 @@ pub const KEYS: &[Key] = &[
     optional("test.message", Kind::Text, "the whole first message as a console shows it, without its id"),
     optional("test.message_contains", Kind::Texts, "texts that must stand in some message"),
     //
-    unavailable("agent", "sends logs to another Watchbell"),
     unavailable("aws", "what only AWS needs"),
     unavailable("fleet", "the application's own processes"),
     unavailable("journald", "events from the system's journal"),

@@ -5,12 +5,14 @@
 //! Not here: reading the file, the clock, what a plan does (`engine`), the values of secrets.
 
 mod access;
+mod agent;
 mod alarm;
 mod archive;
 mod clock;
 mod composite;
 mod duration;
 mod function;
+mod http;
 mod keys;
 mod log_group;
 mod mask;
@@ -28,6 +30,7 @@ mod redaction;
 mod render;
 mod schema;
 mod secret;
+mod size;
 mod test_case;
 mod topic;
 mod watched;

@@ -185,8 +185,14 @@ fn is_text(kind: TokenKind) -> bool {
 
 /// Whether the value `text` at `path` is, or may be, a secret.
 fn is_secret(path: &[String], text: &str) -> bool {
-    let generic: Vec<&str> =
-        path.iter().enumerate().map(|(at, name)| if at == 1 { "*" } else { name.as_str() }).collect();
+    let mut generic: Vec<&str> = Vec::new();
+    for (at, name) in path.iter().enumerate() {
+        let parent = generic.join(".");
+        // Below a table that this version does not know the second part is a name, too.
+        let is_name =
+            keys::find(&parent, "*").is_some() || at == 1 && keys::children(&parent).next().is_none();
+        generic.push(if is_name { "*" } else { name.as_str() });
+    }
     let kind_at = |parts: &[&str]| {
         let (name, parent) = parts.split_last()?;
         keys::find(&parent.join("."), name).filter(|row| row.is_available()).map(|row| row.kind)

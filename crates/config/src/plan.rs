@@ -1,18 +1,16 @@
 //! The whole file, and the keys that stand alone.
 
-use std::net::SocketAddr;
-
 use toml::de::{DeTable, DeValue};
-use watchbell_model::{Http, Plan};
+use watchbell_model::Plan;
 
 use crate::metric_filter::Quotas;
 use crate::names::Names;
-use crate::problem::{Problem, quote};
+use crate::problem::Problem;
 use crate::reader::{Context, Field, Table};
 use crate::test_case::{Known, TestCase};
 use crate::{
-    access, alarm, archive, composite, function, log_group, metric_filter, mute, path, queue, redaction,
-    test_case, topic,
+    access, agent, alarm, archive, composite, function, http, log_group, metric_filter, mute, path, queue,
+    redaction, test_case, topic,
 };
 
 /// The version of the file's format that this version of Watchbell reads.
@@ -40,7 +38,7 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
 
     check_version(&mut root);
     let data_dir = data_dir(&mut root);
-    let http = http(&mut root);
+    let http = http::read(&mut root, document);
     let redaction = redaction::read(&mut root);
     let log_groups = log_group::read(&mut root);
     let mut quotas = Quotas::default();
@@ -73,6 +71,7 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
     filters.plan.append(&mut alarms.filters);
     let topics = topic::read(&mut root, &alarms.told);
     let access = access::read(&mut root, &role_names);
+    let agent = agent::read(&mut root);
     let archive = archive::read(&mut root, data_dir.as_deref());
     root.finish();
 
@@ -89,6 +88,7 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
         queues,
         functions,
         access,
+        agent: agent?,
         archive: Some(archive?),
     })
 }
@@ -121,34 +121,4 @@ pub(crate) fn absolute_path(field: &Field<'_>, text: &str) -> Option<String> {
         field.refuse(message, "write a path, absolute or relative to this file");
     };
     path::absolute(field.context.source.folder, text).map_err(refuse).ok()
-}
-
-fn http(root: &mut Table<'_>) -> Option<Http> {
-    let loopback = Http { listen: SocketAddr::from(([127, 0, 0, 1], 8420)) };
-    let Some(field) = root.field("http") else { return Some(loopback) };
-    let mut table = field.table("[http]".into())?;
-    let listen = match table.field("listen") {
-        Some(field) => listen(&field),
-        None => Some(loopback.listen),
-    };
-    table.finish();
-    Some(Http { listen: listen? })
-}
-
-fn listen(field: &Field<'_>) -> Option<SocketAddr> {
-    let text = field.text()?;
-    let Ok(address) = text.value.parse::<SocketAddr>() else {
-        let message = format!("{} is not an IP address and a port: {}", field.title(), quote(text.value));
-        field.refuse(message, "write it as \"127.0.0.1:8420\" or \"[::1]:8420\"; port 0 takes a free one");
-        return None;
-    };
-    if !address.ip().is_loopback() {
-        let message = format!("listening on {address} is not available in this version, which has no TLS");
-        field.refuse(
-            message,
-            "TLS comes with the agent; until then write a loopback address: \"127.0.0.1:8420\"",
-        );
-        return None;
-    }
-    Some(address)
 }

@@ -14,7 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::keys::{self, Key, Kind};
 use crate::problem::{Lines, Problem, quote};
-use crate::{Source, clock, duration, nearest};
+use crate::{Source, clock, duration, nearest, size};
 
 /// Most "did you mean" answers that are searched for in one file; the search is the dear part of a bad file.
 const SUGGESTIONS_MAX: usize = 200;
@@ -247,6 +247,17 @@ impl<'a> Field<'a> {
             .map_err(|reason| {
                 let message = format!("{} {reason}: {}", self.title(), quote(text.value));
                 self.refuse(message, "write a whole number and one of ms, s, m, h, d, such as \"30s\"");
+            })
+            .ok()
+    }
+
+    /// A size, in bytes.
+    pub(crate) fn size_bytes(&self) -> Option<u64> {
+        let text = self.text()?;
+        size::parse_bytes(text.value)
+            .map_err(|reason| {
+                let message = format!("{} {reason}: {}", self.title(), quote(text.value));
+                self.refuse(message, "write a whole number and one of B, KiB, MiB, GiB, such as \"512MiB\"");
             })
             .ok()
     }

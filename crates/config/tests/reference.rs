@@ -17,6 +17,7 @@ fn kind(kind: Kind) -> String {
         Kind::Url => "address",
         Kind::SocketAddress => "IP address and port",
         Kind::Duration => "duration",
+        Kind::Size => "size",
         Kind::Clock => "time of day",
         Kind::Date => "date",
         Kind::Count => "positive integer",

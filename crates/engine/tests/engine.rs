@@ -78,7 +78,7 @@ fn plan(alarm: MetricAlarm) -> Plan {
     Plan {
         file: "watchbell.toml".into(),
         data_dir: "/nowhere".into(),
-        http: Http { listen: "127.0.0.1:0".parse().unwrap() },
+        http: Http { listen: "127.0.0.1:0".parse().unwrap(), tls: None, allow: Vec::new() },
         redaction: watchbell_model::Redaction::default(),
         log_groups: BTreeMap::from([(group(), log_group)]),
         metric_filters: BTreeMap::from([("errors".into(), filter)]),
@@ -88,6 +88,7 @@ fn plan(alarm: MetricAlarm) -> Plan {
         queues: BTreeMap::new(),
         functions: BTreeMap::new(),
         access: Access::default(),
+        agent: None,
         archive: None,
     }
 }

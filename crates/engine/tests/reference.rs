@@ -120,7 +120,7 @@ fn plan(timeline: &Timeline) -> Plan {
     Plan {
         file: "watchbell.toml".into(),
         data_dir: "/nowhere".into(),
-        http: Http { listen: "127.0.0.1:0".parse().unwrap() },
+        http: Http { listen: "127.0.0.1:0".parse().unwrap(), tls: None, allow: Vec::new() },
         redaction: watchbell_model::Redaction::default(),
         log_groups: BTreeMap::from([(group, log_group)]),
         metric_filters: BTreeMap::from([("v".into(), filter)]),
@@ -130,6 +130,7 @@ fn plan(timeline: &Timeline) -> Plan {
         queues: BTreeMap::new(),
         functions: BTreeMap::new(),
         access: Access::default(),
+        agent: None,
         archive: None,
     }
 }

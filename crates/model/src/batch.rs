@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::EntryError;
-use crate::{Event, EventFlags, GroupName, MessageId, QueueChanges, Timestamp};
+use crate::{Event, EventFlags, GroupName, MessageId, QueueChanges, Shipped, Timestamp};
 
 /// What a part of a file looks like: its beginning, or what stands before a position.
 ///
@@ -73,6 +73,25 @@ pub enum Source {
         /// What becomes of the message.
         done: Box<QueueChanges>,
     },
+    /// An agent, which took it in on its machine.
+    Agent {
+        /// Who sent it: `token NAME`, or `loopback`.
+        principal: String,
+        /// Which agent, and where it stands in its journal.
+        shipped: Shipped,
+        /// Where the agent had it from.
+        origin: Box<Source>,
+    },
+}
+
+impl Source {
+    /// Where the events came from in the first place, on whatever machine.
+    pub fn origin(&self) -> &Source {
+        match self {
+            Source::Agent { origin, .. } => origin.origin(),
+            _ => self,
+        }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
@@ -115,6 +134,14 @@ impl Batch {
     /// How many functions had a hand in its events, one after another.
     pub fn hops(&self) -> u32 {
         if let Source::Function { hops, .. } = &self.source { *hops } else { 0 }
+    }
+
+    /// The same events as another source brought them. Those without a time of their own happened `at`.
+    #[must_use]
+    pub fn brought(mut self, stream: String, source: Source, at: Timestamp) -> Batch {
+        self.timestamps.resize(self.ends.len(), NO_TIMESTAMP);
+        self.timestamps.iter_mut().filter(|time| **time == NO_TIMESTAMP).for_each(|time| *time = at.0);
+        Batch { stream, source, ..self }
     }
 
     /// How many events it holds.
@@ -363,6 +390,27 @@ mod tests {
         );
         assert_eq!(batch.message_bytes(), 14);
         assert_eq!(batch.ends(), [5, 6, 16]);
+    }
+
+    #[test]
+    fn what_an_agent_brought_has_a_time_and_says_where_it_came_from() {
+        let mut builder = BatchBuilder::default();
+        builder.push("first", Some(Timestamp(7)), EventFlags::default());
+        builder.push("second", None, EventFlags::CUT);
+        let shipped = Shipped {
+            agent: crate::InstallationId(*b"theagent"),
+            host: "web-1".into(),
+            offset: crate::Offset(4),
+            accepted: Timestamp(9),
+        };
+        let source = Source::Agent { principal: "token a".into(), shipped, origin: Box::new(http()) };
+        let batch = builder.build(group(), "/x".into(), http(), true);
+        let batch = batch.brought("web-1/x".into(), source, Timestamp(9));
+        let events: Vec<_> = batch.events().map(|e| (e.message, e.timestamp.unwrap().0, e.flags)).collect();
+        assert_eq!(events, [("first", 7, EventFlags::default()), ("second", 9, EventFlags::CUT)]);
+        assert_eq!(batch.source.origin(), &http());
+        assert!(batch.backfill);
+        assert_eq!(Batch::decode(&encoded(&batch)).unwrap(), batch);
     }
 
     #[test]

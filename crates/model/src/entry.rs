@@ -40,6 +40,8 @@ pub enum Entry {
     Samples(Samples),
     /// What happened to the messages of a queue.
     Queue(QueueChanges),
+    /// An agent's journal: everything before this offset is with the Watchbell that it ships to.
+    ShippedTo(Offset),
 }
 
 /// Why bytes are not an entry that this version knows.
@@ -84,6 +86,7 @@ mod kind {
     pub(super) const ARCHIVE_DONE: u16 = 0x0109;
     pub(super) const SAMPLES: u16 = 0x010a;
     pub(super) const QUEUE: u16 = 0x010b;
+    pub(super) const SHIPPED_TO: u16 = 0x0110;
 }
 
 impl Entry {
@@ -101,7 +104,13 @@ impl Entry {
             Entry::ArchiveDone(_) => kind::ARCHIVE_DONE,
             Entry::Samples(_) => kind::SAMPLES,
             Entry::Queue(_) => kind::QUEUE,
+            Entry::ShippedTo(_) => kind::SHIPPED_TO,
         }
+    }
+
+    /// Whether an agent ships entries of this kind: what was read, and what was lost. The rest is its own.
+    pub fn is_shipped(kind: u16) -> bool {
+        matches!(kind, kind::BATCH | kind::LOSS)
     }
 
     /// The kind's name, for people: `batch`, `plan`, …
@@ -118,6 +127,7 @@ impl Entry {
             Entry::ArchiveDone(_) => "archive done",
             Entry::Samples(_) => "samples",
             Entry::Queue(_) => "queue",
+            Entry::ShippedTo(_) => "shipped to",
         }
     }
 
@@ -140,6 +150,7 @@ impl Entry {
             Entry::ArchiveDone(done) => json(done),
             Entry::Samples(samples) => json(samples),
             Entry::Queue(changes) => json(changes),
+            Entry::ShippedTo(offset) => json(offset),
         }
     }
 
@@ -178,6 +189,7 @@ impl Entry {
             kind::ARCHIVE_DONE => Entry::ArchiveDone(from_json(payload)?),
             kind::SAMPLES => Entry::Samples(from_json(payload)?),
             kind::QUEUE => Entry::Queue(from_json(payload)?),
+            kind::SHIPPED_TO => Entry::ShippedTo(from_json(payload)?),
             _ => {
                 let [format, _] = kind.to_be_bytes();
                 let newer = format > DATA_FORMAT;
@@ -225,7 +237,7 @@ mod tests {
 
     #[test]
     fn bytes_that_do_not_fit_are_refused() {
-        for kind in 0x0101..=0x010b {
+        for kind in (0x0101..=0x010b).chain([kind::SHIPPED_TO]) {
             if kind != kind::TICK {
                 assert!(Entry::decode(kind, b"{").is_err(), "{kind:#x}");
             }

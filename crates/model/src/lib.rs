@@ -5,6 +5,7 @@
 //! Not here: how things are written in a file (`config`), how they run (`engine`), where they are kept (`journal`).
 
 mod access;
+mod agent;
 mod alarm;
 mod archive;
 mod batch;
@@ -13,6 +14,7 @@ mod delivery;
 mod entry;
 mod event;
 mod function;
+mod http;
 mod line;
 mod log_group;
 mod loss;
@@ -25,6 +27,7 @@ mod redaction;
 pub mod rfc3339;
 mod sample;
 mod secret;
+mod shipment;
 mod skip;
 mod statistic;
 mod time;
@@ -33,6 +36,7 @@ mod trail;
 mod unit;
 
 pub use access::{Access, Action, Resource, Role, Statement, Token, matches_wildcard};
+pub use agent::{Agent, Shipped};
 pub use alarm::{
     ActionsSuppressor, Alarm, AlarmKind, AlarmSeverity, AlarmState, Comparison, CompositeAlarm,
     EVALUATION_RANGE_S_MAX, LowSamples, MetricAlarm, MetricStat, Period, PeriodError, TreatMissingData,
@@ -48,6 +52,7 @@ pub use delivery::{Delivery, DeliveryOutcome};
 pub use entry::{DATA_FORMAT, Entry, EntryError, Record};
 pub use event::{Event, EventFlags, EventId, InstallationId, Offset, Severity};
 pub use function::{Function, HOPS_MAX, Hook, Lookup, Mapping, Raise, RaiseTo, Remedy, Step, Workers};
+pub use http::{Http, Tls, admits};
 pub use line::{BYTE_ORDER_MARK, Kept, LINE_BYTES_MAX, without_end};
 pub use log_group::{
     GroupName, LogGroup, Multiline, MultilineBy, NameError, ParseKind, StartAt, TimestampFrom, WrittenTime,
@@ -59,11 +64,15 @@ pub use metric::{
 };
 pub use mute::MuteRule;
 pub use own::OwnMetric;
-pub use plan::{Http, Plan};
+pub use plan::Plan;
 pub use queue::{DeadLetter, Lease, MessageId, Position, Queue, QueueChange, QueueChanges};
 pub use redaction::Redaction;
 pub use sample::{Sample, Samples};
 pub use secret::SecretRef;
+pub use shipment::{
+    SHIPMENT_ENTRIES_MAX, SHIPMENT_FORMAT, Shipment, ShipmentBuilder, ShipmentError, ShipmentHead,
+    ShippedEntry,
+};
 pub use statistic::{Percentile, Statistic, StatisticError};
 pub use time::Timestamp;
 pub use topic::{Channel, Subscription, Topic, Url};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::GroupName;
+use crate::{GroupName, Shipped};
 
 /// Why something was lost, or may have been.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -38,4 +38,7 @@ pub struct Loss {
     pub reason: LossReason,
     /// Bytes known to be lost.
     pub bytes: u64,
+    /// The agent that noticed it; `None`: this installation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shipped: Option<Shipped>,
 }

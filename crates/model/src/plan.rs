@@ -1,20 +1,13 @@
 //! A plan: a whole, checked `watchbell.toml`. The plan in force is itself an entry of the journal.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Access, Alarm, Archive, Function, GroupName, LogGroup, MetricFilter, MuteRule, Queue, Redaction, Topic,
+    Access, Agent, Alarm, Archive, Function, GroupName, Http, LogGroup, MetricFilter, MuteRule, Queue,
+    Redaction, Topic,
 };
-
-/// Where HTTP is served.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Http {
-    /// A loopback address in this version.
-    pub listen: SocketAddr,
-}
 
 /// A whole file, checked: every name it mentions exists, every value is in range, every pattern parses.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,6 +41,9 @@ pub struct Plan {
     /// Who may call.
     #[serde(default)]
     pub access: Access,
+    /// Where an agent ships to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Agent>,
     /// Where events are kept in the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive: Option<Archive>,

@@ -31,6 +31,11 @@ impl AccessInForce {
         AccessInForce { access, values }
     }
 
+    /// Whether no token is needed.
+    pub(crate) fn is_open(&self) -> bool {
+        self.access.tokens.is_empty()
+    }
+
     /// Finds out who calls. Every value is looked at, whether an earlier one fitted or not.
     fn identify(&self, headers: &HeaderMap) -> Result<Principal, DeniedReason> {
         if self.access.tokens.is_empty() {

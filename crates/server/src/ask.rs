@@ -4,7 +4,7 @@
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use watchbell_model::{Action, Batch, BatchBuilder, GroupName, Resource, Source};
 use crate::GroupInForce;
 use crate::access::Principal;
 use crate::answer::Refusal;
+use crate::encoding::Encoding;
 use crate::routes::Server;
 
 /// Longest name of a log stream, in characters. Source: CloudWatch Logs API Reference, `CreateLogStream`.
@@ -37,6 +38,7 @@ pub(crate) struct Ask {
     pub(crate) group: GroupInForce,
     stream: String,
     batch_id: Option<String>,
+    pub(crate) encoding: Encoding,
     /// Each line should be JSON.
     pub(crate) json: bool,
 }
@@ -61,8 +63,8 @@ impl Ask {
         };
         let stream = stream(query, uri)?;
         let batch_id = batch_id(headers)?;
-        refuse_encodings(headers)?;
-        Ok(Ask { principal, group, stream, batch_id, json: is_json(headers)? })
+        let encoding = Encoding::of(headers)?;
+        Ok(Ask { principal, group, stream, batch_id, encoding, json: is_json(headers)? })
     }
 
     pub(crate) fn into_batch(self, events: BatchBuilder) -> Batch {
@@ -71,7 +73,7 @@ impl Ask {
     }
 }
 
-fn no_such_group(server: &Server, principal: &Principal, name: &str) -> Refusal {
+pub(crate) fn no_such_group(server: &Server, principal: &Principal, name: &str) -> Refusal {
     let access = server.host.access();
     let mut names = server.host.group_names();
     // A token learns of no group that it may not write to.
@@ -138,19 +140,6 @@ fn batch_id(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
             "bad_idempotency_key",
             "this is not an Idempotency-Key",
             "send one: 1 to 255 visible ASCII characters, the same one for the same body only",
-        )),
-    }
-}
-
-fn refuse_encodings(headers: &HeaderMap) -> Result<(), Refusal> {
-    let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
-    match encodings.find(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        None => Ok(()),
-        Some(encoding) => Err(Refusal::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_encoding",
-            format!("bodies with Content-Encoding {:?} are not accepted", text(encoding.as_bytes())),
-            "send the body uncompressed: Content-Encoding identity, or none",
         )),
     }
 }

@@ -2,8 +2,8 @@
 //! protects nothing.
 //!
 //! Promise: a request goes on only if it names this server as a loopback name with our port (a site whose name was
-//! rebound to 127.0.0.1 still sends its own name in `Host`), and only if it comes from no web page or from one of ours
-//! (a page of another site may send a plain POST without asking first, but then says so in `Origin`).
+//! rebound to 127.0.0.1 still sends its own name in `Host`) or came over TLS, and only if it comes from no web page or
+//! from one of ours (a page of another site may send a plain POST without asking first, but then says so in `Origin`).
 //! A port forward to this server must therefore use the same port number on both ends.
 //! Not here: tokens (`access`). What is refused here is no denial for the audit trail: nobody was asked who calls.
 
@@ -20,24 +20,40 @@ use crate::answer::Refusal;
 /// The port of a `Host` or `Origin` that names none.
 const HTTP_PORT: u16 = 80;
 
-/// Lets a request through to its route, or refuses it. `port` is the one we listen on.
-pub(crate) async fn keep_web_pages_away(State(port): State<u16>, request: Request, next: Next) -> Response {
+/// How callers reach this server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reached {
+    /// By a loopback name and this port.
+    Loopback(u16),
+    /// Over TLS, under any name that is in the certificate.
+    Tls,
+}
+
+/// Lets a request through to its route, or refuses it.
+pub(crate) async fn keep_web_pages_away(
+    State(reached): State<Reached>,
+    request: Request,
+    next: Next,
+) -> Response {
     let authority = request.uri().authority().map(axum::http::uri::Authority::as_str);
-    match check(authority, request.headers(), port) {
+    match check(authority, request.headers(), reached) {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     }
 }
 
 /// `authority` is what a request line of the form `GET http://name:port/path` names.
-fn check(authority: Option<&str>, headers: &HeaderMap, port: u16) -> Result<(), Refusal> {
+fn check(authority: Option<&str>, headers: &HeaderMap, reached: Reached) -> Result<(), Refusal> {
     let mut hosts = headers.get_all(HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
         let help = "send one Host header, as HTTP/1.1 asks";
         return Err(Refusal::bad_request("no_host", "the request does not say which host it is for", help));
     };
     let host = host.to_str().unwrap_or_default();
-    if let Some(foreign) = [Some(host), authority].into_iter().flatten().find(|it| !is_ours(it, port)) {
+    // Over TLS a browser has checked the name already: one that was rebound to us is not in our certificate.
+    if let Reached::Loopback(port) = reached
+        && let Some(foreign) = [Some(host), authority].into_iter().flatten().find(|it| !is_ours(it, port))
+    {
         return Err(Refusal::new(
             StatusCode::MISDIRECTED_REQUEST,
             "foreign_host",
@@ -45,7 +61,10 @@ fn check(authority: Option<&str>, headers: &HeaderMap, port: u16) -> Result<(), 
             format!("call it as 127.0.0.1:{port} or localhost:{port}"),
         ));
     }
-    let of_ours = |origin: &str| origin.strip_prefix("http://").is_some_and(|it| is_ours(it, port));
+    let of_ours = |origin: &str| match reached {
+        Reached::Loopback(port) => origin.strip_prefix("http://").is_some_and(|it| is_ours(it, port)),
+        Reached::Tls => origin.strip_prefix("https://").is_some_and(|it| it.eq_ignore_ascii_case(host)),
+    };
     match headers.get_all(ORIGIN).iter().find(|origin| !origin.to_str().is_ok_and(of_ours)) {
         None => Ok(()),
         Some(origin) => Err(Refusal::new(

@@ -3,21 +3,22 @@
 //! Two implementers: the binary's, and the recorder of this crate's tests.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use serde_json::Value;
 use watchbell_intake::Redactor;
-use watchbell_model::{Action, Batch, EventId, GroupName, Offset, Timestamp};
+use watchbell_model::{Action, Batch, Entry, EventId, GroupName, Offset, ShipmentHead, Timestamp};
 
-use crate::AccessInForce;
+use crate::{AccessInForce, TurnedAway};
 
 /// A future on the heap that any thread may drive.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The process behind the routes.
 ///
-/// All methods but [`Host::ingest`] and [`Host::queue`] answer from memory and at once: they are called on the threads that serve
+/// All methods but [`Host::ingest`], [`Host::ship`] and [`Host::queue`] answer from memory and at once: they are called on the threads that serve
 /// connections.
 pub trait Host: Send + Sync + 'static {
     /// Roles, tokens and their values as they are now. Asked for each request, so a reload takes effect with the
@@ -36,6 +37,12 @@ pub trait Host: Send + Sync + 'static {
     /// stored or not, and nobody was told: a caller that wants to know sends it again under the same batch id.
     fn ingest(&self, batch: Batch) -> BoxFuture<'static, Result<Accepted, IngestError>>;
 
+    /// Takes in what an agent sent, all of it or nothing; resolves after it is on disk. What it has sent before is not
+    /// stored again. Without entries it only tells how the agent is.
+    ///
+    /// The future may be dropped as that of [`Host::ingest`].
+    fn ship(&self, received: Received) -> BoxFuture<'static, Result<ShipAccepted, IngestError>>;
+
     /// Does something with a queue; resolves after it is on disk. What comes back is the answer's body.
     ///
     /// When the future of a receive is dropped before a message was handed out, none is.
@@ -46,6 +53,9 @@ pub trait Host: Send + Sync + 'static {
 
     /// Tells of a call that was denied for want of a token or a role, for the audit trail. Must not wait.
     fn denied(&self, denied: Denied);
+
+    /// Tells of a connection that was turned away before any request. Must not wait.
+    fn turned_away(&self, peer: IpAddr, why: &TurnedAway);
 
     /// Whether the process does its work.
     ///
@@ -87,6 +97,26 @@ pub struct Accepted {
     /// How many events that entry holds.
     pub events: usize,
     /// The same batch id had been accepted before; nothing was stored now.
+    pub duplicate: bool,
+}
+
+/// What an agent sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Received {
+    /// Who sent it: `token NAME`, or `loopback`.
+    pub principal: String,
+    /// Which agent, and how it is.
+    pub head: ShipmentHead,
+    /// Batches and losses that say [`watchbell_model::Shipped`], in order.
+    pub entries: Vec<Entry>,
+}
+
+/// A shipment that is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShipAccepted {
+    /// Events that were stored now.
+    pub events: usize,
+    /// Everything in it had been stored before.
     pub duplicate: bool,
 }
 

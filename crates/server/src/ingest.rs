@@ -23,12 +23,14 @@ use watchbell_model::{EventId, Offset};
 use crate::Accepted;
 use crate::answer::{Refusal, json};
 use crate::ask::{Ask, Parameters};
+use crate::encoding::Encoding;
 use crate::lines::{BATCH_BYTES_MAX, Counts, Lines, TooLarge, split};
 use crate::routes::Server;
 
-/// Largest body, in bytes.
+/// Largest body, in bytes, and largest that a compressed one may become.
 pub const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Bodies in memory at a time, in bytes; each counts as what its `Content-Length` says, or as [`BODY_BYTES_MAX`].
+/// Bodies in memory at a time, in bytes; each counts as what its `Content-Length` says, or as [`BODY_BYTES_MAX`]. A
+/// compressed one counts a second time, as what it becomes.
 pub const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bodies in memory at a time, however small.
 pub const CONCURRENT_BODIES_MAX: usize = 64;
@@ -75,13 +77,11 @@ pub(crate) async fn ingest(
 /// Reads the body, makes a batch of it and waits until that is on disk. The body's share of memory is held until then,
 /// because the batch lives as long.
 async fn take(server: &Arc<Server>, ask: Ask, body: &mut Body) -> Result<Answer, Refusal> {
-    let announced = body.size_hint().upper();
-    let _share = reserve(server, announced)?;
-    let bytes = match timeout(BODY_READ_TIMEOUT, read(body)).await {
-        Ok(bytes) => bytes?,
-        Err(_) => {
-            return Err(Refusal::body_too_slow("nothing was stored; send it again, in smaller requests"));
-        }
+    let _share = reserve(server, body.size_hint().upper(), BODY_BYTES_MAX)?;
+    let bytes = read_in_time(body, BODY_BYTES_MAX).await?;
+    let _grown = match ask.encoding {
+        Encoding::Identity => None,
+        encoding => Some(reserve(server, encoding.announced(&bytes), BODY_BYTES_MAX)?),
     };
     let lines = split_body(&ask, bytes).await?;
     let counts = lines.counts;
@@ -94,12 +94,17 @@ async fn take(server: &Arc<Server>, ask: Ask, body: &mut Body) -> Result<Answer,
 }
 
 /// Takes a share of [`BODIES_BYTES_MAX`], or refuses; `announced` is the body's length if the sender told.
-fn reserve(server: &Server, announced: Option<u64>) -> Result<OwnedSemaphorePermit, Refusal> {
-    let most = u32::try_from(BODY_BYTES_MAX).expect("8 MiB");
+pub(crate) fn reserve(
+    server: &Server,
+    announced: Option<u64>,
+    bytes_max: usize,
+) -> Result<OwnedSemaphorePermit, Refusal> {
+    let most = u32::try_from(bytes_max).expect("bodies are some MiB at most");
     let least = u32::try_from(BODIES_BYTES_MAX / CONCURRENT_BODIES_MAX).expect("1 MiB");
+    let too_large = || body_too_large(bytes_max);
     let share = match announced {
         None => most,
-        Some(bytes) => u32::try_from(bytes).ok().filter(|bytes| *bytes <= most).ok_or_else(body_too_large)?,
+        Some(bytes) => u32::try_from(bytes).ok().filter(|bytes| *bytes <= most).ok_or_else(too_large)?,
     };
     let bodies = Arc::clone(&server.bodies);
     bodies
@@ -107,7 +112,14 @@ fn reserve(server: &Server, announced: Option<u64>) -> Result<OwnedSemaphorePerm
         .map_err(|_| Refusal::overloaded("too many requests with a body at a time"))
 }
 
-async fn read(body: &mut Body) -> Result<Vec<u8>, Refusal> {
+/// Reads a whole body, within [`BODY_READ_TIMEOUT`].
+pub(crate) async fn read_in_time(body: &mut Body, bytes_max: usize) -> Result<Vec<u8>, Refusal> {
+    timeout(BODY_READ_TIMEOUT, read(body, bytes_max)).await.unwrap_or_else(|_| {
+        Err(Refusal::body_too_slow("nothing was stored; send it again, in smaller requests"))
+    })
+}
+
+async fn read(body: &mut Body, bytes_max: usize) -> Result<Vec<u8>, Refusal> {
     // What the sender announced is within the limit here; without an announcement this is 0.
     let mut bytes = Vec::with_capacity(usize::try_from(body.size_hint().lower()).unwrap_or_default());
     while let Some(frame) = body.frame().await {
@@ -117,8 +129,8 @@ async fn read(body: &mut Body) -> Result<Vec<u8>, Refusal> {
         else {
             continue;
         };
-        if bytes.len() + data.len() > BODY_BYTES_MAX {
-            return Err(body_too_large());
+        if bytes.len() + data.len() > bytes_max {
+            return Err(body_too_large(bytes_max));
         }
         bytes.extend_from_slice(&data);
     }
@@ -127,7 +139,7 @@ async fn read(body: &mut Body) -> Result<Vec<u8>, Refusal> {
 
 /// Reads on to the end of a refused body: closing a connection with bytes unread resets it, and then many a sender
 /// does not see the answer. One that waits for `100 Continue` has sent nothing yet.
-async fn discard(headers: &HeaderMap, mut body: Body) {
+pub(crate) async fn discard(headers: &HeaderMap, mut body: Body) {
     if headers.contains_key(EXPECT) {
         return;
     }
@@ -144,26 +156,29 @@ async fn discard(headers: &HeaderMap, mut body: Body) {
 async fn split_body(ask: &Ask, bytes: Vec<u8>) -> Result<Lines, Refusal> {
     let (timestamp, json) = (ask.group.timestamp.clone(), ask.json);
     let redactor = Arc::clone(&ask.group.redactor);
-    let large = bytes.len() > SPLIT_INLINE_BYTES_MAX;
+    let encoding = ask.encoding;
+    let large = bytes.len() > SPLIT_INLINE_BYTES_MAX || encoding != Encoding::Identity;
     let work = move || {
-        split(&bytes, json, &redactor, |line| timestamp.as_ref().and_then(|timestamp| timestamp(line)))
+        let bytes = encoding.decode(bytes, BODY_BYTES_MAX, || body_too_large(BODY_BYTES_MAX))?;
+        let time = |line: &str| timestamp.as_ref().and_then(|timestamp| timestamp(line));
+        split(&bytes, json, &redactor, time).map_err(|TooLarge| {
+            Refusal::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "batch_too_large",
+                format!("the lines of this body take more than {BATCH_BYTES_MAX} bytes once stored"),
+                "nothing was stored; send it in several requests",
+            )
+        })
     };
-    let lines = if large {
-        // The task is never aborted, so it can only fail by panicking.
-        tokio::task::spawn_blocking(work).await.unwrap_or_else(|failed| resume_unwind(failed.into_panic()))
-    } else {
-        work()
-    };
-    lines.map_err(|TooLarge| {
-        Refusal::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "batch_too_large",
-            format!("the lines of this body take more than {BATCH_BYTES_MAX} bytes once stored"),
-            "nothing was stored; send it in several requests",
-        )
-    })
+    if large { beside(work).await } else { work() }
 }
 
-fn body_too_large() -> Refusal {
-    Refusal::body_too_large(BODY_BYTES_MAX, "nothing was stored; send it in several requests")
+/// Does work on a thread of its own.
+pub(crate) async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    // The task is never aborted, so it can only fail by panicking.
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|failed| resume_unwind(failed.into_panic()))
+}
+
+pub(crate) fn body_too_large(bytes_max: usize) -> Refusal {
+    Refusal::body_too_large(bytes_max, "nothing was stored; send it in several requests")
 }

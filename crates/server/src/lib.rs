@@ -5,12 +5,13 @@
 //! every error is JSON with a code, a message and a way out; a caller that no role allows is denied and reported;
 //! a web page of another site reaches nothing; every wait and every buffer has a bound with a name.
 //! What is no HTTP at all, or has a head of unreasonable size, gets a bare 400, 414 or 431 and loses its connection.
-//! Not here: the journal, the parsers, the metrics themselves (all behind [`Host`]), TLS, compressed bodies,
-//! addresses that are not loopback.
+//! Other machines get in over TLS only ([`tls`]), from allowed networks only ([`Door`]).
+//! Not here: the journal, the parsers, the metrics themselves (all behind [`Host`]).
 //!
 //! | route | action | answer |
 //! | --- | --- | --- |
 //! | `POST /ingest/GROUP?stream=NAME` | `logs:PutLogEvents` on the group | what was accepted, as JSON |
+//! | `POST /agents/shipments` | `logs:PutLogEvents` on each group in it | how much was stored, as JSON |
 //! | `GET /queues` | any token | what each queue holds that the caller may read |
 //! | `GET /queues/NAME` | `sqs:GetQueueAttributes` on the queue | what it holds |
 //! | `POST /queues/NAME/receive` | `sqs:ReceiveMessage` on the queue | messages |
@@ -28,6 +29,7 @@
 mod access;
 mod answer;
 mod ask;
+mod encoding;
 mod guard;
 mod host;
 mod ingest;
@@ -35,15 +37,18 @@ mod lines;
 mod queue;
 mod routes;
 mod serve;
+mod ship;
+pub mod tls;
 mod write_timeout;
 
 pub use access::AccessInForce;
 pub use host::{
     Accepted, BoxFuture, Denied, DeniedReason, GroupInForce, Host, IngestError, QueueAsk, QueueCall,
-    QueueError, TimestampOf,
+    QueueError, Received, ShipAccepted, TimestampOf,
 };
 pub use ingest::{BODIES_BYTES_MAX, BODY_BYTES_MAX, BODY_READ_TIMEOUT, CONCURRENT_BODIES_MAX};
 pub use lines::BATCH_BYTES_MAX;
 pub use queue::QUEUE_BODY_BYTES_MAX;
-pub use serve::{CONNECTIONS_MAX, DRAIN_TIMEOUT, HEADER_READ_TIMEOUT, serve};
+pub use serve::{CONNECTIONS_MAX, DRAIN_TIMEOUT, Door, HEADER_READ_TIMEOUT, TurnedAway, serve};
+pub use ship::SHIPMENT_BYTES_MAX;
 pub use write_timeout::WRITE_TIMEOUT;

@@ -14,12 +14,13 @@ use watchbell_model::{Action, Resource};
 
 use crate::access::Principal;
 use crate::answer::Refusal;
-use crate::guard::keep_web_pages_away;
+use crate::guard::{Reached, keep_web_pages_away};
 use crate::ingest::{BODIES_BYTES_MAX, ingest};
+use crate::ship::ship;
 use crate::{Host, queue};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-const ROUTES: &str = "POST /ingest/GROUP?stream=NAME, GET /queues, GET /queues/NAME, POST /queues/NAME/receive, \
+const ROUTES: &str = "POST /ingest/GROUP?stream=NAME, POST /agents/shipments, GET /queues, GET /queues/NAME, POST /queues/NAME/receive, \
                       POST /queues/NAME/delete, POST /queues/NAME/visibility, GET /queues/NAME/dead, \
                       POST /queues/NAME/redrive, GET /healthz, GET /readyz, GET /metrics, GET /sources, GET /functions";
 
@@ -46,8 +47,8 @@ impl Server {
     }
 }
 
-/// Every route; `port` is the one we listen on.
-pub(crate) fn router(host: Arc<dyn Host>, port: u16) -> Router {
+/// Every route.
+pub(crate) fn router(host: Arc<dyn Host>, reached: Reached) -> Router {
     let bodies = Arc::new(Semaphore::new(BODIES_BYTES_MAX));
     Router::new()
         .route("/", get(index))
@@ -57,6 +58,7 @@ pub(crate) fn router(host: Arc<dyn Host>, port: u16) -> Router {
         .route("/sources", get(sources))
         .route("/functions", get(functions))
         .route("/ingest/{*group}", post(ingest))
+        .route("/agents/shipments", post(ship))
         .route("/queues", get(queue::list))
         .route("/queues/{name}", get(queue::figures))
         .route("/queues/{name}/receive", post(queue::receive))
@@ -67,7 +69,7 @@ pub(crate) fn router(host: Arc<dyn Host>, port: u16) -> Router {
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .with_state(Arc::new(Server { host, bodies }))
-        .layer(from_fn_with_state(port, keep_web_pages_away))
+        .layer(from_fn_with_state(reached, keep_web_pages_away))
 }
 
 async fn index(State(server): State<Arc<Server>>, headers: HeaderMap) -> Result<String, Refusal> {

@@ -287,8 +287,13 @@ impl Collector {
             key
         });
         let stream = before.path.clone();
-        let loss =
-            watchbell_model::Loss { group: name.clone(), stream, reason: LossReason::Truncated, bytes };
+        let loss = watchbell_model::Loss {
+            group: name.clone(),
+            stream,
+            reason: LossReason::Truncated,
+            bytes,
+            shipped: None,
+        };
         say(&loss);
         self.writer.append(Entry::Loss(loss));
         key

@@ -422,7 +422,7 @@ impl Follower {
     }
 
     pub(crate) fn loss(&self, reason: LossReason, bytes: u64) -> Loss {
-        Loss { group: self.group.clone(), stream: self.path.clone(), reason, bytes }
+        Loss { group: self.group.clone(), stream: self.path.clone(), reason, bytes, shipped: None }
     }
 
     /// The file was truncated or rewritten; `seen` is the length it was last known to have. If it only lost its end, reading

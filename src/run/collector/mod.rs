@@ -31,7 +31,7 @@ use super::checkpoint::{Checkpoints, FileId};
 use super::clock::Clock;
 use super::own::SourceLag;
 use super::sources::Sources;
-use super::writer::{Appended, Writer};
+use super::writer::{AppendError, Appended, Writer};
 
 /// How often files are looked for and looked at when no notification comes, in milliseconds.
 pub const POLL_EVERY_MS: i64 = 1000;
@@ -408,7 +408,7 @@ fn leads_to(path: &Path, id: FileId) -> bool {
 }
 
 fn say(loss: &Loss) {
-    let Loss { group, stream, reason, bytes } = loss;
+    let Loss { group, stream, reason, bytes, .. } = loss;
     let what = match reason {
         LossReason::Truncated => {
             "truncated; what was written after the last look and before that cannot be known"
@@ -422,10 +422,10 @@ fn say(loss: &Loss) {
 fn wait(told: oneshot::Receiver<Appended>) -> Result<(), Stopped> {
     match told.blocking_recv() {
         Ok(Ok(_)) => Ok(()),
+        Ok(Err(AppendError::Stopping)) | Err(_) => Err(Stopped),
         Ok(Err(error)) => {
             tracing::error!(%error, "the journal does not take what was read");
             Err(Stopped)
         }
-        Err(_) => Err(Stopped),
     }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use watchbell_server::serve;
+use watchbell_server::{Door, serve};
 
 use crate::host::Recorder;
 
@@ -23,11 +23,16 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn start(host: Arc<Recorder>) -> Served {
+        Served::behind(Door::default(), host)
+    }
+
+    /// The same behind this door.
+    pub(crate) fn behind(door: Door, host: Arc<Recorder>) -> Served {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { stopped.await.unwrap_or_default() };
-        let task = tokio::spawn(serve(listener, Arc::clone(&host) as _, shutdown));
+        let task = tokio::spawn(serve(listener, Arc::clone(&host) as _, door, shutdown));
         Served { address, host, stop, task }
     }
 
@@ -98,11 +103,11 @@ pub(crate) async fn soon<T>(it: impl Future<Output = T>) -> T {
 }
 
 /// Reads one answer, which must have a `Content-Length`.
-pub(crate) async fn answer(stream: &mut TcpStream) -> Answer {
+pub(crate) async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> Answer {
     soon(read_answer(stream)).await
 }
 
-async fn read_answer(stream: &mut TcpStream) -> Answer {
+async fn read_answer(stream: &mut (impl AsyncRead + Unpin)) -> Answer {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.expect("an answer"));
@@ -142,4 +147,11 @@ impl Answer {
     pub(crate) fn message(&self) -> String {
         self.json()["error"]["message"].as_str().unwrap().to_owned()
     }
+}
+
+/// Compressed as gzip does.
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, bytes).unwrap();
+    encoder.finish().unwrap()
 }

@@ -1,6 +1,7 @@
 //! The process behind the server, as far as a test needs one.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use watchbell_model::{
 };
 use watchbell_server::{
     Accepted, AccessInForce, BoxFuture, Denied, GroupInForce, Host, IngestError, QueueAsk, QueueError,
-    TimestampOf,
+    Received, ShipAccepted, TimestampOf, TurnedAway,
 };
 
 use crate::client::soon;
@@ -25,6 +26,10 @@ pub(crate) struct Recorder {
     pub(crate) access: Mutex<Arc<AccessInForce>>,
     pub(crate) stored: Arc<Mutex<Vec<Batch>>>,
     pub(crate) denied: Mutex<Vec<Denied>>,
+    /// What agents sent.
+    pub(crate) shipped: Mutex<Vec<Received>>,
+    /// Who was turned away, and why.
+    pub(crate) turned_away: Mutex<Vec<(IpAddr, TurnedAway)>>,
     /// What was asked of queues.
     pub(crate) asked: Mutex<Vec<QueueAsk>>,
     /// What the queue is made to answer.
@@ -51,6 +56,8 @@ impl Recorder {
             access: Mutex::new(Arc::new(AccessInForce::new(Access::default(), BTreeMap::new()))),
             stored: Arc::default(),
             denied: Mutex::default(),
+            shipped: Mutex::default(),
+            turned_away: Mutex::default(),
             asked: Mutex::default(),
             queue_answer: Mutex::new(Ok(json!({ "messages": [] }))),
             error: Mutex::default(),
@@ -103,7 +110,7 @@ fn store(stored: &Mutex<Vec<Batch>>, batch: Batch) -> Accepted {
     let mut stored = stored.lock().unwrap();
     let named = |batch: &Batch| match &batch.source {
         Source::Http { batch_id, .. } => batch_id.clone(),
-        Source::File { .. } | Source::Function { .. } => None,
+        _ => None,
     };
     let known = named(&batch).and_then(|id| stored.iter().position(|it| named(it).as_ref() == Some(&id)));
     let at = known.unwrap_or(stored.len());
@@ -144,6 +151,13 @@ impl Host for Recorder {
         })
     }
 
+    fn ship(&self, received: Received) -> BoxFuture<'static, Result<ShipAccepted, IngestError>> {
+        let events = received.entries.len();
+        self.shipped.lock().unwrap().push(received);
+        let error = self.error.lock().unwrap().clone();
+        Box::pin(async move { error.map_or(Ok(ShipAccepted { events, duplicate: false }), Err) })
+    }
+
     fn queue(&self, ask: QueueAsk) -> BoxFuture<'static, Result<Value, QueueError>> {
         let is_known = ask.queue == QUEUE;
         self.asked.lock().unwrap().push(ask);
@@ -157,6 +171,10 @@ impl Host for Recorder {
 
     fn denied(&self, denied: Denied) {
         self.denied.lock().unwrap().push(denied);
+    }
+
+    fn turned_away(&self, peer: IpAddr, why: &TurnedAway) {
+        self.turned_away.lock().unwrap().push((peer, why.clone()));
     }
 
     fn ready(&self) -> Result<(), String> {

@@ -6,7 +6,7 @@ use serde_json::json;
 use watchbell_model::{EventFlags, LINE_BYTES_MAX, Source, Timestamp};
 use watchbell_server::BODY_BYTES_MAX;
 
-use crate::client::{Served, answer};
+use crate::client::{Served, answer, gzip};
 use crate::host::Recorder;
 
 #[tokio::test]
@@ -28,6 +28,17 @@ async fn lines_become_the_events_of_one_batch() {
     assert_eq!(batches[0].source, Source::Http { principal: "loopback".into(), batch_id: None });
     assert!(!batches[0].backfill);
     assert_eq!(served.host.messages(), ["one", "two\0", "three"]);
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_what_it_was() {
+    let served = Served::start(Recorder::new());
+    let body = b"one\ntwo\n";
+    for (encoding, body) in [("zstd", zstd::encode_all(&body[..], 3).unwrap()), ("GZIP", gzip(body))] {
+        let header = format!("Content-Encoding: {encoding}\r\n");
+        assert_eq!(served.call("POST /ingest/shop/app", &header, body).await.status, 200);
+    }
+    assert_eq!(served.host.messages(), ["one", "two", "one", "two"]);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use watchbell_server::{CONNECTIONS_MAX, DRAIN_TIMEOUT, HEADER_READ_TIMEOUT, WRITE_TIMEOUT, serve};
+use watchbell_server::{CONNECTIONS_MAX, DRAIN_TIMEOUT, Door, HEADER_READ_TIMEOUT, WRITE_TIMEOUT, serve};
 
 use crate::client::{Served, answer, soon};
 use crate::host::Recorder;
@@ -135,8 +135,9 @@ async fn connections_over_the_limit_wait_for_a_place() {
 }
 
 #[tokio::test]
-async fn an_address_that_others_can_reach_is_refused() {
+async fn an_address_that_others_can_reach_is_refused_without_tls() {
     let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
-    let error = soon(serve(listener, Recorder::new(), std::future::pending())).await.unwrap_err();
+    let error =
+        soon(serve(listener, Recorder::new(), Door::default(), std::future::pending())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }

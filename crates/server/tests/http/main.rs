@@ -15,3 +15,5 @@ mod lifecycle;
 mod queue;
 #[cfg(test)]
 mod refused;
+#[cfg(test)]
+mod tls;

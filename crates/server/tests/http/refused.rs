@@ -3,7 +3,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use watchbell_server::{BODY_BYTES_MAX, CONCURRENT_BODIES_MAX, IngestError};
 
-use crate::client::{Served, answer, soon};
+use crate::client::{Served, answer, gzip, soon};
 use crate::host::Recorder;
 use crate::ingest::chunked;
 
@@ -45,10 +45,10 @@ async fn a_body_whose_lines_would_not_fit_an_entry_is_refused() {
 }
 
 #[tokio::test]
-async fn only_uncompressed_lines_are_taken() {
+async fn only_lines_are_taken() {
     let served = Served::start(Recorder::new());
     for (header, status, code) in [
-        ("Content-Encoding: gzip", 415, "unsupported_encoding"),
+        ("Content-Encoding: br", 415, "unsupported_encoding"),
         ("Content-Encoding: identity, gzip", 415, "unsupported_encoding"),
         ("Content-Encoding: identity\r\nContent-Encoding: zstd", 415, "unsupported_encoding"),
         ("Content-Type: application/json", 415, "unsupported_content_type"),
@@ -61,6 +61,31 @@ async fn only_uncompressed_lines_are_taken() {
     let answer = served.call("POST /ingest/shop/app", "Content-Encoding: Identity\r\n", "x").await;
     assert_eq!(answer.status, 200);
     assert_eq!(served.host.batches().len(), 1);
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_what_its_encoding_says_is_refused() {
+    let served = Served::start(Recorder::new());
+    let whole = zstd::encode_all(&b"one line\n"[..], 3).unwrap();
+    for (encoding, body) in [("zstd", &b"x"[..]), ("gzip", b"x"), ("zstd", &whole[..whole.len() - 1])] {
+        let header = format!("Content-Encoding: {encoding}\r\n");
+        let answer = served.call("POST /ingest/shop/app", &header, body).await;
+        assert_eq!(answer.error(), told(400, "bad_encoding"), "{encoding}");
+    }
+    assert!(served.host.batches().is_empty());
+}
+
+#[tokio::test]
+async fn a_small_body_that_becomes_a_large_one_is_refused() {
+    let served = Served::start(Recorder::new());
+    let large = vec![b'x'; BODY_BYTES_MAX + 1];
+    for (encoding, body) in [("zstd", zstd::encode_all(&large[..], 3).unwrap()), ("gzip", gzip(&large))] {
+        assert!(body.len() < BODY_BYTES_MAX / 100, "{}", body.len());
+        let header = format!("Content-Encoding: {encoding}\r\n");
+        let answer = served.call("POST /ingest/shop/app", &header, body).await;
+        assert_eq!(answer.error(), told(413, "body_too_large"), "{encoding}");
+    }
+    assert!(served.host.batches().is_empty());
 }
 
 #[tokio::test]
