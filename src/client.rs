@@ -88,13 +88,12 @@ impl Client {
     /// # Errors
     /// [`ClientError`] if the file cannot be used.
     pub fn new(ca: Option<&Path>) -> Result<Client, ClientError> {
-        let roots = match ca {
-            Some(path) => authorities(path)?,
-            None => {
-                let mut roots = RootCertStore::empty();
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-                roots
-            }
+        let roots = if let Some(path) = ca {
+            authorities(path)?
+        } else {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            roots
         };
         let parts = |error: &dyn Error| ClientError::Parts(error.to_string());
         let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))

@@ -25,7 +25,7 @@ use watchbell_model::{
     Timestamp, TrailOutcome,
 };
 
-use self::shipper::{Order, Route, Shipper};
+use self::shipper::{Order, Route, Shipper, Trouble};
 pub use self::shipper::{REPORT_EVERY_MS, REPORTED_SOURCES_MAX, SHIPMENT_FILL_BYTES};
 use self::upstream::{Sent, Upstream};
 use crate::run::clock::Clock;
@@ -68,6 +68,7 @@ pub struct Running {
     route: Arc<Mutex<Route>>,
     new_routes: watch::Sender<u64>,
     orders: watch::Sender<Order>,
+    trouble: Trouble,
     threads: Threads,
     failures: mpsc::UnboundedReceiver<Failure>,
 }
@@ -128,6 +129,7 @@ impl Running {
         let (to, name) = (route.to.clone(), route.host.clone());
         let route = Arc::new(Mutex::new(route));
         let (new_routes, routes) = watch::channel(0);
+        let trouble = Trouble::default();
         let (orders, ordered) = watch::channel(Order::Run);
         let shipper = Shipper {
             installation: core.installation,
@@ -143,6 +145,7 @@ impl Running {
             snapshots,
             sources,
             clock,
+            trouble: Arc::clone(&trouble),
         };
         let from = shipped.unwrap_or(Offset(0));
         let handle = runtime.clone();
@@ -161,6 +164,7 @@ impl Running {
             route,
             new_routes,
             orders,
+            trouble,
             threads: Threads {
                 collector: collector_thread,
                 shipper: shipper_thread,
@@ -178,6 +182,11 @@ impl Running {
             Some(failure) => failure,
             None => std::future::pending().await,
         }
+    }
+
+    /// Why nothing is shipped at the moment, if something is wrong.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Puts another plan in force, and reads the token and the authority again.

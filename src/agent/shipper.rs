@@ -5,7 +5,7 @@
 //! Not here: how a shipment gets there ([`super::upstream`]).
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -21,7 +21,7 @@ use super::upstream::{Sent, Upstream};
 use crate::run::clock::Clock;
 use crate::run::fold::SharedFold;
 use crate::run::snapshot;
-use crate::run::sources::{SourceState, Sources};
+use crate::run::sources::{SourceReport, SourceState, Sources};
 use crate::run::writer::{Durable, Writer};
 
 /// A shipment is sent once it has so many bytes, or nothing more waits.
@@ -31,7 +31,7 @@ pub const SHIPMENT_FILL_BYTES: usize = 1024 * 1024;
 const BACKOFF_ATTEMPT_MAX: u32 = 6;
 
 /// How long what was refused waits: nothing changes before somebody does.
-const REFUSED_AGAIN: Duration = Duration::from_secs(60);
+const REFUSED_AGAIN: Duration = Duration::from_mins(1);
 
 /// How often the other side is told how the files are, in milliseconds; also that this agent is alive.
 pub const REPORT_EVERY_MS: i64 = 10_000;
@@ -39,8 +39,11 @@ pub const REPORT_EVERY_MS: i64 = 10_000;
 /// How soon after the last time, if something was shipped since then and nothing more waits.
 const REPORT_AGAIN_MS: i64 = 1000;
 
-/// Files that it tells of at most.
-pub const REPORTED_SOURCES_MAX: usize = 10_000;
+/// Files that it tells of at most; of fewer, if their paths are very long.
+pub const REPORTED_SOURCES_MAX: usize = 5000;
+
+/// How many bytes that may take: less than [`watchbell_model::SHIPMENT_HEAD_BYTES_MAX`] leaves for the rest.
+const REPORT_BYTES_MAX: usize = 3 * 1024 * 1024;
 
 /// Shipped bytes after which segments that nobody needs any more are let go.
 const RELEASE_EVERY_BYTES: usize = 8 * 1024 * 1024;
@@ -55,6 +58,9 @@ pub(super) enum Order {
     /// End now.
     Stop,
 }
+
+/// The last trouble that was said; `None` while shipments arrive.
+pub(super) type Trouble = Arc<Mutex<Option<String>>>;
 
 /// Who ships and where to, replaced by a reload.
 #[derive(Clone)]
@@ -80,6 +86,7 @@ pub(super) struct Shipper {
     pub(super) snapshots: PathBuf,
     pub(super) sources: Sources,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) trouble: Trouble,
 }
 
 /// What is known from one shipment to the next.
@@ -90,8 +97,6 @@ struct Memory {
     /// Something was shipped since then.
     unreported: bool,
     shipped_bytes: usize,
-    /// The last trouble that was said.
-    trouble: Option<String>,
 }
 
 /// Whether to go on.
@@ -108,14 +113,13 @@ impl Shipper {
     /// [`JournalError`] if the agent's own journal cannot be read.
     pub(super) fn run(mut self, next: Offset, runtime: &Handle) -> Result<(), JournalError> {
         let mut reader = self.readers.reader(next.0)?;
-        let mut memory =
-            Memory { next, reported_at: None, unreported: true, shipped_bytes: 0, trouble: None };
+        let mut memory = Memory { next, reported_at: None, unreported: true, shipped_bytes: 0 };
         self.release(next);
         loop {
             // Asked before it is looked at: what is journaled from here on wakes.
             self.durable.mark_unchanged();
             let order = *self.orders.borrow_and_update();
-            let shipment = self.gather(&mut reader, &mut memory)?;
+            let shipment = Shipper::gather(&mut reader, &mut memory)?;
             let is_idle = shipment.is_empty();
             if order == Order::Stop || is_idle && order == Order::Finish {
                 return Ok(());
@@ -129,7 +133,7 @@ impl Shipper {
     }
 
     /// The next entries that are to be shipped; none if nothing waits.
-    fn gather(&self, reader: &mut Reader, memory: &mut Memory) -> Result<ShipmentBuilder, JournalError> {
+    fn gather(reader: &mut Reader, memory: &mut Memory) -> Result<ShipmentBuilder, JournalError> {
         let mut shipment = ShipmentBuilder::default();
         while shipment.bytes() < SHIPMENT_FILL_BYTES && shipment.len() < SHIPMENT_ENTRIES_MAX {
             let Some(entry) = reader.next()? else { break };
@@ -176,7 +180,7 @@ impl Shipper {
                 self.delivered(shipment, memory, report, &route).await;
                 return Go::On;
             }
-            let pause = self.say_trouble(&route, sent, attempt, memory);
+            let pause = self.say_trouble(&route, sent, attempt);
             if *self.orders.borrow() != Order::Run {
                 return Go::Home;
             }
@@ -195,7 +199,13 @@ impl Shipper {
             let mut sources = self.sources.report(&ledger, now);
             sources.retain(|source| source.state != SourceState::Gone);
             sources.truncate(REPORTED_SOURCES_MAX);
-            serde_json::to_value(sources).expect("reports have only texts and numbers")
+            let told = |sources: &[SourceReport]| {
+                serde_json::to_value(sources).expect("reports have only texts and numbers")
+            };
+            while sources.len() > 1 && told(&sources).to_string().len() > REPORT_BYTES_MAX {
+                sources.truncate(sources.len() / 2);
+            }
+            told(&sources)
         });
         ShipmentHead {
             format: SHIPMENT_FORMAT,
@@ -210,7 +220,7 @@ impl Shipper {
     }
 
     async fn delivered(&self, shipment: &ShipmentBuilder, memory: &mut Memory, report: bool, route: &Route) {
-        if memory.trouble.take().is_some() {
+        if self.trouble().take().is_some() {
             tracing::info!(to = route.to, "shipping again");
         }
         if report {
@@ -245,12 +255,12 @@ impl Shipper {
     }
 
     /// Says what is wrong, once for each kind of trouble; how long to wait.
-    fn say_trouble(&self, route: &Route, sent: Sent, attempt: u32, memory: &mut Memory) -> Duration {
+    fn say_trouble(&self, route: &Route, sent: Sent, attempt: u32) -> Duration {
         let seed = u64::from_be_bytes(self.installation.0);
         let (reason, pause) = match sent {
             Sent::Again { reason, after } => {
                 let pause = backoff(attempt.min(BACKOFF_ATTEMPT_MAX), seed).max(after.unwrap_or_default());
-                if memory.trouble.as_ref() != Some(&reason) {
+                if self.trouble().as_ref() != Some(&reason) {
                     tracing::warn!(to = route.to, reason, "not shipped now: kept, and tried again");
                 }
                 (reason, pause)
@@ -267,8 +277,12 @@ impl Shipper {
             }
             Sent::Stored => unreachable!("that is no trouble"),
         };
-        memory.trouble = Some(reason);
+        *self.trouble() = Some(reason);
         pause
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Option<String>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits, unless it is to end or has another route.

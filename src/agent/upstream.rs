@@ -10,7 +10,7 @@ use crate::client::{Answer, Call, Client, NoAnswer};
 use crate::{ExitStatus, Failure};
 
 /// How long the answer to a shipment may take: the other side waits for its disk.
-const SHIP_TIMEOUT: Duration = Duration::from_secs(60);
+const SHIP_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How hard shipments are compressed: log lines shrink to a tenth at the first level already.
 const ZSTD_LEVEL: i32 = 1;

@@ -49,12 +49,11 @@ fn base(text: &str) -> Result<String, String> {
 impl Place {
     /// The process to ask.
     pub(super) fn server(&self, global: &Global) -> Result<Server, Failure> {
-        let base = match &self.address {
-            Some(base) => base.clone(),
-            None => {
-                let http = File::read(&global.config)?.plan()?.0.http;
-                web_address(SocketAddr::new(reachable(http.listen.ip()), http.listen.port()), &http)
-            }
+        let base = if let Some(base) = &self.address {
+            base.clone()
+        } else {
+            let http = File::read(&global.config)?.plan()?.0.http;
+            web_address(SocketAddr::new(reachable(http.listen.ip()), http.listen.port()), &http)
         };
         let client = Client::new(self.ca.as_deref());
         let client = client.map_err(|error| Failure::new(ExitStatus::Unavailable, error))?;

@@ -11,6 +11,7 @@ use watchbell_notify::visible;
 use super::server::{Place, Question, Server};
 use super::{Format, Global, written};
 use crate::replay::words;
+use crate::run::agents::AgentReport;
 use crate::run::sources::{SourceReport, SourceState};
 use crate::{ExitStatus, Failure, out};
 
@@ -39,6 +40,8 @@ pub(super) struct Options {
 #[derive(Deserialize)]
 struct Answer {
     sources: Vec<SourceReport>,
+    #[serde(default)]
+    agents: Vec<AgentReport>,
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
@@ -55,8 +58,10 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
             && wanted.as_ref().is_none_or(|wanted| wanted.matches(&source.log_group))
     });
     written(match global.format {
-        Format::Json => out::line(&serde_json::json!({ "sources": sources }).to_string()),
-        Format::Text => out::text(&table(&sources)),
+        Format::Json => {
+            out::line(&serde_json::json!({ "sources": sources, "agents": answer.agents }).to_string())
+        }
+        Format::Text => out::text(&(table(&sources) + &agents(&answer.agents))),
     })
 }
 
@@ -75,7 +80,42 @@ fn ask_for_sources(server: &Server) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// One row a source, columns as wide as they must be.
+/// One row an agent; nothing without one.
+fn agents(agents: &[AgentReport]) -> String {
+    if agents.is_empty() {
+        return String::new();
+    }
+    let mut rows =
+        vec![["AGENT", "SEEN", "WAITING", "CLOCK", "SHOWS", "VERSION", "INSTALLATION"].map(str::to_owned)];
+    for agent in agents {
+        rows.push([
+            visible(&agent.name),
+            format!("{} ago", seconds(agent.silent_ms)),
+            words::size(agent.waiting_bytes),
+            clock(agent.clock_ahead_ms),
+            visible(&agent.principal),
+            visible(&agent.version),
+            agent.agent.clone(),
+        ]);
+    }
+    format!("\n{}", aligned(&rows))
+}
+
+fn seconds(ms: u64) -> String {
+    words::duration(i64::try_from(ms / 1000 * 1000).unwrap_or(i64::MAX))
+}
+
+/// How far a clock is off; what is below a second may be the network.
+fn clock(ahead_ms: i64) -> String {
+    let off = seconds(ahead_ms.unsigned_abs());
+    match ahead_ms {
+        -999..=999 => "right".to_owned(),
+        1000.. => format!("{off} ahead"),
+        _ => format!("{off} behind"),
+    }
+}
+
+/// One row a source.
 fn table(sources: &[SourceReport]) -> String {
     let head =
         ["LOG GROUP", "STATE", "LAG", "BEHIND", "READ", "JOURNALED", "DROPPED", "SKIPPED", "LOST", "PATH"];
@@ -87,7 +127,7 @@ fn table(sources: &[SourceReport]) -> String {
             source.log_group.clone(),
             source.state.as_str().to_owned(),
             words::size(source.lag_bytes),
-            words::duration(i64::try_from(source.lag_ms / 1000 * 1000).unwrap_or(i64::MAX)),
+            seconds(source.lag_ms),
             words::size(source.read_bytes),
             words::size(source.journaled_bytes),
             words::size(source.dropped_bytes.values().sum()),
@@ -100,10 +140,15 @@ fn table(sources: &[SourceReport]) -> String {
             },
         ]);
     }
+    aligned(&rows)
+}
+
+/// Columns as wide as they must be.
+fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let widths: Vec<usize> = (0..COLUMNS).map(width).collect();
     let mut text = String::new();
-    for row in &rows {
+    for row in rows {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
             write!(line, "{cell:<width$}  ").expect("a string takes all");

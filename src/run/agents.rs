@@ -11,8 +11,8 @@ use watchbell_model::{
 use super::ledger::{Account, Ledger};
 use super::sources::{SourceReport, SourceState};
 
-/// Agents that are remembered at a time; of more in memory, those not heard of longest are forgotten.
-pub const AGENTS_MAX: usize = 10_000;
+/// Agents that may ship to one Watchbell; what further ones send is refused. Of what is only told, the oldest is forgotten.
+pub const AGENTS_MAX: usize = 1000;
 
 /// How long an agent may keep quiet before its files count as silent, in milliseconds. It tells how it is every ten seconds.
 pub const SILENT_AFTER_MS: i64 = 60_000;
@@ -39,13 +39,17 @@ pub enum Verdict {
     Repeated,
     /// Another entry was here under this number: two agents have one installation id.
     Other,
+    /// There are [`AGENTS_MAX`] others.
+    TooMany,
 }
 
 impl Cursors {
     /// What this entry is; `None` if no agent sent it.
     pub fn verdict(&self, entry: &Entry) -> Option<Verdict> {
         let (shipped, checksum) = identify(entry)?;
-        let Some(cursor) = self.0.get(&shipped.agent) else { return Some(Verdict::New) };
+        let Some(cursor) = self.0.get(&shipped.agent) else {
+            return Some(if self.0.len() < AGENTS_MAX { Verdict::New } else { Verdict::TooMany });
+        };
         if shipped.offset >= cursor.next {
             return Some(Verdict::New);
         }
@@ -231,6 +235,26 @@ mod tests {
         assert_eq!(cursors.verdict(&Entry::Tick), None);
         let data = serde_json::to_vec(&cursors).unwrap();
         assert_eq!(serde_json::from_slice::<Cursors>(&data).unwrap(), cursors);
+    }
+
+    #[test]
+    fn agents_have_a_bound() {
+        let mut cursors = Cursors::default();
+        let agent = |number: usize| {
+            let mut entry = entry(1, 0, 100);
+            if let Entry::Batch(batch) = &mut entry
+                && let Source::Agent { shipped, .. } = &mut batch.source
+            {
+                shipped.agent = InstallationId((number as u64).to_be_bytes());
+            }
+            entry
+        };
+        for number in 0..AGENTS_MAX {
+            assert_eq!(cursors.verdict(&agent(number)), Some(Verdict::New));
+            cursors.remember(&agent(number));
+        }
+        assert_eq!(cursors.verdict(&agent(AGENTS_MAX)), Some(Verdict::TooMany));
+        assert_eq!(cursors.verdict(&agent(0)), Some(Verdict::Repeated));
     }
 
     #[test]

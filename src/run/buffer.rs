@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn what_is_shipped_waits_no_more() {
         let mut buffer = Buffer::default();
-        let mut apply = |buffer: &mut Buffer, offset, entry| {
+        let apply = |buffer: &mut Buffer, offset, entry| {
             buffer.apply(&Record { offset: Offset(offset), time: Timestamp(0), entry });
         };
         apply(&mut buffer, 0, Entry::Batch(batch(100)));

@@ -231,13 +231,13 @@ impl Host for Process {
 
 fn refusal(error: AppendError) -> IngestError {
     match error {
-        AppendError::Overloaded => IngestError::Overloaded,
+        AppendError::Overloaded | AppendError::BufferFull => IngestError::Overloaded,
         AppendError::NoSpace => IngestError::NoSpace,
-        AppendError::BufferFull => IngestError::Overloaded,
         AppendError::Stopping => IngestError::Stopping,
-        AppendError::TooLarge { .. } | AppendError::BatchIdTaken { .. } | AppendError::OtherAgent { .. } => {
-            IngestError::Refused(error.to_string())
-        }
+        AppendError::TooLarge { .. }
+        | AppendError::BatchIdTaken { .. }
+        | AppendError::OtherAgent { .. }
+        | AppendError::TooManyAgents => IngestError::Refused(error.to_string()),
         AppendError::Disk(reason) => IngestError::Failed(reason),
     }
 }

@@ -386,6 +386,17 @@ mod tests {
                 },
             )],
             now: Timestamp(0),
+            turned_away: vec![("network", 2)],
+            agents: vec![AgentReport {
+                agent: "0123456789abcdef".into(),
+                name: "web-1".into(),
+                principal: "token web".into(),
+                version: "0.1".into(),
+                last_seen: String::new(),
+                silent_ms: 5000,
+                clock_ahead_ms: 0,
+                waiting_bytes: 7,
+            }],
         }
     }
 

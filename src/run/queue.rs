@@ -15,6 +15,7 @@ pub(crate) struct Queue<T> {
     changed: Condvar,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each can be so without the others")]
 struct Inner<T> {
     items: VecDeque<(T, usize)>,
     bytes: usize,

@@ -12,7 +12,7 @@ use tokio::sync::{oneshot, watch};
 use watchbell_journal::{Journal, JournalError, NewEntry, PAYLOAD_BYTES_MAX};
 use watchbell_model::{Action, Batch, Entry, InstallationId, Offset, Record, Source, Timestamp};
 
-use super::agents::{Cursors, Verdict};
+use super::agents::{AGENTS_MAX, Cursors, Verdict};
 use super::batch_ids::{BatchIds, BatchIdsSnapshot};
 use super::clock::Clock;
 use super::queue::{Closed, Queue, Refused};
@@ -78,6 +78,9 @@ pub enum AppendError {
         /// The entry in its journal.
         offset: Offset,
     },
+    /// As many agents as may be have shipped already.
+    #[error("{AGENTS_MAX} agents ship to this watchbell already, which is the limit")]
+    TooManyAgents,
     /// The buffer of this agent is full.
     #[error("the buffer is full")]
     BufferFull,
@@ -510,7 +513,11 @@ impl WriterThread {
                     answer(done, Err(other_agent(&entry)));
                     return;
                 }
-                _ => new.push((entry.encode_beginning(), entry)),
+                Some(Verdict::TooMany) => {
+                    answer(done, Err(AppendError::TooManyAgents));
+                    return;
+                }
+                Some(Verdict::New) | None => new.push((entry.encode_beginning(), entry)),
             }
         }
         let bytes = |(payload, entry): &(Vec<u8>, Entry)| payload.len() + entry.rest().len();

@@ -79,7 +79,7 @@ fn what_cannot_be_taken_is_refused_with_a_way_out() {
     assert_eq!(unknown.status, 404);
     assert!(unknown.json()["error"]["help"].as_str().unwrap().contains("shop/app"), "{}", unknown.body);
     assert_eq!(post(up.address, "shop/app?streem=x", &[], b"x\n").status, 400);
-    assert_eq!(post(up.address, "shop/app", &[("Content-Encoding", "gzip")], b"x\n").status, 415);
+    assert_eq!(post(up.address, "shop/app", &[("Content-Encoding", "br")], b"x\n").status, 415);
     assert_eq!(get(up.address, "/ingest/shop/app").status, 405);
     assert_eq!(get(up.address, "/nowhere").status, 404);
     let foreign =

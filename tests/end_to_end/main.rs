@@ -7,6 +7,7 @@
 
 mod support;
 
+mod agent;
 mod bench;
 mod data_format;
 mod data_model;
@@ -34,6 +35,7 @@ mod rotation;
 mod sources;
 mod start_errors;
 mod tail;
+mod tls;
 mod torture;
 mod trail;
 mod trouble;

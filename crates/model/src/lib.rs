@@ -70,8 +70,8 @@ pub use redaction::Redaction;
 pub use sample::{Sample, Samples};
 pub use secret::SecretRef;
 pub use shipment::{
-    SHIPMENT_ENTRIES_MAX, SHIPMENT_FORMAT, Shipment, ShipmentBuilder, ShipmentError, ShipmentHead,
-    ShippedEntry,
+    SHIPMENT_ENTRIES_MAX, SHIPMENT_FORMAT, SHIPMENT_HEAD_BYTES_MAX, Shipment, ShipmentBuilder, ShipmentError,
+    ShipmentHead, ShippedEntry,
 };
 pub use statistic::{Percentile, Statistic, StatisticError};
 pub use time::Timestamp;

@@ -15,6 +15,9 @@ pub const SHIPMENT_FORMAT: u32 = 1;
 /// Most entries of a shipment.
 pub const SHIPMENT_ENTRIES_MAX: usize = 1024;
 
+/// Largest head of a shipment, in bytes: it tells of some thousand files.
+pub const SHIPMENT_HEAD_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// Who ships, and how it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ShipmentHead {
@@ -133,6 +136,11 @@ impl Shipment {
     pub fn decode(bytes: &[u8]) -> Result<Shipment, ShipmentError> {
         let mut rest = bytes;
         let length = u32::from_le_bytes(take(&mut rest)?) as usize;
+        if length > SHIPMENT_HEAD_BYTES_MAX {
+            return Err(malformed(format!(
+                "a head of {length} bytes, {SHIPMENT_HEAD_BYTES_MAX} is the limit"
+            )));
+        }
         let head = take_bytes(&mut rest, length)?;
         let head: Value = serde_json::from_slice(head).map_err(|error| malformed(error.to_string()))?;
         // Before the rest of it is looked at: another format has other fields.

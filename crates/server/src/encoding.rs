@@ -5,7 +5,7 @@
 use std::io::Read;
 
 use axum::http::header::CONTENT_ENCODING;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::answer::Refusal;
 
@@ -33,7 +33,7 @@ impl Encoding {
             },
         };
         encoding.filter(|_| given.next().is_none()).ok_or_else(|| {
-            let shown: Vec<_> = headers.get_all(CONTENT_ENCODING).iter().map(|value| value.as_bytes()).collect();
+            let shown: Vec<_> = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
             Refusal::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_encoding",

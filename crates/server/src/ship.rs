@@ -19,6 +19,7 @@ use watchbell_model::{
     ShippedEntry, Source,
 };
 
+use crate::access::Principal;
 use crate::answer::{self, Refusal};
 use crate::ask::no_such_group;
 use crate::encoding::Encoding;
@@ -63,6 +64,10 @@ async fn take(server: &Server, headers: &HeaderMap, body: &mut Body) -> Result<S
             redactors.insert(name.clone(), group.redactor);
         }
     }
+    // Who tells only how it is must be somebody who could ship.
+    if redactors.is_empty() && !may_ship(server, &principal) {
+        server.authorize(headers, Some(Action::PutLogEvents), Resource::LogGroup("*"))?;
+    }
     let principal = principal.into_name();
     let (entries, head) = beside({
         let (head, principal) = (head, principal.clone());
@@ -70,6 +75,12 @@ async fn take(server: &Server, headers: &HeaderMap, body: &mut Body) -> Result<S
     })
     .await;
     Ok(server.host.ship(Received { principal, head, entries }).await?)
+}
+
+fn may_ship(server: &Server, principal: &Principal) -> bool {
+    let access = server.host.access();
+    let mut names = server.host.group_names().into_iter();
+    names.any(|name| access.may(principal, Action::PutLogEvents, Resource::LogGroup(&name)))
 }
 
 fn decode(encoding: Encoding, bytes: Vec<u8>) -> Result<Shipment, Refusal> {

@@ -1,10 +1,12 @@
 //! What the tests of the whole program share.
 
+pub(crate) mod authority;
 pub(crate) mod http;
 pub(crate) mod input;
 pub(crate) mod process;
 pub(crate) mod receiver;
 pub(crate) mod records;
+pub(crate) mod relay;
 pub(crate) mod running;
 pub(crate) mod site;
 

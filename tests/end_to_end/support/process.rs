@@ -29,7 +29,7 @@ pub(crate) fn said(output: &Output) -> (Option<i32>, String, String) {
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
-/// `watchbell up` as it starts. Killed when dropped, so that no test leaves one behind.
+/// `watchbell up` or `watchbell agent` as it starts. Killed when dropped, so that no test leaves one behind.
 pub(crate) struct Starting {
     child: Child,
     stderr: PathBuf,
@@ -38,10 +38,14 @@ pub(crate) struct Starting {
 impl Starting {
     /// Starts it and does not wait.
     pub(crate) fn spawn(site: &Site, environment: &[(&str, &OsStr)]) -> Starting {
+        Starting::spawn_verb(site, "up", environment)
+    }
+
+    fn spawn_verb(site: &Site, verb: &str, environment: &[(&str, &OsStr)]) -> Starting {
         let number = (0..usize::MAX).find(|number| !site.path(&stderr_name(*number)).exists()).unwrap();
         let stderr = site.path(&stderr_name(number));
         let stdout = site.path(&format!("stdout-{number}.txt"));
-        let mut command = watchbell(site, &["up", "--log", "json"]);
+        let mut command = watchbell(site, &[verb, "--log", "json"]);
         command.stdout(File::create(stdout).unwrap()).stderr(File::create(&stderr).unwrap());
         Starting { child: command.envs(environment.iter().copied()).spawn().unwrap(), stderr }
     }
@@ -51,11 +55,15 @@ impl Starting {
     /// # Panics
     /// If it has ended before.
     pub(crate) fn address(&mut self) -> Option<SocketAddr> {
+        self.has_logged("watching")?["address"].as_str()?.parse().ok()
+    }
+
+    /// The event of its log with this message.
+    fn has_logged(&mut self, message: &str) -> Option<Value> {
         if let Some(status) = self.child.try_wait().unwrap() {
             panic!("ended with {status}: {}", std::fs::read_to_string(&self.stderr).unwrap());
         }
-        let watching = events(&self.stderr).into_iter().find(|event| event["message"] == "watching")?;
-        watching["address"].as_str()?.parse().ok()
+        events(&self.stderr).into_iter().find(|event| event["message"] == message)
     }
 
     /// `kill -9`.
@@ -79,7 +87,7 @@ impl Drop for Starting {
     }
 }
 
-/// A running `watchbell up`.
+/// A running `watchbell up`, or `watchbell agent`, which has no address.
 pub(crate) struct Up {
     process: Starting,
     pub(crate) address: SocketAddr,
@@ -96,6 +104,13 @@ impl Up {
         let mut process = Starting::spawn(site, environment);
         let address = eventually_some("watchbell up says where it serves", || process.address());
         Up { process, address }
+    }
+
+    /// Starts `watchbell agent` and waits until it ships.
+    pub(crate) fn start_agent(site: &Site) -> Up {
+        let mut process = Starting::spawn_verb(site, "agent", &[]);
+        eventually_some("watchbell agent ships", || process.has_logged("shipping"));
+        Up { process, address: SocketAddr::from(([127, 0, 0, 1], 0)) }
     }
 
     /// What it has logged so far; lines that are not JSON are left out.
@@ -157,7 +172,7 @@ impl Up {
 
     /// Waits for the end.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        eventually_some("watchbell up ends", || self.process.child.try_wait().unwrap())
+        eventually_some("it ends", || self.process.child.try_wait().unwrap())
     }
 }
 
