@@ -97,6 +97,8 @@ struct Memory {
     /// Something was shipped since then.
     unreported: bool,
     shipped_bytes: usize,
+    /// Attempts since the last that worked.
+    failures: u32,
 }
 
 /// Whether to go on.
@@ -113,7 +115,7 @@ impl Shipper {
     /// [`JournalError`] if the agent's own journal cannot be read.
     pub(super) fn run(mut self, next: Offset, runtime: &Handle) -> Result<(), JournalError> {
         let mut reader = self.readers.reader(next.0)?;
-        let mut memory = Memory { next, reported_at: None, unreported: true, shipped_bytes: 0 };
+        let mut memory = Memory { next, reported_at: None, unreported: true, shipped_bytes: 0, failures: 0 };
         self.release(next);
         loop {
             // Asked before it is looked at: what is journaled from here on wakes.
@@ -164,9 +166,10 @@ impl Shipper {
         }
     }
 
-    /// Sends until it is there; [`Go::Home`] if it is to end before that.
+    /// Sends until it is there; [`Go::Home`] if it is to end before that. What has no entries is sent once: before the next
+    /// attempt it is looked whether there are some by then.
     async fn deliver(&mut self, shipment: &ShipmentBuilder, memory: &mut Memory) -> Go {
-        for attempt in 1_u32.. {
+        loop {
             self.routes.mark_unchanged();
             let route = self.route.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let report = self.is_report_due(memory, shipment.is_empty());
@@ -177,16 +180,20 @@ impl Shipper {
                 _ = orders.wait_for(|order| *order == Order::Stop) => return Go::Home,
             };
             if sent == Sent::Stored {
+                memory.failures = 0;
                 self.delivered(shipment, memory, report, &route).await;
                 return Go::On;
             }
-            let pause = self.say_trouble(&route, sent, attempt);
+            memory.failures = memory.failures.saturating_add(1);
+            let pause = self.say_trouble(&route, sent, memory.failures);
             if *self.orders.borrow() != Order::Run {
                 return Go::Home;
             }
-            self.pause(pause).await;
+            self.pause(pause, shipment.is_empty()).await;
+            if shipment.is_empty() {
+                return Go::On;
+            }
         }
-        unreachable!("attempts have no end")
     }
 
     fn head(&self, route: &Route, report: bool) -> ShipmentHead {
@@ -285,8 +292,8 @@ impl Shipper {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits, unless it is to end or has another route.
-    async fn pause(&mut self, pause: Duration) {
+    /// Waits, unless it is to end or has another route; with `or_more` also not once something more is journaled.
+    async fn pause(&mut self, pause: Duration, or_more: bool) {
         let until = self.clock.now().plus_ms(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
         loop {
             let left = self.clock.sleep_until(until);
@@ -297,6 +304,7 @@ impl Shipper {
                 () = tokio::time::sleep(left) => {}
                 _ = self.orders.changed() => return,
                 _ = self.routes.changed() => return,
+                _ = self.durable.changed(), if or_more => return,
             }
         }
     }

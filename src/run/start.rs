@@ -51,13 +51,9 @@ impl Running {
         let Setup { plan, clock, disk, console, colour } = setup;
         // Once it is journaled, every start would meet it again.
         watchbell_engine::can_run(&plan).map_err(|error| Failure::new(ExitStatus::Configuration, error))?;
-        let certificate = door::certificate(plan.http.tls.as_ref());
-        let certificate = certificate.map_err(|error| Failure::new(ExitStatus::Configuration, error))?;
-        let door = door::open(&plan.http, certificate);
-        let listener = listen(plan.http.listen)?;
-        let address = listener.local_addr().map_err(|error| Failure::io("http.listen", &error))?;
-        let client = Client::new().map_err(|error| Failure::new(ExitStatus::Unavailable, error))?;
-        let kept = Kept { client, clock, console, colour };
+        let door = open_door(&plan)?;
+        let (listener, address) = listen(plan.http.listen)?;
+        let kept = Kept { client: client()?, clock, console, colour };
         let unlocked = kept.unlock(&plan).map_err(|locked| secrets_failure(&locked.errors))?;
         let loaded = functions::load::load(&plan).map_err(|errors| functions_failure(&errors))?;
         let folder = data_folder::open(&disk, Path::new(&plan.data_dir), kept.clock.now())?;
@@ -401,8 +397,19 @@ pub(crate) fn spawn(
     spawned.expect("the operating system has room for a handful of threads")
 }
 
-fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).map_err(|error| {
+fn open_door(plan: &Plan) -> Result<Door, Failure> {
+    let certificate = door::certificate(plan.http.tls.as_ref());
+    let certificate = certificate.map_err(|error| Failure::new(ExitStatus::Configuration, error))?;
+    Ok(door::open(&plan.http, certificate))
+}
+
+fn client() -> Result<Client, Failure> {
+    Client::new().map_err(|error| Failure::new(ExitStatus::Unavailable, error))
+}
+
+/// The listener and where it really is: port 0 takes a free one.
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+    let listener = TcpListener::bind(address).map_err(|error| {
         let failure = Failure::new(ExitStatus::Unavailable, format!("http.listen {address}: {error}"));
         match error.kind() {
             std::io::ErrorKind::AddrInUse => {
@@ -410,7 +417,9 @@ fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
             }
             _ => failure,
         }
-    })
+    })?;
+    let address = listener.local_addr().map_err(|error| Failure::io("http.listen", &error))?;
+    Ok((listener, address))
 }
 
 /// The archive of a plan; by default a folder in the data folder.

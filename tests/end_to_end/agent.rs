@@ -13,12 +13,13 @@ use watchbell_journal::{ModelDisk, RealDisk};
 use watchbell_model::{EventFlags, LINE_BYTES_MAX, Source};
 
 use crate::support::authority::Authority;
+use crate::support::eventually;
+use crate::support::http::post;
 use crate::support::process::{Up, run, said};
 use crate::support::records::{batches, messages};
 use crate::support::relay::Relay;
 use crate::support::running::{InProcess, START};
 use crate::support::site::Site;
-use crate::support::{eventually, eventually_some};
 
 const SERVER: &str = "tls = { certificate = \"server.pem\", key = \"server.key\" }\n[log_groups.app]\n\
     [roles.agents]\nallow = [\"logs:PutLogEvents\"]\non = [\"app\"]\n\
@@ -322,20 +323,20 @@ fn a_server_without_room_gets_everything_once_it_has_room_and_not_before_it_said
     });
 
     disk.set_full(true);
-    eventually_some("the server has noticed", || {
-        let answer = crate::support::http::post(up.address(), "app", &[], b"x\n");
-        (answer.status == 507).then_some(())
-    });
-    let taken = up.events("app");
+    let mut taken = 5;
+    while post(up.address(), "app", &[], b"x\n").status == 200 {
+        taken += 1;
+    }
+    up.wait_for_events("app", taken);
     agent.append("app.log", lines(5..10));
     eventually("the agent has been told to come back", || {
         clock.wind_ms(100);
         running.trouble().is_some_and(|reason| reason.starts_with("507"))
     });
     disk.set_full(false);
-    eventually("the server has room", || {
-        crate::support::http::post(up.address(), "app", &[], b"x\n").status == 200
-    });
+    eventually("the server has room", || post(up.address(), "app", &[], b"x\n").status == 200);
+    up.wait_for_events("app", taken + 1);
+    clock.wind_ms(20_000);
     assert_eq!(up.events("app"), taken + 1, "it was told to wait for 30 s");
     eventually("the other lines come", || {
         clock.wind_ms(1000);

@@ -38,7 +38,7 @@ const PLAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// What it is told.
 const PLAIN_ANSWER: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json\r\n\
-    Content-Length: 115\r\n\r\n{\"error\":{\"code\":\"tls_needed\",\"message\":\"this port speaks TLS\",\
+    Content-Length: 116\r\n\r\n{\"error\":{\"code\":\"tls_needed\",\"message\":\"this port speaks TLS\",\
     \"help\":\"call it with https:// in place of http://\"}}\n";
 
 /// Who may connect, and how.
