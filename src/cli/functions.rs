@@ -3,9 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use axum::http::{Method, StatusCode};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use watchbell_functions::process::{Input, InputEvent, Outcome};
@@ -13,13 +11,11 @@ use watchbell_model::{LINE_BYTES_MAX, Sample, Timestamp, without_end};
 use watchbell_notify::visible;
 
 use super::file::File;
-use super::server::{Place, Question, ask};
+use super::server::Place;
+use super::table::aligned;
 use super::{Format, Global, finding, say, written};
 use crate::run::functions::load::load;
 use crate::{ExitStatus, Failure, out};
-
-/// How long the answer may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Shows functions, or tries one.
 #[derive(Args)]
@@ -57,22 +53,7 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
 }
 
 fn list(global: &Global, options: &Options) -> Result<(), Failure> {
-    let address = options.place.address(global)?;
-    let path = "/functions";
-    let question = Question { method: Method::GET, path, body: String::new(), timeout: TIMEOUT };
-    let (status, body) = ask(address, options.place.token.as_deref(), question)?;
-    let failure = Failure::new(ExitStatus::Unavailable, format!("http://{address}{path}: {status}"));
-    match status {
-        StatusCode::OK => {}
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            let help = "set WATCHBELL_TOKEN to a token whose role allows watchbell:GetStatus on watchbell";
-            return Err(failure.help(help));
-        }
-        _ => return Err(failure.help("is watchbell up running? name another place with --address IP:PORT")),
-    }
-    let answer: Value = serde_json::from_slice(&body).map_err(|error| {
-        Failure::new(ExitStatus::Unavailable, format!("http://{address}{path}: unknown answer: {error}"))
-    })?;
+    let answer: Value = options.place.server(global)?.status_page("/functions")?;
     written(match global.format {
         Format::Json => out::line(&answer.to_string()),
         Format::Text => out::text(&table(answer["functions"].as_array().map_or(&[][..], Vec::as_slice))),
@@ -99,15 +80,9 @@ fn table(functions: &[Value]) -> String {
             function["tried_again"].to_string(),
         ]);
     }
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let mut shown = String::new();
-    for (number, row) in rows.iter().enumerate() {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            write!(line, "{cell:<width$}  ").expect("a string takes all");
-        }
-        shown += line.trim_end();
+    for (number, row) in aligned(&rows).lines().enumerate() {
+        shown += row;
         shown.push('\n');
         let Some(function) = number.checked_sub(1).map(|at| &functions[at]) else { continue };
         let scaled = &function["last_scaled"];

@@ -17,6 +17,7 @@ mod replay;
 mod schema;
 mod server;
 mod sources;
+mod table;
 mod tail;
 mod test;
 mod trail;

@@ -6,12 +6,16 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use clap::Args;
+use serde::de::DeserializeOwned;
 
 use super::Global;
 use super::file::File;
 use crate::client::{Answer, Call, Client};
 use crate::run::door::web_address;
 use crate::{ExitStatus, Failure};
+
+/// How long a page about how the process is may take.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Which process to ask.
 #[derive(Args)]
@@ -114,6 +118,22 @@ impl Server {
             failure.help(error.help.unwrap_or(elsewhere))
         })?;
         Ok((StatusCode::from_u16(status).expect("it came as a status"), body))
+    }
+
+    /// The page at `path` about how the process is.
+    pub(super) fn status_page<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let question = Question { method: Method::GET, path, body: String::new(), timeout: STATUS_TIMEOUT };
+        let (status, body) = self.ask(question)?;
+        let failure = Failure::new(ExitStatus::Unavailable, format!("{}: {status}", self.url(path)));
+        match status {
+            StatusCode::OK => serde_json::from_slice(&body).map_err(|error| {
+                let message = format!("{}: unknown answer: {error}", self.url(path));
+                Failure::new(ExitStatus::Unavailable, message)
+            }),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(failure
+                .help("set WATCHBELL_TOKEN to a token whose role allows watchbell:GetStatus on watchbell")),
+            _ => Err(failure.help("is watchbell up running? name another place with --address")),
+        }
     }
 }
 

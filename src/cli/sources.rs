@@ -1,22 +1,17 @@
 //! `watchbell sources`: what a running `watchbell up` follows, asked over HTTP.
 
-use std::fmt::Write;
-use std::time::Duration;
 
-use axum::http::{Method, StatusCode};
 use clap::Args;
 use serde::Deserialize;
 use watchbell_notify::visible;
 
-use super::server::{Place, Question, Server};
+use super::server::Place;
+use super::table::aligned;
 use super::{Format, Global, written};
 use crate::replay::words;
 use crate::run::agents::AgentReport;
 use crate::run::sources::{SourceReport, SourceState};
 use crate::{ExitStatus, Failure, out};
-
-/// How long the answer may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Shows the followed files.
 #[derive(Args)]
@@ -46,10 +41,7 @@ struct Answer {
 
 pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     let server = options.place.server(global)?;
-    let body = ask_for_sources(&server)?;
-    let answer: Answer = serde_json::from_slice(&body).map_err(|error| {
-        Failure::new(ExitStatus::Unavailable, format!("{}: unknown answer: {error}", server.url("/sources")))
-    })?;
+    let answer: Answer = server.status_page("/sources")?;
     let wanted = options.log_group.as_deref().map(glob::Pattern::new).transpose();
     let wanted = wanted.map_err(|error| Failure::new(ExitStatus::Usage, format!("--log-group: {error}")))?;
     let mut sources = answer.sources;
@@ -63,21 +55,6 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
         }
         Format::Text => out::text(&(table(&sources) + &agents(&answer.agents))),
     })
-}
-
-fn ask_for_sources(server: &Server) -> Result<Vec<u8>, Failure> {
-    let path = "/sources";
-    let question = Question { method: Method::GET, path, body: String::new(), timeout: TIMEOUT };
-    let (status, body) = server.ask(question)?;
-    let failure = Failure::new(ExitStatus::Unavailable, format!("{}: {status}", server.url(path)));
-    match status {
-        StatusCode::OK => Ok(body),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            Err(failure
-                .help("set WATCHBELL_TOKEN to a token whose role allows watchbell:GetStatus on watchbell"))
-        }
-        _ => Err(failure.help("is watchbell up running? name another place with --address")),
-    }
 }
 
 /// One row an agent; nothing without one.
@@ -141,20 +118,4 @@ fn table(sources: &[SourceReport]) -> String {
         ]);
     }
     aligned(&rows)
-}
-
-/// Columns as wide as they must be.
-fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..COLUMNS).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            write!(line, "{cell:<width$}  ").expect("a string takes all");
-        }
-        text += line.trim_end();
-        text.push('\n');
-    }
-    text
 }

@@ -146,8 +146,18 @@ impl Fold {
     /// # Errors
     /// [`EngineError`] if the plan in it cannot run in this version.
     pub fn restore(installation: InstallationId, snapshot: FoldSnapshot) -> Result<Fold, EngineError> {
-        let FoldSnapshot { engine, checkpoints, outbox, backlog, buffer, ledger, queues, remedies, groups, next } =
-            snapshot;
+        let FoldSnapshot {
+            engine,
+            checkpoints,
+            outbox,
+            backlog,
+            buffer,
+            ledger,
+            queues,
+            remedies,
+            groups,
+            next,
+        } = snapshot;
         Ok(Fold {
             engine: Engine::restore(installation, engine)?,
             checkpoints: Checkpoints::restore(checkpoints),

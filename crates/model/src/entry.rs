@@ -86,7 +86,7 @@ mod kind {
     pub(super) const ARCHIVE_DONE: u16 = 0x0109;
     pub(super) const SAMPLES: u16 = 0x010a;
     pub(super) const QUEUE: u16 = 0x010b;
-    pub(super) const SHIPPED_TO: u16 = 0x0110;
+    pub(super) const SHIPPED_TO: u16 = 0x0113;
 }
 
 impl Entry {
