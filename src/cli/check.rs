@@ -8,12 +8,13 @@ use watchbell_model::Plan;
 
 use super::file::File;
 use super::{Format, Global, written};
-use crate::run::functions::load::{LoadError, load};
+use crate::run::functions::load::load;
 use crate::{ExitStatus, Failure, out};
 
 pub(super) fn run(global: &Global) -> Result<(), Failure> {
     let file = File::read(&global.config)?;
     let Checked { plan, problems, .. } = watchbell_config::check(&file.source());
+    let unready = plan.as_ref().and_then(|plan| load(plan).err());
     match global.format {
         Format::Json => {
             let report = watchbell_config::report(&problems, &file.source());
@@ -25,17 +26,17 @@ pub(super) fn run(global: &Global) -> Result<(), Failure> {
                     watchbell_config::render(&problems, &file.source(), out::colour()).trim_end(),
                 ))?;
             }
-            if let Some(plan) = &plan {
+            if let Some(plan) = plan.as_ref().filter(|_| unready.is_none()) {
                 written(out::line(summary(&file.name, plan)?.trim_end()))?;
             }
         }
     }
-    let plan = plan.ok_or_else(|| Failure::new(ExitStatus::Configuration, ""))?;
-    let unready = |errors: Vec<LoadError>| {
-        let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        Failure::new(ExitStatus::Configuration, all.join("\n       "))
-    };
-    load(&plan).map(drop).map_err(unready)
+    let unready =
+        unready.map(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n       "));
+    if plan.is_none() || unready.is_some() {
+        return Err(Failure::new(ExitStatus::Configuration, unready.unwrap_or_default()));
+    }
+    Ok(())
 }
 
 fn summary(name: &str, plan: &Plan) -> Result<String, Failure> {

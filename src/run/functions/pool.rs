@@ -223,7 +223,8 @@ impl Pool {
         };
         // Also without a decision: a worker that ended as it was needed again is replaced.
         self.resize(scaled.as_ref().map_or(target, |scaled| scaled.to), shared);
-        if let Some(scaled) = scaled {
+        // The first workers of a function are no news.
+        if let Some(scaled) = scaled.filter(|scaled| scaled.from > 0) {
             let Scaled { from, to, reason, .. } = &scaled;
             tracing::info!(
                 function = self.name,
