@@ -91,8 +91,8 @@ impl Running {
         let agent = agent_of(&plan)?.clone();
         let unlocked = unlock_agent(&plan, &agent).map_err(|locked| secrets_failure(&locked.errors))?;
         let route = route(&agent, &unlocked)?;
-        let data_dir = plan.data_dir.clone();
-        let folder = data_folder::open(&disk, &Path::new(&data_dir).join(FOLDER), clock.now())?;
+        let (data_dir, sizes) = (plan.data_dir.clone(), Sizes::default());
+        let folder = data_folder::open(&disk, &Path::new(&data_dir).join(FOLDER), sizes.segment_bytes_max, clock.now())?;
         let (known_groups, checkpoints) = (folder.fold.groups.clone(), folder.fold.checkpoints.clone());
         let sources = Sources::new(&folder.fold.ledger);
         let shipped = folder.fold.buffer.next();
@@ -103,7 +103,8 @@ impl Running {
         let (failed, failures) = mpsc::unbounded_channel();
         let writes_snapshots = SnapshotWriter::new(Arc::clone(&disk), snapshots.clone(), folder.installation);
         let (lag, buffer) = (SourceLag::default(), Some(agent.buffer_bytes));
-        let core = Core::start(folder, &clock, lag.clone(), writes_snapshots, buffer, failed.clone());
+        let snapshot_writer = (Arc::clone(&disk), writes_snapshots);
+        let core = Core::start(folder, &clock, lag.clone(), snapshot_writer, sizes, buffer, failed.clone());
         if shipped.is_none() {
             // The first entry: what comes after it waits to be shipped.
             core.writer.append(Entry::ShippedTo(Offset(0)));

@@ -17,7 +17,7 @@ use super::cpu;
 use super::kind::Kind;
 use super::place::Place;
 use crate::run::clock::SystemClock;
-use crate::run::{Running, Setup, console};
+use crate::run::{Running, Setup, Sizes, console};
 use crate::{ExitStatus, Failure};
 
 /// Between two looks whether all lines have been matched.
@@ -77,6 +77,7 @@ pub(super) fn measure(
         disk: Arc::new(RealDisk),
         console: console(|_| Ok(())),
         colour: false,
+        sizes: Sizes::default(),
     };
     let running = Running::start(setup, runtime.handle())?;
     let watched = Watched { running: &running, place: &place };

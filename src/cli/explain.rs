@@ -1,12 +1,13 @@
 //! `watchbell explain`: why an alarm was in its state, and why it was not in another.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use clap::Args;
 use serde_json::{Value, json};
 use watchbell_engine::{Basis, Decider, Engine, Explanation, Instead, MetricBasis};
-use watchbell_journal::{Reader, RealDisk};
+use watchbell_journal::{Disk, JournalError, Reader, RealDisk};
 use watchbell_model::{
     AlarmState, Comparison, Dimensions, Entry, InstallationId, MatchedLine, Offset, Record, SuppressedBy,
     Timestamp, Transition, TreatMissingData,
@@ -15,12 +16,14 @@ use watchbell_notify::{visible, visible_cut};
 
 use super::file::File;
 use super::journal::Where;
+use super::kept::Kept;
 use super::lines::LinesOptions;
 use super::replay::painted;
 use super::{Format, Global, written};
 use crate::replay::words::{number, time};
 use crate::run::clock::{Clock, SystemClock};
-use crate::run::data_folder::{decode, journal_failure};
+use crate::run::data_folder::{decode, folded_by, journal_failure};
+use crate::run::records::{self, DECISIONS};
 use crate::{ExitStatus, Failure, out};
 
 /// How much of a line is shown, in characters.
@@ -93,7 +96,10 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
         let failure = Failure::new(ExitStatus::Usage, format!("--at lies in the future: {}", time(at)));
         return Err(failure.help("write a time that has passed, or leave it out for the present"));
     }
-    let known = fold(global, &options.data, at, is_asked)?;
+    let known = match know(global, &options.data, at, &is_asked)? {
+        Found::Known(known) => known,
+        Found::Decided(history) => return tell_decided(global, options, &history, at),
+    };
     if at.ms_since(known.last) > SILENCE_MS {
         let last = time(known.last);
         super::say(&format!(
@@ -103,36 +109,88 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     tell(global, options, &known.engine, &known.history, known.at)
 }
 
-/// Folds the journal up to `at`.
+/// What is known at `at`: the journal folded up to then, from its beginning or from the newest snapshot before.
+fn know(
+    global: &Global,
+    data: &Where,
+    at: Timestamp,
+    is_asked: &dyn Fn(&Transition) -> bool,
+) -> Result<Found, Failure> {
+    loop {
+        match fold(global, data, at, is_asked) {
+            Ok(found) => return Ok(found),
+            // The oldest part went while it was read.
+            Err(Trouble::Journal(JournalError::BeforeFirst { .. })) => {}
+            Err(Trouble::Journal(error)) => return Err(journal_failure(error)),
+            Err(Trouble::Failed(failure)) => return Err(failure),
+        }
+    }
+}
+
+/// What there is to tell.
+enum Found {
+    Known(Box<Known>),
+    /// No snapshot of that time is kept, or the journal after it has gone: what was decided, oldest first.
+    Decided(Vec<Transition>),
+}
+
+enum Trouble {
+    Journal(JournalError),
+    Failed(Failure),
+}
+
+impl From<JournalError> for Trouble {
+    fn from(error: JournalError) -> Trouble {
+        Trouble::Journal(error)
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Trouble {
+        Trouble::Failed(failure)
+    }
+}
+
 fn fold(
     global: &Global,
     data: &Where,
     at: Timestamp,
-    is_asked: impl Fn(&Transition) -> bool,
-) -> Result<Known, Failure> {
+    is_asked: &dyn Fn(&Transition) -> bool,
+) -> Result<Found, Trouble> {
     let folder = data.journal(global)?.folder;
-    let mut reader = Reader::open(Arc::new(RealDisk), &folder, 0).map_err(journal_failure)?;
-    let mut first = reader.next().map_err(journal_failure)?;
-    let mut engine = Engine::new(InstallationId(reader.installation().unwrap_or_default()));
+    let mut reader = Reader::open_oldest(&(Arc::new(RealDisk) as Arc<dyn Disk>), &folder)?;
+    let oldest = Offset(reader.next_offset());
+    let mut first = reader.next()?;
+    let recent = |it: &Transition| is_asked(it) && it.at <= at && at.ms_since(it.at) <= HISTORY_MS;
     let mut history: Vec<Transition> = Vec::new();
-    let (mut next, mut last) = (Offset(0), at);
+    let (mut engine, mut next) =
+        (Engine::new(InstallationId(reader.installation().unwrap_or_default())), Offset(0));
+    if oldest > Offset(0) {
+        history = decided_before(global, data, oldest, &recent)?;
+        let base = folded_by(&data.data_dir(global)?, at)?.filter(|base| base.next >= oldest);
+        let Some(base) = base else {
+            while let Some(entry) = first.take().map_or_else(|| reader.next(), |entry| Ok(Some(entry)))? {
+                history.extend(transitions(&decode(&entry)?).filter(|it| recent(it)).cloned());
+            }
+            return Ok(Found::Decided(history));
+        };
+        (engine, next) = (base.engine, base.next);
+    }
+    let mut last = at;
     let cannot = |offset: Offset, error| {
         Failure::new(ExitStatus::InputOutput, format!("journal entry {offset}: {error}"))
     };
-    while let Some(entry) =
-        first.take().map_or_else(|| reader.next(), |entry| Ok(Some(entry))).map_err(journal_failure)?
-    {
+    while let Some(entry) = first.take().map_or_else(|| reader.next(), |entry| Ok(Some(entry)))? {
         let record = decode(&entry)?;
         if record.time > at {
             break;
         }
-        if let Entry::Decisions(decisions) = &record.entry {
-            let changes = decisions.items.iter().filter_map(|item| item.transition());
-            let recent = |it: &&Transition| is_asked(it) && at.ms_since(it.at) <= HISTORY_MS;
-            history.extend(changes.filter(recent).cloned());
+        history.extend(transitions(&record).filter(|it| recent(it)).cloned());
+        if record.offset >= next {
+            engine.step(&record).map_err(|error| cannot(record.offset, error))?;
+            next = record.offset.next();
         }
-        engine.step(&record).map_err(|error| cannot(record.offset, error))?;
-        (next, last) = (record.offset.next(), record.time);
+        last = record.time;
     }
     // What would have been decided by then, had a tick come.
     let tick = Record { offset: next, time: at.plus_ms(1), entry: Entry::Tick };
@@ -141,7 +199,36 @@ fn fold(
     let decided = engine.unconfirmed();
     let changes = decided.iter().flat_map(|decisions| &decisions.items).filter_map(|item| item.transition());
     history.extend(changes.filter(|it| is_asked(it)).cloned());
-    Ok(Known { at, last, engine, history })
+    Ok(Found::Known(Box::new(Known { at, last, engine, history })))
+}
+
+fn transitions(record: &Record) -> impl Iterator<Item = &Transition> {
+    let items = match &record.entry {
+        Entry::Decisions(decisions) => decisions.items.as_slice(),
+        _ => &[],
+    };
+    items.iter().filter_map(|item| item.transition())
+}
+
+/// The transitions of entries that the journal has let go.
+fn decided_before(
+    global: &Global,
+    data: &Where,
+    oldest: Offset,
+    is_asked: &dyn Fn(&Transition) -> bool,
+) -> Result<Vec<Transition>, Failure> {
+    let mut found = Vec::new();
+    Kept::open(global, data)?.each(DECISIONS, (Offset(0), oldest), |event| {
+        if event.stream == "decisions" {
+            let kept = records::decision(&event.message).map_err(|error| {
+                let message = format!("archived event {} is no decision: {error}", event.event_id);
+                Failure::new(ExitStatus::InputOutput, message)
+            })?;
+            found.extend(kept.decision.transition().filter(|it| is_asked(it)).cloned());
+        }
+        Ok(true)
+    })?;
+    Ok(found)
 }
 
 fn tell(
@@ -176,15 +263,71 @@ fn tell(
             for note in notes {
                 fact(&mut text, "note", &[note]);
             }
-            let older = history.len().saturating_sub(HISTORY_SHOWN);
-            let mut lines: Vec<String> = history[older..].iter().map(line_of_history).collect();
-            if older > 0 {
-                lines.insert(0, format!("({older} older changes left out; --format json has them)"));
-            }
-            fact(&mut text, "history", &lines);
+            fact(&mut text, "history", &shown(history));
             written(out::line(text.trim_end()))
         }
     }
+}
+
+/// What was decided by `at`, where nothing can be folded any more.
+fn tell_decided(
+    global: &Global,
+    options: &Options,
+    history: &[Transition],
+    at: Timestamp,
+) -> Result<(), Failure> {
+    let wanted: Dimensions = options.each.iter().cloned().collect();
+    let is_wanted =
+        |it: &&Transition| wanted.iter().all(|(name, value)| it.dimensions.get(name) == Some(value));
+    let newest: BTreeMap<&Dimensions, &Transition> =
+        history.iter().filter(is_wanted).map(|it| (&it.dimensions, it)).collect();
+    let note = "that is before the part of the journal that can still be folded: metrics are not known any more, only \
+                what was decided";
+    if newest.is_empty() {
+        let message = format!("no change of alarm \"{}\" is known by {}", options.alarm, time(at));
+        return Err(Failure::new(ExitStatus::Usage, message).help(note));
+    }
+    if global.format == Format::Json {
+        let states: Vec<Value> = newest.values().map(|it| json!(it)).collect();
+        let history: Vec<Value> = history.iter().map(change).collect();
+        let answer = json!({ "at": at.to_string(), "decided": states, "notes": [note], "history": history });
+        return written(out::line(&answer.to_string()));
+    }
+    let mut text = String::new();
+    for it in newest.values().take(STATES_SHOWN) {
+        let (name, which) = (visible(&it.alarm), which(&it.dimensions));
+        let told = if it.notify.is_empty() { "" } else { ", told" };
+        let state = painted(it.to, out::colour());
+        writeln!(text, "{name}{which} was in {state} since {}{told}", time(it.at)).expect(STRING);
+        fact(&mut text, "reason", std::slice::from_ref(&it.reason));
+        let lines = it.first_lines.iter().chain(&it.last_lines);
+        let lines: Vec<String> = lines
+            .map(|line| format!("{}  {}", time(line.timestamp), visible_cut(&line.message, LINE_WIDTH)))
+            .collect();
+        fact(&mut text, "lines", &lines);
+        text.push('\n');
+    }
+    if newest.len() > STATES_SHOWN {
+        writeln!(
+            text,
+            "and {} more states; choose one with --each NAME=VALUE\n",
+            newest.len() - STATES_SHOWN
+        )
+        .expect(STRING);
+    }
+    fact(&mut text, "note", &[note.to_owned()]);
+    fact(&mut text, "history", &shown(history));
+    written(out::line(text.trim_end()))
+}
+
+/// The newest changes, a line each.
+fn shown(history: &[Transition]) -> Vec<String> {
+    let older = history.len().saturating_sub(HISTORY_SHOWN);
+    let mut lines: Vec<String> = history[older..].iter().map(line_of_history).collect();
+    if older > 0 {
+        lines.insert(0, format!("({older} older changes left out; --format json has them)"));
+    }
+    lines
 }
 
 const STRING: &str = "writing to a string";

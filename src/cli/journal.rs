@@ -15,7 +15,7 @@ use watchbell_model::{Batch, Entry, Plan, Record, Timestamp};
 
 use super::file::File;
 use super::{Format, Global, finding, printable, say, written};
-use crate::run::data_folder::{decode, journal_failure, journal_folder};
+use crate::run::data_folder::{self, decode, journal_failure, journal_folder};
 use crate::{ExitStatus, Failure, out};
 
 /// What to do with the journal. It is only read; `watchbell up` may run meanwhile.
@@ -50,7 +50,7 @@ pub(super) enum Verb {
         /// How many entries at most
         #[arg(long, value_name = "N")]
         count: Option<usize>,
-        /// Only entries of this kind: batch, plan, tick, decisions, delivery, trail, loss, "archive plan", "archive done", samples, queue
+        /// Only entries of this kind: batch, plan, tick, decisions, delivery, trail, loss, "archive plan", "archive done", samples, queue, release, "records plan", "records done"
         #[arg(long, value_name = "KIND")]
         kind: Option<String>,
     },
@@ -284,6 +284,27 @@ impl Where {
     pub(super) fn reader(&self, global: &Global) -> Result<Reader, Failure> {
         let folder = self.journal(global)?.folder;
         Reader::open_oldest(&disk(), &folder).map_err(journal_failure)
+    }
+
+    /// Where the archive is.
+    pub(super) fn archive(&self, global: &Global) -> Result<PathBuf, Failure> {
+        if let Some(data_dir) = &self.data_dir {
+            // The folder may have been restored to another place than the one that its plan names.
+            let inside = data_dir.join("archive");
+            let elsewhere = || data_folder::archive_in_force(data_dir);
+            return if inside.is_dir() { Ok(inside) } else { Ok(elsewhere()?.unwrap_or(inside)) };
+        }
+        let plan = File::read(&global.config)?.plan()?.0;
+        let inside = Path::new(&plan.data_dir).join("archive");
+        Ok(plan.archive.map_or(inside, |archive| PathBuf::from(archive.folder)))
+    }
+
+    /// Where the data folder is.
+    pub(super) fn data_dir(&self, global: &Global) -> Result<PathBuf, Failure> {
+        match &self.data_dir {
+            Some(folder) => Ok(folder.clone()),
+            None => Ok(PathBuf::from(File::read(&global.config)?.plan()?.0.data_dir)),
+        }
     }
 
     /// Where the journal is.

@@ -2,6 +2,7 @@
 
 mod agent;
 mod backtest;
+mod backup;
 mod bench;
 mod check;
 mod demo;
@@ -10,6 +11,7 @@ mod file;
 mod functions;
 mod init;
 mod journal;
+mod kept;
 mod lines;
 mod pattern;
 mod queue;
@@ -116,6 +118,10 @@ enum Verb {
     /// Measure how fast this is, here
     #[command(subcommand)]
     Bench(bench::Verb),
+    /// Copy the data folder, also while watchbell up runs
+    Backup(backup::BackupOptions),
+    /// Bring a backup back
+    Restore(backup::RestoreOptions),
     /// Check the journal, say what is in it, print its entries
     #[command(subcommand)]
     Journal(journal::Verb),
@@ -145,6 +151,8 @@ pub fn main() -> ExitCode {
         Verb::Queue(options) => queue::run(&global, &options),
         Verb::Functions(options) => functions::run(&global, &options),
         Verb::Bench(verb) => bench::run(&global, &verb),
+        Verb::Backup(options) => backup::backup(&global, &options),
+        Verb::Restore(options) => backup::bring_back(&global, &options),
         Verb::Journal(verb) => journal::run(&global, &verb),
         Verb::Trail(verb) => trail::run(&global, &verb),
     };

@@ -2,13 +2,17 @@
 
 use clap::Subcommand;
 use serde_json::json;
-use watchbell_model::{Entry, TrailRecord};
+use watchbell_archive::StoredEvent;
+use watchbell_journal::JournalError;
+use watchbell_model::{Entry, Offset, TrailRecord};
 
 use super::journal::Where;
+use super::kept::Kept;
 use super::{Format, Global, finding, printable, say, written};
 use crate::run::data_folder::{decode, journal_failure};
+use crate::run::records::{self, TRAIL};
 use crate::run::trail::TrailHead;
-use crate::{Failure, out};
+use crate::{ExitStatus, Failure, out};
 
 /// What to do with the trail.
 #[derive(Subcommand)]
@@ -89,13 +93,40 @@ fn verify(global: &Global, at: &Where) -> Result<(), Failure> {
 
 /// Hands over every record until `go_on` says no.
 fn each(global: &Global, at: &Where, mut go_on: impl FnMut(&TrailRecord) -> bool) -> Result<(), Failure> {
-    let mut reader = at.reader(global)?;
-    while let Some(entry) = reader.next().map_err(journal_failure)? {
-        if let Entry::Trail(record) = decode(&entry)?.entry
-            && !go_on(&record)
-        {
+    let mut next = Offset(0);
+    loop {
+        let mut reader = at.reader(global)?;
+        let first = Offset(reader.next_offset());
+        let mut goes_on = true;
+        if first > next {
+            Kept::open(global, at)?.each(TRAIL, (next, first), |event| {
+                let record = records::trail(&event.message).map_err(|error| not_kept(event, &error))?;
+                goes_on = go_on(&record);
+                Ok(goes_on)
+            })?;
+            next = first;
+        }
+        while goes_on {
+            let entry = match reader.next() {
+                // It was let go meanwhile: so it is in the archive.
+                Err(JournalError::BeforeFirst { .. }) => break,
+                entry => entry.map_err(journal_failure)?,
+            };
+            let Some(entry) = entry else { return Ok(()) };
+            next = Offset(reader.next_offset());
+            if let Entry::Trail(record) = decode(&entry)?.entry {
+                goes_on = go_on(&record);
+            }
+        }
+        if !goes_on {
             return Ok(());
         }
     }
-    Ok(())
+}
+
+fn not_kept(event: &StoredEvent, error: &serde_json::Error) -> Failure {
+    Failure::new(
+        ExitStatus::InputOutput,
+        format!("archived event {} is no trail record: {error}", event.event_id),
+    )
 }

@@ -11,7 +11,7 @@ use watchbell_journal::RealDisk;
 use super::file::File;
 use super::{Global, say};
 use crate::run::clock::SystemClock;
-use crate::run::{Running, Setup, console};
+use crate::run::{Running, Setup, Sizes, console};
 use crate::{ExitStatus, Failure, out};
 
 /// Runs until stopped.
@@ -69,6 +69,7 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
         disk: Arc::new(RealDisk),
         console: console(out::text),
         colour: out::colour(),
+        sizes: Sizes::default(),
     };
     // Signals are caught before anything starts: one that comes early is not lost.
     let signals =

@@ -9,15 +9,19 @@ use std::time::Duration;
 
 use object_store::ObjectStore;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use watchbell_archive::{ArchiveError, Collector, Object, Row, put};
 use watchbell_journal::{JournalError, Readers};
 use watchbell_model::{
-    ArchiveDone, ArchivePlan, Batch, Entry, EntryError, EventId, InstallationId, Offset, ParseKind, Plan,
-    Timestamp, TrailOutcome,
+    ArchiveDone, ArchivePlan, Batch, Entry, EntryError, EventFlags, EventId, InstallationId, Offset,
+    ParseKind, Plan, Record, Timestamp, TrailOutcome,
 };
 
+use super::backlog::Records;
+use super::bound::Goal;
 use super::clock::Clock;
 use super::fold::SharedFold;
+use super::records;
 use super::trail::TrailDraft;
 use super::writer::Writer;
 
@@ -68,6 +72,38 @@ enum Trouble {
     Stopping,
 }
 
+/// What a round archives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// Log events.
+    Events,
+    /// Decisions, deliveries and trail records.
+    Records,
+}
+
+impl What {
+    fn name(self) -> &'static str {
+        match self {
+            What::Events => "events",
+            What::Records => "records",
+        }
+    }
+
+    fn plan(self, plan: ArchivePlan) -> Entry {
+        match self {
+            What::Events => Entry::ArchivePlan(plan),
+            What::Records => Entry::RecordsPlan(plan),
+        }
+    }
+
+    fn done(self, done: ArchiveDone) -> Entry {
+        match self {
+            What::Events => Entry::ArchiveDone(done),
+            What::Records => Entry::RecordsDone(done),
+        }
+    }
+}
+
 /// The thread that archives.
 pub struct Archiver {
     /// Part of every event id.
@@ -82,6 +118,8 @@ pub struct Archiver {
     pub store: Store,
     /// Tells the age of what waits.
     pub clock: Arc<dyn Clock>,
+    /// Entries that are about to go.
+    pub goal: watch::Receiver<Goal>,
     /// A message asks for everything to be archived; the end of the channel ends the thread.
     pub drain: Receiver<()>,
 }
@@ -114,7 +152,10 @@ impl Archiver {
 
     fn archive_due(&self, draining: bool, runtime: &Handle) -> Result<(), (ArchivePlan, Trouble)> {
         while let Some(plan) = self.due(draining) {
-            self.carry_out(plan, runtime).map_err(|trouble| (plan, trouble))?;
+            self.carry_out(plan, What::Events, runtime).map_err(|trouble| (plan, trouble))?;
+        }
+        while let Some(plan) = self.records_due().map_err(|(plan, error)| (plan, error.into()))? {
+            self.carry_out(plan, What::Records, runtime).map_err(|trouble| (plan, trouble))?;
         }
         Ok(())
     }
@@ -127,23 +168,47 @@ impl Archiver {
             return backlog.planned();
         }
         let old = backlog.since().is_some_and(|since| self.clock.now().ms_since(since) >= OBJECT_AGE_MS_MAX);
-        let due = draining || old || backlog.bytes() >= OBJECT_TEXT_BYTES_MAX;
+        let before = self.goal.borrow().archived;
+        let goes = backlog.oldest().is_some_and(|oldest| oldest < before);
+        let due = draining || old || goes || backlog.bytes() >= OBJECT_TEXT_BYTES_MAX;
         due.then(|| backlog.next_plan(OBJECT_TEXT_BYTES_MAX)).flatten()
     }
 
-    fn carry_out(&self, plan: ArchivePlan, runtime: &Handle) -> Result<(), Trouble> {
-        let planned = self.fold.look().backlog.planned() == Some(plan);
-        if !planned {
-            self.append(Entry::ArchivePlan(plan), runtime)?;
+    /// Decisions, deliveries and trail records that are about to go: a segment of them at a time.
+    fn records_due(&self) -> Result<Option<ArchivePlan>, (ArchivePlan, JournalError)> {
+        let Records { kept, planned } = self.fold.look().backlog.records();
+        let before = self.goal.borrow().archived;
+        if planned.is_some() || kept >= before {
+            return Ok(planned);
         }
-        let objects = self.objects(plan)?;
+        let all = ArchivePlan { from: kept, to: before };
+        let end = self.readers.next_segment(kept.0).map_err(|error| (all, error))?;
+        Ok(Some(ArchivePlan { to: end.map_or(before, |end| before.min(Offset(end))), ..all }))
+    }
+
+    fn carry_out(&self, plan: ArchivePlan, what: What, runtime: &Handle) -> Result<(), Trouble> {
+        let planned = {
+            let fold = self.fold.look();
+            match what {
+                What::Events => fold.backlog.planned(),
+                What::Records => fold.backlog.records().planned,
+            }
+        };
+        if planned != Some(plan) {
+            self.append(what.plan(plan), runtime)?;
+        }
+        let objects = match what {
+            What::Events => self.objects(plan)?,
+            What::Records => self.records(plan)?,
+        };
         let store = self.store.get();
         let objects = runtime.block_on(put(store.as_ref(), objects))?;
         let (count, events) = (objects.len(), objects.iter().map(|object| object.events).sum::<u64>());
-        self.append(Entry::ArchiveDone(ArchiveDone { plan, objects }), runtime)?;
+        self.append(what.done(ArchiveDone { plan, objects }), runtime)?;
         let draft = TrailDraft::done("archive.write", format!("entries {}..{}", plan.from, plan.to));
-        self.writer.trail(draft.detail("objects", count).detail("events", events));
-        tracing::info!(from = %plan.from, to = %plan.to, objects = count, events, "archived");
+        let draft = draft.detail("objects", count).detail("events", events);
+        self.writer.trail(draft.detail("what", what.name()));
+        tracing::info!(what = what.name(), from = %plan.from, to = %plan.to, objects = count, events, "archived");
         Ok(())
     }
 
@@ -165,7 +230,7 @@ impl Archiver {
             let entry = reader.next()?.ok_or(missing)?;
             let (offset, time) = (Offset(entry.offset), Timestamp(entry.time_ms));
             match decode(&entry)? {
-                Entry::Plan(plan) => in_force = Some(plan),
+                Entry::Plan(plan) => in_force = Some(Arc::from(plan)),
                 Entry::Batch(batch) => {
                     self.collect(&mut collector, &batch, in_force.as_deref(), offset, time)?;
                 }
@@ -175,10 +240,40 @@ impl Archiver {
         Ok(collector.finish()?)
     }
 
-    fn plan_at(&self, offset: Offset) -> Result<Option<Box<Plan>>, Trouble> {
+    fn records(&self, range: ArchivePlan) -> Result<Vec<Object>, Trouble> {
+        let mut collector = Collector::default();
+        let mut reader = self.readers.reader(range.from.0)?;
+        while reader.next_offset() < range.to.0 {
+            let missing = Trouble::Missing { offset: Offset(reader.next_offset()) };
+            let entry = reader.next()?.ok_or(missing)?;
+            let (offset, time) = (Offset(entry.offset), Timestamp(entry.time_ms));
+            let record = Record { offset, time, entry: decode(&entry)? };
+            for (line, kept) in (0..).zip(records::rows(&record)) {
+                collector.push(&Row {
+                    event_id: EventId { installation: self.installation, offset, line },
+                    timestamp: time,
+                    ingestion_time: time,
+                    log_group: kept.log_group,
+                    stream: kept.stream,
+                    app: records::APP,
+                    severity: records::SEVERITY,
+                    message: &kept.message,
+                    fields: None,
+                    flags: EventFlags::default(),
+                })?;
+            }
+        }
+        Ok(collector.finish()?)
+    }
+
+    fn plan_at(&self, offset: Offset) -> Result<Option<Arc<Plan>>, Trouble> {
+        if let Some(plan) = self.fold.look().plan_at(offset) {
+            return Ok(Some(plan));
+        }
+        // From before plans were remembered; then none of the journal has gone.
         let entry = self.readers.reader(offset.0)?.next()?;
         let entry = entry.as_ref().map(decode).transpose()?;
-        Ok(entry.and_then(|entry| if let Entry::Plan(plan) = entry { Some(plan) } else { None }))
+        Ok(entry.and_then(|entry| if let Entry::Plan(plan) = entry { Some(Arc::from(plan)) } else { None }))
     }
 
     fn collect(

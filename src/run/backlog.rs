@@ -22,6 +22,17 @@ pub struct Backlog {
     bytes: u64,
     planned: Option<ArchivePlan>,
     archived_events: u64,
+    #[serde(default)]
+    records: Records,
+}
+
+/// How far decisions, deliveries and trail records have been archived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Records {
+    /// Those of the entries before this one are in the archive.
+    pub kept: Offset,
+    /// What was journaled and not carried out: it comes before any other.
+    pub planned: Option<ArchivePlan>,
 }
 
 impl Backlog {
@@ -42,8 +53,21 @@ impl Backlog {
                     self.waiting.pop_front();
                 }
             }
+            Entry::RecordsPlan(plan) => self.records.planned = Some(*plan),
+            Entry::RecordsDone(done) => self.records = Records { kept: done.plan.to, planned: None },
             _ => {}
         }
+    }
+
+    /// How far decisions, deliveries and trail records have been archived.
+    pub fn records(&self) -> Records {
+        self.records
+    }
+
+    /// The oldest entry that has to be archived yet; `None` if all batches have been.
+    pub fn oldest(&self) -> Option<Offset> {
+        let planned = self.planned.map(|plan| plan.from);
+        planned.into_iter().chain(self.waiting.front().map(|first| first.offset)).min()
     }
 
     /// A plan that was journaled and not carried out: it comes before any other.

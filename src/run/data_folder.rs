@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use watchbell_journal::disk::Access;
-use watchbell_journal::{Disk, Journal, JournalError, Options, Recovery};
+use watchbell_journal::{Disk, Journal, JournalError, Options, RealDisk, Recovery};
 use watchbell_model::{Entry, InstallationId, Offset, Record, Timestamp};
 
 use super::fold::Fold;
@@ -51,12 +51,17 @@ pub fn journal_folder(data_dir: &Path) -> PathBuf {
 ///
 /// # Errors
 /// [`Failure`] that says what is wrong with which file.
-pub fn open(disk: &Arc<dyn Disk>, data_dir: &Path, now: Timestamp) -> Result<DataFolder, Failure> {
+pub fn open(
+    disk: &Arc<dyn Disk>,
+    data_dir: &Path,
+    segment_bytes_max: u64,
+    now: Timestamp,
+) -> Result<DataFolder, Failure> {
     let installation = identify(disk.as_ref(), data_dir, now)?;
     let snapshots = data_dir.join("snapshots");
     // Whoever folds from a snapshot needs nothing below it; `watchbell journal check` reads everything.
     let trusted_below = snapshot::newest_offset(disk.as_ref(), &snapshots).map_err(snapshot_failure)?;
-    let options = Options { trusted_below, ..Options::new(installation.0) };
+    let options = Options { trusted_below, segment_bytes_max, ..Options::new(installation.0) };
     let opened = Journal::open(Arc::clone(disk), &journal_folder(data_dir), options);
     let (journal, recovery) = opened.map_err(journal_failure)?;
     if recovery.cut_bytes > 0 {
@@ -80,6 +85,9 @@ pub fn open(disk: &Arc<dyn Disk>, data_dir: &Path, now: Timestamp) -> Result<Dat
         }
         None => (Admission::default(), Fold::new(installation)),
     };
+    if fold.next.0 < journal.first_offset() {
+        return Err(not_covered(&snapshots, fold.next, journal.first_offset()));
+    }
     let mut reader = journal.reader(fold.next.0).map_err(journal_failure)?;
     while let Some(entry) = reader.next().map_err(journal_failure)? {
         let record = decode(&entry)?;
@@ -99,8 +107,46 @@ pub fn open(disk: &Arc<dyn Disk>, data_dir: &Path, now: Timestamp) -> Result<Dat
     Ok(DataFolder { installation, journal, recovery, admission, fold, snapshots })
 }
 
+/// The newest fold of a data folder that was written by the time `at`, and until when it knows; `None` without such a
+/// snapshot. Reads only.
+///
+/// # Errors
+/// [`Failure`] if none of the snapshots can be read.
+pub fn folded_by(data_dir: &Path, at: Timestamp) -> Result<Option<Fold>, Failure> {
+    let found = snapshot::newest_by(&RealDisk, &data_dir.join("snapshots"), at).map_err(snapshot_failure)?;
+    let Some((installation, snapshot)) = found else { return Ok(None) };
+    let fold = Fold::restore(installation, snapshot.fold);
+    fold.map(Some).map_err(|error| Failure::new(ExitStatus::InputOutput, error))
+}
+
+/// The archive's folder in the plan of the newest snapshot.
+///
+/// # Errors
+/// As [`folded_by`].
+pub fn archive_in_force(data_dir: &Path) -> Result<Option<PathBuf>, Failure> {
+    let fold = folded_by(data_dir, Timestamp(i64::MAX))?;
+    let archive = fold.and_then(|fold| fold.engine.plan()?.1.archive.clone());
+    Ok(archive.map(|archive| PathBuf::from(archive.folder)))
+}
+
+/// What was before the journal's first entry is in a snapshot only.
+fn not_covered(snapshots: &Path, next: Offset, first: u64) -> Failure {
+    let there = if next == Offset(0) {
+        "no snapshot".to_owned()
+    } else {
+        format!("only a snapshot that ends before entry {next}")
+    };
+    let message = format!(
+        "the journal begins at entry {first}, and {} has {there}: what came before cannot be known",
+        snapshots.display()
+    );
+    Failure::new(ExitStatus::InputOutput, message).help(
+        "put the newest snapshot back, or restore a backup (watchbell restore); to begin anew, name another data_dir",
+    )
+}
+
 fn snapshot_failure(error: snapshot::SnapshotError) -> Failure {
-    let help = "move the file away to fold the journal from its start; nothing is lost by it";
+    let help = "move the file away: the snapshot before it, or the whole journal, is used instead; nothing is lost by it";
     Failure::new(ExitStatus::InputOutput, error).help(help)
 }
 
@@ -113,6 +159,20 @@ pub fn decode(entry: &watchbell_journal::Entry) -> Result<Record, Failure> {
     let decoded = Entry::decode(entry.kind, &entry.payload);
     let failure = |error| Failure::new(ExitStatus::InputOutput, format!("journal entry {offset}: {error}"));
     Ok(Record { offset, time: Timestamp(entry.time_ms), entry: decoded.map_err(failure)? })
+}
+
+/// Whose folder it is. Reads only.
+///
+/// # Errors
+/// [`Failure`] if it is no data folder, or one of another version.
+pub fn installation(data_dir: &Path) -> Result<InstallationId, Failure> {
+    let path = data_dir.join("installation.json");
+    if !path.is_file() {
+        let message = format!("{} is no data folder: it has no installation.json", data_dir.display());
+        let help = "it is made by the first watchbell up; name another one with --data-dir";
+        return Err(Failure::new(ExitStatus::InputOutput, message).help(help));
+    }
+    identify(&RealDisk, data_dir, Timestamp::default())
 }
 
 /// The folder's identity; a new one if there is none yet.

@@ -1,6 +1,6 @@
 //! The fold: everything that is derived from the journal while `watchbell up` runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::UnboundedSender;
 use watchbell_engine::{Engine, EngineError};
 use watchbell_functions::queue::{Views, ViewsSnapshot};
-use watchbell_model::{Decisions, Entry, GroupName, InstallationId, Offset, Record, Timestamp};
+use watchbell_model::{Decisions, Entry, GroupName, InstallationId, Offset, Plan, Record, Timestamp};
 
 use super::backlog::Backlog;
 use super::buffer::Buffer;
@@ -46,8 +46,21 @@ pub struct Fold {
     pub remedies: Remedies,
     /// Log groups that some plan has had: a file of a new one counts as there before.
     pub groups: BTreeSet<GroupName>,
+    /// What of the journal may go.
+    pub released: Released,
+    /// Plans that are not in force any more, while something still waits that came under them.
+    former_plans: BTreeMap<Offset, Arc<Plan>>,
     /// The next record.
     pub next: Offset,
+}
+
+/// What of the journal may go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Released {
+    /// Entries before this one, as soon as the entry that says so is on disk.
+    pub before: Offset,
+    /// That entry.
+    pub said_at: Offset,
 }
 
 /// The same as data.
@@ -66,8 +79,19 @@ pub struct FoldSnapshot {
     #[serde(default)]
     remedies: Remedies,
     groups: BTreeSet<GroupName>,
+    #[serde(default)]
+    released: Released,
+    #[serde(default)]
+    former_plans: Vec<(Offset, Plan)>,
     /// The next record.
     pub next: Offset,
+}
+
+impl FoldSnapshot {
+    /// What of the journal may go.
+    pub fn released(&self) -> Released {
+        self.released
+    }
 }
 
 /// What a record causes.
@@ -92,6 +116,8 @@ impl Fold {
             queues: Views::default(),
             remedies: Remedies::default(),
             groups: BTreeSet::new(),
+            released: Released::default(),
+            former_plans: BTreeMap::new(),
             next: Offset(0),
         }
     }
@@ -101,6 +127,10 @@ impl Fold {
     /// # Errors
     /// [`EngineError`] if a journaled plan cannot run in this version.
     pub fn apply(&mut self, record: &Record) -> Result<Effects, EngineError> {
+        let before = match record.entry {
+            Entry::Plan(_) => self.engine.plan().map(|(offset, plan)| (offset, Arc::new(plan.clone()))),
+            _ => None,
+        };
         let items = self.engine.step(record)?;
         self.next = record.offset.next();
         self.buffer.apply(record);
@@ -117,12 +147,26 @@ impl Fold {
                 self.ledger.batch(batch, record.time);
             }
             Entry::Loss(loss) => self.ledger.loss(loss, record.time),
-            Entry::Plan(plan) => self.groups.extend(plan.log_groups.keys().cloned()),
+            Entry::Plan(plan) => {
+                self.groups.extend(plan.log_groups.keys().cloned());
+                self.former_plans.extend(before);
+                let needed = self.backlog.plan_at_front().into_iter().chain(self.queues.oldest_plan()).min();
+                self.former_plans.retain(|offset, _| needed.is_some_and(|needed| *offset >= needed));
+            }
+            Entry::Release(release) => {
+                self.released = Released { before: release.before, said_at: record.offset };
+            }
             Entry::Decisions(decisions) => outgoing = self.outbox.decided(decisions, record.offset),
             Entry::Delivery(delivery) => self.outbox.attempted(delivery),
             _ => {}
         }
         Ok(Effects { decisions: Decisions::entries(record.offset, 0, items), outgoing })
+    }
+
+    /// The plan that stands at `offset`, if it is in force or something waits that came under it.
+    pub fn plan_at(&self, offset: Offset) -> Option<Arc<Plan>> {
+        let in_force = self.engine.plan().filter(|(at, _)| *at == offset);
+        in_force.map(|(_, plan)| Arc::new(plan.clone())).or_else(|| self.former_plans.get(&offset).cloned())
     }
 
     /// As data.
@@ -137,6 +181,8 @@ impl Fold {
             queues: self.queues.snapshot(),
             remedies: self.remedies.clone(),
             groups: self.groups.clone(),
+            released: self.released,
+            former_plans: self.former_plans.iter().map(|(at, plan)| (*at, (**plan).clone())).collect(),
             next: self.next,
         }
     }
@@ -156,6 +202,8 @@ impl Fold {
             queues,
             remedies,
             groups,
+            released,
+            former_plans,
             next,
         } = snapshot;
         Ok(Fold {
@@ -168,6 +216,8 @@ impl Fold {
             queues: Views::restore(queues),
             remedies,
             groups,
+            released,
+            former_plans: former_plans.into_iter().map(|(at, plan)| (at, Arc::new(plan))).collect(),
             next,
         })
     }

@@ -201,8 +201,8 @@ impl Host for Process {
         // The server starts only after everything else has.
         if *self.stopping.borrow() {
             Err("watchbell is stopping".to_owned())
-        } else if self.writer.has_no_space() {
-            Err("the disk is full: no lines are taken".to_owned())
+        } else if let Some(reason) = self.writer.is_full() {
+            Err(format!("{reason}: no lines are taken"))
         } else {
             Ok(())
         }
@@ -233,6 +233,7 @@ fn refusal(error: AppendError) -> IngestError {
     match error {
         AppendError::Overloaded | AppendError::BufferFull => IngestError::Overloaded,
         AppendError::NoSpace => IngestError::NoSpace,
+        AppendError::JournalFull(reason) => IngestError::JournalFull(reason),
         AppendError::Stopping => IngestError::Stopping,
         AppendError::TooLarge { .. }
         | AppendError::BatchIdTaken { .. }

@@ -11,6 +11,7 @@ pub mod agents;
 pub mod archiver;
 pub mod backlog;
 pub mod batch_ids;
+mod bound;
 pub mod broker;
 pub mod buffer;
 pub mod checkpoint;
@@ -29,6 +30,7 @@ pub mod notice;
 pub mod outbox;
 pub mod own;
 mod queue;
+pub mod records;
 mod reload;
 pub mod remedies;
 pub mod secrets;
@@ -75,6 +77,26 @@ pub struct Setup {
     pub console: Arc<NewConsole>,
     /// Whether such messages have colours.
     pub colour: bool,
+    /// How much the journal writes at a time.
+    pub sizes: Sizes,
+}
+
+/// How much the journal writes before something else comes; smaller in tests only.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// The length at which the next segment begins, in bytes.
+    pub segment_bytes_max: u64,
+    /// Bytes of payload after which a snapshot is due.
+    pub snapshot_every_bytes: usize,
+}
+
+impl Default for Sizes {
+    fn default() -> Sizes {
+        Sizes {
+            segment_bytes_max: watchbell_journal::SEGMENT_BYTES_MAX,
+            snapshot_every_bytes: writer::SNAPSHOT_EVERY_BYTES,
+        }
+    }
 }
 
 /// A running Watchbell.

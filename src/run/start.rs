@@ -13,12 +13,13 @@ use object_store::ObjectStore;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use watchbell_archive::ArchiveError;
-use watchbell_journal::{Readers, Recovery, Upkeep};
+use watchbell_journal::{Disk, Readers, Recovery, Upkeep};
 use watchbell_model::{Archive, Entry, InstallationId, Offset, Plan, SecretRef};
 use watchbell_notify::Client;
 use watchbell_server::Door;
 
 use super::archiver::{Archiver, Store};
+use super::bound::{Bound, Goal, Seen};
 use super::broker::{ASKS_MAX, Asked, Broker, BrokerHandle, Payloads};
 use super::clock::Clock;
 use super::collector::Collector;
@@ -36,7 +37,7 @@ use super::snapshot::SnapshotWriter;
 use super::sources::Sources;
 use super::trail::TrailDraft;
 use super::writer::{Durable, Writer, WriterThread};
-use super::{Kept, Running, Setup, Threads};
+use super::{Kept, Running, Setup, Sizes, Threads};
 use crate::{ExitStatus, Failure};
 
 /// Syncs' worth of records that the writer may be ahead of the fold: about 4 MiB each, 12 MiB at most.
@@ -48,7 +49,7 @@ impl Running {
     /// # Errors
     /// [`Failure`] for a port in use, secrets without a value, and a data folder or archive that cannot be used.
     pub fn start(setup: Setup, runtime: &Handle) -> Result<Running, Failure> {
-        let Setup { plan, clock, disk, console, colour } = setup;
+        let Setup { plan, clock, disk, console, colour, sizes } = setup;
         // Once it is journaled, every start would meet it again.
         watchbell_engine::can_run(&plan).map_err(|error| Failure::new(ExitStatus::Configuration, error))?;
         let door = open_door(&plan)?;
@@ -56,7 +57,8 @@ impl Running {
         let kept = Kept { client: client()?, clock, console, colour };
         let unlocked = kept.unlock(&plan).map_err(|locked| secrets_failure(&locked.errors))?;
         let loaded = functions::load::load(&plan).map_err(|errors| functions_failure(&errors))?;
-        let folder = data_folder::open(&disk, Path::new(&plan.data_dir), kept.clock.now())?;
+        let data_dir = Path::new(&plan.data_dir);
+        let folder = data_folder::open(&disk, data_dir, sizes.segment_bytes_max, kept.clock.now())?;
         let store = open_store(plan.archive.as_ref(), &plan.data_dir);
         let store = Store::new(store.map_err(|error| Failure::new(ExitStatus::InputOutput, error))?);
         let first = First::of(&folder, &plan);
@@ -64,9 +66,9 @@ impl Running {
         let sources = Sources::new(&folder.fold.ledger);
 
         let (failed, failures) = mpsc::unbounded_channel();
-        let snapshots = SnapshotWriter::new(disk, folder.snapshots.clone(), folder.installation);
+        let snapshots = SnapshotWriter::new(Arc::clone(&disk), folder.snapshots.clone(), folder.installation);
         let lag = SourceLag::default();
-        let core = Core::start(folder, &kept.clock, lag.clone(), snapshots, None, failed.clone());
+        let core = Core::start(folder, &kept.clock, lag.clone(), (disk, snapshots), sizes, None, failed.clone());
         let (mut collector_thread, collector) = Collector::new(
             plan.log_groups.clone(),
             known_groups,
@@ -169,6 +171,7 @@ pub(crate) struct Core {
     pub(crate) durable: Durable,
     pub(crate) readers: Readers,
     pub(crate) upkeep: Upkeep,
+    goal: watch::Receiver<Goal>,
     outgoing: mpsc::UnboundedReceiver<Outgoing>,
     pub(crate) writer_thread: JoinHandle<()>,
     pub(crate) upkeep_thread: JoinHandle<()>,
@@ -181,16 +184,24 @@ impl Core {
         folder: DataFolder,
         clock: &Arc<dyn Clock>,
         lag: SourceLag,
-        snapshots: SnapshotWriter,
+        (disk, snapshot_writer): (Arc<dyn Disk>, SnapshotWriter),
+        sizes: Sizes,
         buffer_bytes_max: Option<u64>,
         failed: mpsc::UnboundedSender<Failure>,
     ) -> Core {
-        let DataFolder { installation, journal, admission, fold, .. } = folder;
+        let DataFolder { installation, journal, admission, fold, snapshots, .. } = folder;
         let readers = journal.readers();
         let (tell, told) = sync_channel(TOLD_MAX);
         let upkeep = journal.upkeep();
         let (ask, asked) = sync_channel(1);
-        let (thread, writer, durable) = WriterThread::new(journal, admission, Arc::clone(clock), tell, ask);
+        let (thread, writer, durable) = WriterThread::new(
+            journal,
+            admission,
+            Arc::clone(clock),
+            tell,
+            ask,
+            sizes.snapshot_every_bytes,
+        );
         let (send, outgoing) = mpsc::unbounded_channel();
         for message in fold.outbox.waiting() {
             send.send(message.clone()).expect("its receiver stands beside it");
@@ -203,16 +214,31 @@ impl Core {
             outgoing: send,
             clock: Arc::clone(clock),
             lag,
-            snapshots,
+            snapshots: snapshot_writer,
             buffer_bytes_max,
+        };
+        let (goal, watched_goal) = watch::channel(Goal::NOTHING);
+        let bound = Bound {
+            upkeep: upkeep.clone(),
+            readers: readers.clone(),
+            fold: fold.clone(),
+            writer: writer.clone(),
+            clock: Arc::clone(clock),
+            disk,
+            snapshots,
+            installation,
+            goal,
+            seen: Seen::default(),
         };
         let broken = |error: &dyn Display| Failure::new(ExitStatus::InputOutput, error);
         let writer_thread =
             spawn("writer", failed.clone(), move || thread.run().map_err(|error| broken(&error)));
         let upkeep_writer = writer.clone();
+        // An agent lets go what it has shipped.
+        let bound = buffer_bytes_max.is_none().then_some(bound);
         let looked_after = upkeep.clone();
         let upkeep_thread = endless("upkeep", failed.clone(), move || {
-            super::upkeep::run(&looked_after, &asked, &upkeep_writer);
+            super::upkeep::run(&looked_after, bound, &asked, &upkeep_writer);
         });
         let fold_thread = spawn("fold", failed, move || fold_thread.run().map_err(|error| broken(&error)));
         Core {
@@ -222,6 +248,7 @@ impl Core {
             durable,
             readers,
             upkeep,
+            goal: watched_goal,
             outgoing,
             writer_thread,
             upkeep_thread,
@@ -247,6 +274,7 @@ impl Core {
             writer: self.writer.clone(),
             store,
             clock: Arc::clone(&kept.clock),
+            goal: self.goal.clone(),
             drain,
         };
         let runtime = runtime.clone();
@@ -295,6 +323,7 @@ impl Core {
             Arc::clone(&kept.clock),
             asked,
             stopping.clone(),
+            self.goal.clone(),
         );
         let runtime = runtime.clone();
         let thread = endless("broker", failed, move || broker.run(plan_before, finished, &runtime));

@@ -4,8 +4,9 @@
 //! the order of the journal is decided here: ingestion times, repeated batch ids, the numbers of the audit trail.
 //! The same immutable records go to the fold while the disk syncs; their effects wait for [`Durable`].
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
@@ -47,9 +48,12 @@ pub enum AppendError {
     /// Too much waits already.
     #[error("too much is waiting for the disk")]
     Overloaded,
-    /// The disk is full.
-    #[error("the disk is full")]
+    /// The disk is full: the reserve was used, or could not be made, and needs twice its room.
+    #[error("the disk of data_dir has less than 64 MiB free")]
     NoSpace,
+    /// The journal is as large as it may become, and nothing of it may go; says why.
+    #[error("{0}")]
+    JournalFull(String),
     /// The writer has ended.
     #[error("watchbell is stopping")]
     Stopping,
@@ -147,6 +151,13 @@ pub struct AdmissionSnapshot {
     trail: TrailHead,
 }
 
+impl AdmissionSnapshot {
+    /// When the last record before it was written.
+    pub fn last_time(&self) -> Timestamp {
+        self.last_time
+    }
+}
+
 impl Admission {
     /// Takes note of a journaled record, while the journal is read after a start.
     ///
@@ -179,7 +190,28 @@ impl Admission {
 
 /// A handle on the writer.
 #[derive(Clone)]
-pub struct Writer(Arc<Queue<Request>>);
+pub struct Writer {
+    queue: Arc<Queue<Request>>,
+    full: Arc<Full>,
+}
+
+/// Whether the journal is as large as it may become, and nothing of it may go; then, why.
+#[derive(Default)]
+struct Full {
+    is_full: AtomicBool,
+    reason: Mutex<Option<String>>,
+}
+
+impl Full {
+    fn reason(&self) -> Option<String> {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whoever is turned away is told so.
+    fn refusal(&self) -> AppendError {
+        self.reason().map_or(AppendError::NoSpace, AppendError::JournalFull)
+    }
+}
 
 impl Writer {
     /// Appends something that the process itself has to say. Never waits, tells nobody.
@@ -244,9 +276,9 @@ impl Writer {
 
     fn try_item(&self, item: Item, bytes: usize) -> Result<oneshot::Receiver<Appended>, AppendError> {
         let (done, told) = oneshot::channel();
-        match self.0.try_push(Request { item, done: Some(done), patience: Patience::Leaves }, bytes) {
+        match self.queue.try_push(Request { item, done: Some(done), patience: Patience::Leaves }, bytes) {
             Ok(()) => Ok(told),
-            Err(Refused::Paused(_)) => Err(AppendError::NoSpace),
+            Err(Refused::Paused(_)) => Err(self.full.refusal()),
             Err(Refused::Held(_)) => Err(AppendError::BufferFull),
             Err(Refused::Full(_)) => Err(AppendError::Overloaded),
             Err(Refused::Closed(_)) => Err(AppendError::Stopping),
@@ -255,7 +287,7 @@ impl Writer {
 
     /// While the buffer of an agent is full nothing is let in from outside.
     pub fn hold(&self, held: bool) {
-        self.0.hold(held);
+        self.queue.hold(held);
     }
 
     /// Appends a batch from outside, waiting for room.
@@ -264,31 +296,41 @@ impl Writer {
         let (done, told) = oneshot::channel();
         let item = Item::Entry(Entry::Batch(batch));
         let request = Request { item, done: Some(done), patience: Patience::Waits };
-        if let Err(Closed(request)) = self.0.push_waiting(request, bytes) {
+        if let Err(Closed(request)) = self.queue.push_waiting(request, bytes) {
             answer(request.done, Err(AppendError::Stopping));
         }
         told
     }
 
-    /// Whether the disk is full, so that nothing is taken from outside.
-    pub fn has_no_space(&self) -> bool {
-        self.0.is_paused()
+    /// Why nothing is taken from outside, if so.
+    pub fn is_full(&self) -> Option<String> {
+        self.queue.is_paused().then(|| self.full.refusal().to_string())
+    }
+
+    /// Says that the journal is as large as it may become and why nothing of it may go, or that it is not so any more.
+    pub(super) fn set_journal_full(&self, reason: Option<String>) {
+        let is_full = reason.is_some();
+        *self.full.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+        if self.full.is_full.swap(is_full, Ordering::AcqRel) != is_full {
+            // Wakes the thread.
+            drop(self.barrier());
+        }
     }
 
     /// Lets nobody wait any longer until a full disk has room: the process is about to end.
     pub fn end_waiting(&self) {
-        self.0.end_waiting();
+        self.queue.end_waiting();
         // Wakes the thread.
         drop(self.barrier());
     }
 
     /// Lets nothing more in. The thread ends when everything has been written.
     pub fn close(&self) {
-        self.0.close();
+        self.queue.close();
     }
 
     fn push(&self, item: Item, done: Done) {
-        if let Err(Closed(request)) = self.0.push(Request { item, done, patience: Patience::Inside }) {
+        if let Err(Closed(request)) = self.queue.push(Request { item, done, patience: Patience::Inside }) {
             answer(request.done, Err(AppendError::Stopping));
         }
     }
@@ -325,6 +367,7 @@ fn answer(done: Done, appended: Appended) {
 /// The thread's own side.
 pub struct WriterThread {
     queue: Arc<Queue<Request>>,
+    full: Arc<Full>,
     journal: Journal,
     admission: Admission,
     clock: Arc<dyn Clock>,
@@ -333,7 +376,10 @@ pub struct WriterThread {
     upkeep: SyncSender<()>,
     /// What waits until the disk has room.
     held: Vec<Request>,
+    snapshot_every_bytes: usize,
     bytes_since_snapshot: usize,
+    /// Segments begun when the upkeep was last woken.
+    begun: u64,
 }
 
 /// What is written with one sync.
@@ -354,13 +400,16 @@ impl WriterThread {
         clock: Arc<dyn Clock>,
         fold: SyncSender<Told>,
         upkeep: SyncSender<()>,
+        snapshot_every_bytes: usize,
     ) -> (WriterThread, Writer, Durable) {
-        let queue = Arc::new(Queue::new());
+        let (queue, full) = (Arc::new(Queue::new()), Arc::new(Full::default()));
         let (durable, watched) = watch::channel(Offset(journal.next_offset()));
-        let writer = Writer(Arc::clone(&queue));
+        let writer = Writer { queue: Arc::clone(&queue), full: Arc::clone(&full) };
+        let begun = journal.upkeep().begun();
         (
             WriterThread {
                 queue,
+                full,
                 journal,
                 admission,
                 clock,
@@ -368,7 +417,9 @@ impl WriterThread {
                 durable,
                 upkeep,
                 held: Vec::new(),
+                snapshot_every_bytes,
                 bytes_since_snapshot: 0,
+                begun,
             },
             writer,
             watched,
@@ -397,24 +448,24 @@ impl WriterThread {
                 }
                 return Err(error);
             }
-            if snapshot || self.bytes_since_snapshot >= SNAPSHOT_EVERY_BYTES {
+            if snapshot || self.bytes_since_snapshot >= self.snapshot_every_bytes {
                 self.bytes_since_snapshot = 0;
                 self.tell(Told::Snapshot(self.admission.snapshot()));
             }
         }
     }
 
-    /// What of the requests is written now. While the disk is full, what comes from outside waits or is sent away.
+    /// What of the requests is written now. While the disk or the journal is full, what comes from outside waits or is
+    /// sent away.
     fn sort_out(&mut self, requests: Vec<Request>) -> Vec<Request> {
-        let is_short = self.journal.is_short();
+        let is_short = self.journal.is_short() || self.full.is_full.load(Ordering::Acquire);
         if is_short != self.queue.is_paused() {
             self.queue.pause(is_short);
             if is_short {
-                tracing::error!(
-                    "the disk is full: no line is taken until there is room; what is in is decided and told"
-                );
+                let reason = self.full.refusal();
+                tracing::error!(%reason, "no line is taken until there is room; what is in is decided and told");
             } else {
-                tracing::info!("the disk has room again: lines are taken");
+                tracing::info!("there is room again: lines are taken");
             }
         }
         if !is_short {
@@ -425,11 +476,12 @@ impl WriterThread {
         let (waiting, leaving): (Vec<_>, Vec<_>) =
             outside.into_iter().partition(|request| request.patience == Patience::Waits);
         for request in leaving {
-            answer(request.done, Err(AppendError::NoSpace));
+            answer(request.done, Err(self.full.refusal()));
         }
         self.held.extend(waiting);
         if self.queue.is_impatient() {
-            self.held.drain(..).for_each(|request| answer(request.done, Err(AppendError::NoSpace)));
+            let refusal = self.full.refusal();
+            self.held.drain(..).for_each(|request| answer(request.done, Err(refusal.clone())));
         }
         inside
     }
@@ -568,7 +620,9 @@ impl WriterThread {
             return written.map(drop);
         }
         self.durable.send_replace(Offset(self.journal.next_offset()));
-        if self.journal.wants_spare() || self.journal.is_short() {
+        let begun = self.journal.segments_begun();
+        if self.journal.wants_spare() || self.journal.is_short() || begun != self.begun {
+            self.begun = begun;
             // If it is full it has been asked already; if nobody is there the journal goes on without.
             let _ = self.upkeep.try_send(());
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use watchbell::run::data_folder::{self, DataFolder};
-use watchbell_journal::{Disk, RealDisk};
+use watchbell_journal::{Disk, RealDisk, SEGMENT_BYTES_MAX};
 use watchbell_model::{DATA_FORMAT, Entry};
 
 use crate::support::eventually;
@@ -54,7 +54,8 @@ fn opened() -> (TempDir, DataFolder) {
     let copy = tempfile::tempdir().unwrap();
     copy_folder(&fixture(), copy.path());
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let opened = data_folder::open(&disk, copy.path(), START).unwrap_or_else(|failure| panic!("{failure}"));
+    let opened = data_folder::open(&disk, copy.path(), SEGMENT_BYTES_MAX, START)
+        .unwrap_or_else(|failure| panic!("{failure}"));
     (copy, opened)
 }
 

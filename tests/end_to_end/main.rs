@@ -8,7 +8,9 @@
 mod support;
 
 mod agent;
+mod backup;
 mod bench;
+mod bound;
 mod data_format;
 mod data_model;
 mod delivery;

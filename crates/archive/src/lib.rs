@@ -45,7 +45,7 @@ pub use error::ArchiveError;
 pub use folder::open_folder;
 pub use object::Object;
 pub use read::{StoredEvent, read};
-pub use store::{ObjectSummary, list, put};
+pub use store::{ObjectSummary, list, objects_of, put};
 
 /// The format that objects are written in, `watchbell.format` in their metadata.
 pub const FORMAT: &str = "1";

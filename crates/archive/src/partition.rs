@@ -40,7 +40,7 @@ pub(crate) fn clamped(timestamp: Timestamp) -> Timestamp {
 }
 
 /// The app as one part of a path.
-fn escape(app: &str) -> String {
+pub(crate) fn escape(app: &str) -> String {
     if app.is_empty() {
         return NO_VALUE.to_owned();
     }

@@ -6,7 +6,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use watchbell_model::{ArchiveObject, Severity};
 
 use crate::footer::Footer;
-use crate::partition::severity_of;
+use crate::partition::{self, severity_of};
 use crate::{ArchiveError, Object};
 
 /// Most footers that are read at a time.
@@ -58,6 +58,31 @@ pub async fn list(store: &dyn ObjectStore) -> Result<Vec<ObjectSummary>, Archive
     let mut summaries: Vec<ObjectSummary> = summaries.try_collect().await?;
     summaries.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(summaries)
+}
+
+/// The paths of all objects of this app and severity, in the order of their first events. No object is read.
+///
+/// # Errors
+/// [`ArchiveError::Store`] if the store cannot be listed.
+pub async fn objects_of(
+    store: &dyn ObjectStore,
+    app: &str,
+    severity: Severity,
+) -> Result<Vec<String>, ArchiveError> {
+    let folder = format!("/app={}/severity={severity}/", partition::escape(app));
+    let objects = store.list(None).map_err(|error| ArchiveError::store("", error));
+    let ours = objects.try_filter_map(async |object| {
+        let path = object.location.to_string();
+        Ok((partition_of(&object).is_some() && path.contains(&folder)).then_some(path))
+    });
+    let mut paths: Vec<String> = ours.try_collect().await?;
+    // Names begin with the id of the first event, padded so that the order of texts is that of events.
+    paths.sort_by(|a, b| name_of(a).cmp(name_of(b)));
+    Ok(paths)
+}
+
+fn name_of(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// The object with its date and severity, if it stands where an object of the archive stands.

@@ -80,7 +80,7 @@ impl Kind {
             Kind::Url => "a string with a web address",
             Kind::SocketAddress => "a string such as \"127.0.0.1:8420\"",
             Kind::Duration => "a duration such as \"30s\", \"5m\" or \"1h\"",
-            Kind::Size => "a size such as \"512MiB\" or \"1GiB\"",
+            Kind::Size => "a size such as \"512MiB\" or \"10GiB\"",
             Kind::Clock => "a time of day such as \"12:00:30\"",
             Kind::Date => "a string with a date such as \"2026-11-22\"",
             Kind::Count => "a positive integer",
@@ -692,6 +692,24 @@ pub const KEYS: &[Key] = &[
     optional("archive", Kind::Table, "where every event is kept in the end"),
     optional("archive.url", Kind::Url, "a folder, as a path or file:///path; if absent, archive in data_dir"),
     unavailable("archive.lifecycle", "when objects become cold, and when they go"),
+    //
+    optional(
+        "journal",
+        Kind::Table,
+        "how much of what came in is kept in the data folder, beside the archive",
+    ),
+    default(
+        "journal.max_size",
+        Kind::Size,
+        "10GiB",
+        "how large its segments may become together: 256MiB to 16TiB; what is older goes, once it is kept elsewhere",
+    ),
+    default(
+        "journal.max_age",
+        Kind::Duration,
+        "14d",
+        "how long a segment is kept after its newest entry: 1h to 3650d",
+    ),
     //
     optional("roles", Kind::Named, "roles, by name"),
     optional("roles.*", Kind::Tables, "what holders of a role may do; the rest is denied"),

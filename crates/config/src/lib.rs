@@ -13,6 +13,7 @@ mod composite;
 mod duration;
 mod function;
 mod http;
+mod journal;
 mod keys;
 mod log_group;
 mod mask;

@@ -40,7 +40,17 @@ pub(crate) fn read(root: &mut Table<'_>) -> BTreeMap<GroupName, LogGroup> {
     groups
 }
 
+/// Log groups of what Watchbell says of itself begin with this.
+const RESERVED: &str = "watchbell/";
+
 fn group_name(entry: &Field<'_>, name: &Text<'_>) -> Option<GroupName> {
+    if name.value.starts_with(RESERVED) {
+        let message = format!("log group {} begins with {}", quote(name.value), quote(RESERVED));
+        let problem =
+            Problem::error(name.span.clone(), message).label("kept for what Watchbell archives of itself");
+        entry.context.report(problem.help("choose another name"));
+        return None;
+    }
     GroupName::new(name.value)
         .map_err(|error| {
             let problem = Problem::error(name.span.clone(), error.to_string()).label("not a possible name");

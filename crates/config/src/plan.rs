@@ -9,7 +9,7 @@ use crate::problem::Problem;
 use crate::reader::{Context, Field, Table};
 use crate::test_case::{Known, TestCase};
 use crate::{
-    access, agent, alarm, archive, composite, function, http, log_group, metric_filter, mute, path, queue,
+    access, agent, alarm, archive, composite, function, http, journal, log_group, metric_filter, mute, path, queue,
     redaction, test_case, topic,
 };
 
@@ -73,6 +73,7 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
     let access = access::read(&mut root, &role_names);
     let agent = agent::read(&mut root);
     let archive = archive::read(&mut root, data_dir.as_deref());
+    let journal = journal::read(&mut root);
     root.finish();
 
     Some(Plan {
@@ -90,6 +91,7 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
         access,
         agent: agent?,
         archive: Some(archive?),
+        journal: journal?,
     })
 }
 

@@ -257,7 +257,10 @@ impl<'a> Field<'a> {
         size::parse_bytes(text.value)
             .map_err(|reason| {
                 let message = format!("{} {reason}: {}", self.title(), quote(text.value));
-                self.refuse(message, "write a whole number and one of B, KiB, MiB, GiB, such as \"512MiB\"");
+                self.refuse(
+                    message,
+                    "write a whole number and one of B, KiB, MiB, GiB, TiB, such as \"10GiB\"",
+                );
             })
             .ok()
     }

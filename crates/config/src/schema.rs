@@ -67,7 +67,7 @@ fn value(row: &Key) -> Value {
         | Kind::AlarmRule
         | Kind::Schedule => json!({ "type": "string" }),
         Kind::Duration => json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$" }),
-        Kind::Size => json!({ "type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB)$" }),
+        Kind::Size => json!({ "type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB|TiB)$" }),
         Kind::Condition => json!({ "type": "string", "pattern": "^\\s*(>|>=|<|<=)\\s*[^<>=\\s]+\\s*$" }),
         Kind::Datapoints => json!({ "type": "string", "pattern": "^\\s*[0-9]+\\s+of\\s+[0-9]+\\s*$" }),
         Kind::OneOf(words) => json!({ "enum": words }),

@@ -108,7 +108,9 @@ impl Engine {
                 QueueChange::Expired { messages } | QueueChange::Forgotten { messages } => {
                     (OwnMetric::QUEUE_EXPIRED, messages.len() as u64)
                 }
-                QueueChange::Hidden { .. } | QueueChange::Redriven { .. } => continue,
+                QueueChange::Hidden { .. } | QueueChange::Redriven { .. } | QueueChange::Copied { .. } => {
+                    continue;
+                }
             };
             if !plan.is_watched(own) {
                 continue;

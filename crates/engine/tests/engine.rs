@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use watchbell_engine::Engine;
 use watchbell_model::{
     Access, Alarm, AlarmKind, AlarmSeverity, AlarmState, BatchBuilder, Channel, Comparison, Decision,
-    Decisions, Dimensions, Entry, EventFlags, GroupName, Http, InstallationId, LogGroup, LowSamples,
-    MetricAlarm, MetricFilter, MetricName, MetricStat, MetricTransformation, Offset, ParseKind, Period, Plan,
-    Record, SERIES_MAX_DEFAULT, Source, StartAt, Statistic, Subscription, Timestamp, TimestampFrom, Topic,
-    Transition, TreatMissingData, Unit, Watched,
+    Decisions, Dimensions, Entry, EventFlags, GroupName, Http, InstallationId, JournalBound, LogGroup,
+    LowSamples, MetricAlarm, MetricFilter, MetricName, MetricStat, MetricTransformation, Offset, ParseKind,
+    Period, Plan, Record, SERIES_MAX_DEFAULT, Source, StartAt, Statistic, Subscription, Timestamp,
+    TimestampFrom, Topic, Transition, TreatMissingData, Unit, Watched,
 };
 
 const START: i64 = 1_800_000_000_000; // a whole minute
@@ -90,6 +90,7 @@ fn plan(alarm: MetricAlarm) -> Plan {
         access: Access::default(),
         agent: None,
         archive: None,
+        journal: JournalBound::DEFAULT,
     }
 }
 

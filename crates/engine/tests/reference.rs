@@ -11,10 +11,10 @@ use watchbell_engine::Engine;
 use watchbell_engine::evaluation::{Rule, evaluate};
 use watchbell_model::{
     Access, Alarm, AlarmKind, AlarmSeverity, AlarmState, BatchBuilder, Comparison, Datapoint, Decision,
-    Decisions, Dimensions, Entry, EventFlags, GroupName, Http, InstallationId, LogGroup, LowSamples,
-    MetricAlarm, MetricFilter, MetricName, MetricStat, MetricTransformation, Offset, ParseKind, Period, Plan,
-    Record, SERIES_MAX_DEFAULT, Source, StartAt, Statistic, Timestamp, TimestampFrom, TreatMissingData, Unit,
-    Watched,
+    Decisions, Dimensions, Entry, EventFlags, GroupName, Http, InstallationId, JournalBound, LogGroup,
+    LowSamples, MetricAlarm, MetricFilter, MetricName, MetricStat, MetricTransformation, Offset, ParseKind,
+    Period, Plan, Record, SERIES_MAX_DEFAULT, Source, StartAt, Statistic, Timestamp, TimestampFrom,
+    TreatMissingData, Unit, Watched,
 };
 
 const START: i64 = 1_800_000_000_000;
@@ -132,6 +132,7 @@ fn plan(timeline: &Timeline) -> Plan {
         access: Access::default(),
         agent: None,
         archive: None,
+        journal: JournalBound::DEFAULT,
     }
 }
 

@@ -1,5 +1,5 @@
-//! A queue against a model that knows only the rules: random receives, deletes, stale handles, timeouts, redrives and
-//! crashes. A crash is a replay of what was journaled, from the beginning or from a snapshot.
+//! A queue against a model that knows only the rules: random receives, deletes, stale handles, timeouts, redrives, parts
+//! of the journal that go, and crashes. A crash is a replay of what was journaled, from the beginning or from a snapshot.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may")]
 
@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use watchbell_functions::queue::{
-    Draft, Drafted, Figures, Limits, Message, Place, RECEIVE_TEXT_BYTES_MAX, Receipt, Refused, Totals,
-    VISIBILITY_TIMEOUT_MS_MAX, View,
+    Copying, Draft, Drafted, Figures, Limits, Message, Place, RECEIVE_TEXT_BYTES_MAX, Receipt, Refused,
+    Releasing, Totals, VISIBILITY_TIMEOUT_MS_MAX, View,
 };
 use watchbell_model::{MessageId, Offset, Position, Queue, QueueChange, Timestamp};
 
@@ -39,6 +39,8 @@ struct Known {
     enqueued: i64,
     bytes: u64,
     state: State,
+    /// It is or was a dead letter, so its payload was copied.
+    is_copied: bool,
 }
 
 /// The rules, one after the other, over a plain list of messages.
@@ -57,6 +59,13 @@ impl Rules {
             let kept = if it.state == State::Dead { 900_000 } else { 600_000 };
             now - it.enqueued < kept
         });
+        self.totals.expired += (before - self.messages.len()) as u64;
+    }
+
+    /// The journal before this entry goes: with it what stands nowhere else.
+    fn release(&mut self, offset: Offset) {
+        let before = self.messages.len();
+        self.messages.retain(|id, it| it.is_copied || id.offset >= offset);
         self.totals.expired += (before - self.messages.len()) as u64;
     }
 
@@ -88,7 +97,8 @@ impl Rules {
             let is_due = matches!(known.state, State::Open { receives, visible, .. }
                 if receives >= 2 && visible <= self.now && receives == dying.receives);
             assert!(is_due, "{dying:?} is {known:?}");
-            self.messages.get_mut(&dying.message).unwrap().state = State::Dead;
+            let known = self.messages.get_mut(&dying.message).unwrap();
+            (known.state, known.is_copied) = (State::Dead, true);
             self.totals.dead += 1;
         }
         assert!(self.count(|it| it.state == State::Dead) <= LIMITS.dead);
@@ -193,6 +203,7 @@ impl Rules {
 enum Written {
     Messages(Vec<Message>),
     Changes(Vec<QueueChange>),
+    Release(Offset),
 }
 
 fn is_of_age(change: &QueueChange) -> bool {
@@ -210,11 +221,14 @@ struct World {
     handles: Vec<Receipt>,
     /// Entries that are on disk.
     durable: usize,
+    /// Entries before this one are not there any more.
+    released: Offset,
 }
 
 fn fold(view: &mut View, offset: usize, written: &Written) {
     match written {
         Written::Messages(messages) => view.enqueue(messages.clone()),
+        Written::Release(before) => view.released(*before),
         Written::Changes(changes) => {
             for (change, index) in changes.iter().zip(0..) {
                 view.apply(change, Place { entry: Offset(offset as u64), change: index });
@@ -232,6 +246,7 @@ impl World {
             rules: Rules { now: 1_000_000, ..Rules::default() },
             handles: Vec::new(),
             durable: 0,
+            released: Offset(0),
         }
     }
 
@@ -249,7 +264,12 @@ impl World {
         };
         let messages: Vec<Message> = (0..).zip(parts).map(part).collect();
         for message in &messages {
-            let known = Known { enqueued: self.rules.now, bytes: message.bytes, state: State::Waiting };
+            let known = Known {
+                enqueued: self.rules.now,
+                bytes: message.bytes,
+                state: State::Waiting,
+                is_copied: false,
+            };
             self.rules.messages.insert(message.id, known);
         }
         self.write(Written::Messages(messages));
@@ -259,6 +279,7 @@ impl World {
     fn read_on(&mut self) {
         let Some(from) = self.view.reads_on_from() else { return };
         let (mut found, mut to): (Vec<Message>, Position) = (Vec::new(), from);
+        assert!(from.0 >= self.released, "reads what is not there any more");
         let start = usize::try_from(from.0.0).unwrap();
         for (offset, written) in self.journal.iter().enumerate().take(self.durable).skip(start) {
             if found.len() >= self.view.room() {
@@ -275,23 +296,48 @@ impl World {
     /// What `ask` decides is journaled; its answer comes back. What is too old goes first, in drafts of its own.
     fn draft<T>(&mut self, ask: impl FnOnce(&mut Draft<'_>) -> T) -> (T, Drafted, bool) {
         self.rules.expire();
-        while self.draft_now(|_| ()).1.changes.iter().any(is_of_age) {}
-        self.draft_now(ask)
+        while self.draft_now(Releasing::NOTHING, |_| ()).1.changes.iter().any(is_of_age) {}
+        self.draft_now(Releasing::NOTHING, ask)
     }
 
-    fn draft_now<T>(&mut self, ask: impl FnOnce(&mut Draft<'_>) -> T) -> (T, Drafted, bool) {
+    fn draft_now<T>(
+        &mut self,
+        releasing: Releasing,
+        ask: impl FnOnce(&mut Draft<'_>) -> T,
+    ) -> (T, Drafted, bool) {
         self.read_on();
-        let mut draft = Draft::new(NAME, &self.view, Timestamp(self.rules.now), Offset(self.durable as u64));
+        let (now, durable) = (Timestamp(self.rules.now), Offset(self.durable as u64));
+        let mut draft = Draft::releasing(NAME, &self.view, now, durable, releasing);
         let answer = ask(&mut draft);
         let is_full = draft.is_full();
-        let Drafted { changes, dying } = draft.finish();
+        let Drafted { changes, dying, copying } = draft.finish();
         let dead = dying.iter().cloned().map(|dying| dying.with_body("payload".into()));
-        let all: Vec<QueueChange> = changes.iter().cloned().chain(dead).collect();
+        let copied = copying.iter().map(|Copying { message, copy }| {
+            assert!(copy.entry >= self.released, "copies what is not there any more");
+            QueueChange::Copied { message: *message, body: "payload".into() }
+        });
+        let all: Vec<QueueChange> = changes.iter().cloned().chain(dead).chain(copied).collect();
         if !all.is_empty() {
             self.write(Written::Changes(all));
             self.durable = self.journal.len();
         }
-        (answer, Drafted { changes, dying }, is_full)
+        (answer, Drafted { changes, dying, copying }, is_full)
+    }
+
+    /// Everything before `before` goes, once the queue needs none of it.
+    fn release(&mut self, before: Offset) {
+        self.draft(|_| ());
+        for round in 0.. {
+            assert!(round < 1000, "the queue needs something before {before} for ever");
+            if !self.view.needs_before(before) {
+                break;
+            }
+            self.draft_now(Releasing { before, copied_bytes_max: u64::MAX }, |_| ());
+        }
+        self.rules.release(before);
+        self.write(Written::Release(before));
+        self.durable = self.journal.len();
+        self.released = self.released.max(before);
     }
 
     fn receive(&mut self, max: usize, hidden_ms: i64) {
@@ -313,7 +359,7 @@ impl World {
     /// The process dies: what was not synced is gone, and nobody was told of it.
     fn crash(&mut self, from_snapshot: bool) {
         for written in self.journal.drain(self.durable..) {
-            let Written::Messages(messages) = written else { unreachable!("answers wait for the sync") };
+            let Written::Messages(messages) = written else { unreachable!("all else waits for the sync") };
             for message in messages {
                 self.rules.messages.remove(&message.id);
             }
@@ -349,6 +395,7 @@ enum Op {
     Delete { handle: usize },
     Hide { handle: usize, hidden_ms: i64 },
     Redrive { all: bool },
+    Release { upto: usize },
     Wait { ms: i64 },
     Save,
     Crash { from_snapshot: bool },
@@ -364,6 +411,7 @@ fn op() -> impl Strategy<Value = Op> {
         3 => any::<prop::sample::Index>().prop_map(|it| Op::Delete { handle: it.index(1 << 20) }),
         2 => (any::<prop::sample::Index>(), hidden()).prop_map(|(it, hidden_ms)| Op::Hide { handle: it.index(1 << 20), hidden_ms }),
         1 => any::<bool>().prop_map(|all| Op::Redrive { all }),
+        1 => any::<prop::sample::Index>().prop_map(|it| Op::Release { upto: it.index(1 << 20) }),
         3 => prop_oneof![Just(500), Just(1000), Just(30_000), Just(200_000)].prop_map(|ms| Op::Wait { ms }),
         1 => Just(Op::Save),
         2 => any::<bool>().prop_map(|from_snapshot| Op::Crash { from_snapshot }),
@@ -395,6 +443,7 @@ fn run(ops: &[Op]) {
                 let messages = world.draft(|draft| draft.redrive(some.as_deref())).0;
                 world.rules.redrive(&messages.unwrap());
             }
+            Op::Release { upto } => world.release(Offset((upto % (world.durable + 1)) as u64)),
             Op::Wait { ms } => {
                 // A sync takes less time than this.
                 world.durable = world.journal.len();
@@ -405,6 +454,28 @@ fn run(ops: &[Op]) {
         }
         world.check();
     }
+}
+
+#[test]
+fn dead_letters_beyond_what_may_be_copied_are_forgotten_the_oldest_first() {
+    let mut world = World::new();
+    world.enqueue(&[10, 10, 10]);
+    world.durable = 1;
+    for _ in 0..2 {
+        world.receive(3, 1000);
+        world.rules.now += 1000;
+    }
+    world.receive(3, 1000);
+    assert_eq!(world.view.figures(Timestamp(world.rules.now)).dead, 3);
+    let releasing = Releasing { before: Offset(world.durable as u64), copied_bytes_max: 20 };
+    let ((), drafted, _) = world.draft_now(releasing, |_| ());
+    let copied: Vec<u32> = drafted.copying.iter().map(|it| it.message.first).collect();
+    let oldest = MessageId { offset: Offset(0), first: 0, last: 9 };
+    assert_eq!(
+        (copied, &drafted.changes[..]),
+        (vec![20, 10], &[QueueChange::Forgotten { messages: vec![oldest] }][..])
+    );
+    assert!(!world.view.needs_before(releasing.before));
 }
 
 proptest! {

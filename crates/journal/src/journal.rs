@@ -273,6 +273,11 @@ impl Journal {
         self.bytes > self.options.segment_bytes_max / 2 && self.upkeep.wants_spare()
     }
 
+    /// How many segments have been begun since it was opened.
+    pub fn segments_begun(&self) -> u64 {
+        self.upkeep.begun()
+    }
+
     /// A handle that lets old segments go and keeps a spare ready, for another thread.
     pub fn upkeep(&self) -> Upkeep {
         self.upkeep.clone()

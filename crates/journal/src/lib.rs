@@ -11,6 +11,7 @@
 //!
 //! Start at [`Journal::open`] and [`Reader::next`]; the bytes on disk are described in [`mod@format`].
 
+mod copy;
 pub mod disk;
 mod error;
 pub mod format;
@@ -21,6 +22,7 @@ mod recovery;
 mod segment;
 mod spare;
 
+pub use copy::{Copied, copy};
 pub use disk::{Disk, RealDisk};
 pub use error::JournalError;
 pub use format::PAYLOAD_BYTES_MAX;
@@ -29,4 +31,4 @@ pub use journal::{
 };
 pub use model_disk::ModelDisk;
 pub use reader::{Entry, Reader, Readers};
-pub use spare::Upkeep;
+pub use spare::{SegmentFile, Upkeep};

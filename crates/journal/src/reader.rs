@@ -128,7 +128,7 @@ impl Reader {
     /// [`JournalError::OtherInstallation`], [`JournalError::Newer`] and [`JournalError::Io`].
     #[expect(clippy::should_implement_trait, reason = "fallible, and goes on after None: not an Iterator")]
     pub fn next(&mut self) -> Result<Option<Entry>, JournalError> {
-        let Some((header, payload)) = self.step()? else { return Ok(None) };
+        let Some((_, header, payload)) = self.step()? else { return Ok(None) };
         Ok(Some(Entry {
             offset: header.sequence,
             time_ms: header.time_ms,
@@ -150,7 +150,7 @@ impl Reader {
     }
 
     /// Passes the next entry.
-    fn step(&mut self) -> Result<Option<(FrameHeader, &[u8])>, JournalError> {
+    pub(crate) fn step(&mut self) -> Result<Option<Passed<'_>>, JournalError> {
         loop {
             if self.durable_end.as_ref().is_some_and(|end| self.next >= end.load(Ordering::Acquire)) {
                 // What stands behind the end now will be written over.
@@ -165,7 +165,7 @@ impl Reader {
             };
             self.next = header.sequence + 1;
             let frames = self.frames.as_mut().expect("it was peeked at");
-            return Ok(Some((header, frames.pass(&header))));
+            return Ok(Some((frames.base_offset(), header, frames.pass(&header))));
         }
     }
 
@@ -198,6 +198,9 @@ impl Reader {
     }
 }
 
+/// An entry that was passed: the base offset of its segment, its header, and its payload.
+pub(crate) type Passed<'a> = (u64, FrameHeader, &'a [u8]);
+
 /// Makes readers of a journal that is open for writing in this process.
 #[derive(Clone)]
 pub struct Readers {
@@ -225,6 +228,15 @@ impl Readers {
     pub fn reader(&self, from: u64) -> Result<Reader, JournalError> {
         let durable_end = Some(Arc::clone(&self.durable_end));
         Reader::open_at(Arc::clone(&self.disk), &self.folder, Some(self.installation), durable_end, from)
+    }
+
+    /// The first offset above this one that a segment begins with; `None` if the newest segment has it.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`].
+    pub fn next_segment(&self, offset: u64) -> Result<Option<u64>, JournalError> {
+        let bases = segment::bases(self.disk.as_ref(), &self.folder)?;
+        Ok(bases.into_iter().find(|base| *base > offset))
     }
 
     /// The offset the next entry gets; everything below it is durable.

@@ -50,11 +50,22 @@ pub struct Upkeep {
     shared: Arc<Shared>,
 }
 
+/// A segment as it is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentFile {
+    /// The offset of its first entry.
+    pub base_offset: u64,
+    /// The length of its file, in bytes.
+    pub bytes: u64,
+}
+
 struct Shared {
     /// Whoever gives or takes a name holds this.
     shelf: Mutex<Shelf>,
     /// The offset of the oldest entry.
     first: AtomicU64,
+    /// Segments begun.
+    begun: AtomicU64,
 }
 
 struct Shelf {
@@ -107,7 +118,7 @@ impl Upkeep {
             folder: folder.to_owned(),
             spare_bytes: options.segment_bytes_max,
             reserve_bytes: options.reserve_bytes,
-            shared: Arc::new(Shared { shelf, first: AtomicU64::new(first) }),
+            shared: Arc::new(Shared { shelf, first: AtomicU64::new(first), begun: AtomicU64::new(0) }),
             disk,
         })
     }
@@ -199,6 +210,31 @@ impl Upkeep {
         Ok(released)
     }
 
+    /// The segments, oldest first; the last one is written to.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`].
+    pub fn segments(&self) -> Result<Vec<SegmentFile>, JournalError> {
+        let bases = segment::bases(self.disk.as_ref(), &self.folder)?;
+        let file_of = |base_offset| {
+            let path = segment::path(&self.folder, base_offset);
+            let file = self.disk.open(&path, Access::Read).map_err(JournalError::io("open", &path))?;
+            let bytes = file.len().map_err(JournalError::io("read the length of", &path))?;
+            Ok(SegmentFile { base_offset, bytes })
+        };
+        bases.into_iter().map(file_of).collect()
+    }
+
+    /// How long a full segment is, in bytes.
+    pub fn segment_bytes(&self) -> u64 {
+        self.spare_bytes
+    }
+
+    /// How many segments have been begun since the journal was opened: whether there is another one by now.
+    pub fn begun(&self) -> u64 {
+        self.shared.begun.load(Ordering::Acquire)
+    }
+
     /// The offset of the oldest entry.
     pub fn first_offset(&self) -> u64 {
         self.shared.first.load(Ordering::Acquire)
@@ -236,6 +272,7 @@ impl Upkeep {
             Ok(file) => {
                 shelf.spare = Spare::Empty;
                 self.sync_folder()?;
+                self.shared.begun.fetch_add(1, Ordering::Release);
                 Ok((file, path))
             }
             // What was made of the new file is replaced by the reserve, which takes its name.
@@ -271,6 +308,7 @@ impl Upkeep {
         shelf.spare = Spare::Empty;
         shelf.has_reserve &= is_spare;
         self.sync_folder()?;
+        self.shared.begun.fetch_add(1, Ordering::Release);
         Ok((file, path))
     }
 

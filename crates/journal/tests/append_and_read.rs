@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use watchbell_journal::{
     Disk, Entry, Journal, JournalError, ModelDisk, NewEntry, Options, PAYLOAD_BYTES_MAX, Reader, RealDisk,
+    copy,
 };
 
 const OPTIONS: Options = Options {
@@ -270,4 +271,29 @@ fn a_reader_whose_segment_is_written_over_says_that_it_has_gone() {
         let gone = waiting.next().unwrap_err();
         assert!(matches!(gone, JournalError::BeforeFirst { wanted: 0, first: 2 }), "{gone}");
     });
+}
+
+#[test]
+fn a_copy_has_every_entry_as_it_stood_and_nothing_of_what_stands_behind_them() {
+    let disk: Arc<dyn Disk> = Arc::new(ModelDisk::new());
+    let (from, to) = (Path::new("/from"), Path::new("/to"));
+    let options = Options { segment_bytes_max: 2000, ..OPTIONS };
+    let (mut journal, _) = Journal::open(Arc::clone(&disk), from, options).unwrap();
+    for number in 0..60_u8 {
+        journal.append_batch(&[entry(&[number; 300])]).unwrap();
+        if number == 30 {
+            journal.upkeep().release(17).unwrap();
+        }
+    }
+    let copied = copy(&disk, from, to).unwrap();
+    assert_eq!((copied.first, copied.next), (journal.first_offset(), 60));
+    let all = |folder: &Path| {
+        let mut reader = Reader::open_oldest(&disk, folder).unwrap();
+        std::iter::from_fn(|| reader.next().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(all(to), all(from));
+    // Also for the next writer: it goes on where the other one stood.
+    let (mut copy, recovery) = Journal::open(Arc::clone(&disk), to, options).unwrap();
+    assert_eq!((recovery.first_offset, recovery.next_offset, recovery.cut_bytes), (copied.first, 60, 0));
+    assert_eq!(copy.append_batch(&[entry(b"more")]).unwrap(), 60..61);
 }

@@ -1,7 +1,7 @@
 //! A history of appends, rolls, reopenings, released and prepared segments is cut off after each of its disk
 //! operations, with each choice of what the disk kept, and with each write or sync failing. Afterwards everything
 //! acknowledged and not released must be there, what was under way may follow without holes, and the journal must go
-//! on. Random histories do the same at random points: more of them with `WATCHBELL_HISTORIES=100000`.
+//! on. What is let go is said by an entry first, and nothing goes before that is on the disk. Random histories do the same at random points: more of them with `WATCHBELL_HISTORIES=100000`.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -89,7 +89,7 @@ const RANDOM_HISTORIES: u64 = 300;
 enum Step {
     Append(Vec<usize>),
     Reopen,
-    /// Let go what is below this many entries before the end.
+    /// Say that what is below this many entries before the end goes, then let it go.
     Release(u64),
     /// Make a spare of zeros.
     Prepare,
@@ -164,6 +164,18 @@ fn batch(number: usize, lengths: &[usize]) -> Vec<Vec<u8>> {
     lengths.iter().enumerate().map(payload).collect()
 }
 
+/// The entry that says that what is below goes; the tests' stand-in for the caller's own.
+fn says_released(before: u64) -> Vec<u8> {
+    format!("released before {before}").into_bytes()
+}
+
+/// What the newest such entry says.
+fn said_released(payloads: &[Vec<u8>]) -> u64 {
+    let said =
+        |payload: &Vec<u8>| std::str::from_utf8(payload).ok()?.strip_prefix("released before ")?.parse().ok();
+    payloads.iter().filter_map(said).max().unwrap_or(0)
+}
+
 fn append(journal: &mut Journal, payloads: &[Vec<u8>]) -> Result<std::ops::Range<u64>, JournalError> {
     // Long ones in two pieces, so that all ways to write are gone.
     let halves = payloads.iter().map(|payload| payload.split_at(payload.len() / 8));
@@ -209,8 +221,12 @@ fn run_into(disk: &ModelDisk, steps: &[Step], outcome: &mut Outcome) -> Result<(
                 journal = open(disk)?;
             }
             Step::Release(back) => {
-                outcome.released = outcome.released.max(journal.next_offset().saturating_sub(*back));
-                journal.upkeep().release(outcome.released)?;
+                let before = outcome.released.max(journal.next_offset().saturating_sub(*back));
+                outcome.in_flight = vec![says_released(before)];
+                append(&mut journal, &outcome.in_flight)?;
+                outcome.acknowledged.append(&mut outcome.in_flight);
+                outcome.released = before;
+                journal.upkeep().release(before)?;
             }
             Step::Full(is_full) => disk.set_full(*is_full),
             // A full disk is no reason to stop, an injected failure is.
@@ -268,6 +284,7 @@ fn check(disk: &ModelDisk, outcome: &Outcome, state: &str) {
     let more = found.strip_prefix(since(first));
     let more = more.unwrap_or_else(|| panic!("{state}: an acknowledged entry is gone"));
     assert!(outcome.in_flight.starts_with(more), "{state}: what was in flight has holes");
+    assert!(first <= said_released(&found), "{state}: entries before {first} are gone, and no entry says so");
 
     // Enough to go on into the spare, if there is one.
     let new = vec![vec![255; 700], vec![254; 3], vec![253; 2500], vec![252; 900]];

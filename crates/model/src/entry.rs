@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    ArchiveDone, ArchivePlan, Batch, Decisions, Delivery, Loss, Offset, Plan, QueueChanges, Samples, Source,
-    Timestamp, TrailRecord,
+    ArchiveDone, ArchivePlan, Batch, Decisions, Delivery, Loss, Offset, Plan, QueueChanges, Release, Samples,
+    Source, Timestamp, TrailRecord,
 };
 
 /// The data format that this version writes. It reads this one and every released one before it.
@@ -42,6 +42,12 @@ pub enum Entry {
     Queue(QueueChanges),
     /// An agent's journal: everything before this offset is with the Watchbell that it ships to.
     ShippedTo(Offset),
+    /// A part of the journal may go.
+    Release(Release),
+    /// The decisions, deliveries and trail records of a part of the journal are about to be archived.
+    RecordsPlan(ArchivePlan),
+    /// They have been.
+    RecordsDone(ArchiveDone),
 }
 
 /// Why bytes are not an entry that this version knows.
@@ -86,6 +92,9 @@ mod kind {
     pub(super) const ARCHIVE_DONE: u16 = 0x0109;
     pub(super) const SAMPLES: u16 = 0x010a;
     pub(super) const QUEUE: u16 = 0x010b;
+    pub(super) const RELEASE: u16 = 0x0110;
+    pub(super) const RECORDS_PLAN: u16 = 0x0111;
+    pub(super) const RECORDS_DONE: u16 = 0x0112;
     pub(super) const SHIPPED_TO: u16 = 0x0113;
 }
 
@@ -105,6 +114,9 @@ impl Entry {
             Entry::Samples(_) => kind::SAMPLES,
             Entry::Queue(_) => kind::QUEUE,
             Entry::ShippedTo(_) => kind::SHIPPED_TO,
+            Entry::Release(_) => kind::RELEASE,
+            Entry::RecordsPlan(_) => kind::RECORDS_PLAN,
+            Entry::RecordsDone(_) => kind::RECORDS_DONE,
         }
     }
 
@@ -128,6 +140,9 @@ impl Entry {
             Entry::Samples(_) => "samples",
             Entry::Queue(_) => "queue",
             Entry::ShippedTo(_) => "shipped to",
+            Entry::Release(_) => "release",
+            Entry::RecordsPlan(_) => "records plan",
+            Entry::RecordsDone(_) => "records done",
         }
     }
 
@@ -146,11 +161,12 @@ impl Entry {
             Entry::Delivery(delivery) => json(delivery),
             Entry::Trail(record) => json(record),
             Entry::Loss(loss) => json(loss),
-            Entry::ArchivePlan(plan) => json(plan),
-            Entry::ArchiveDone(done) => json(done),
+            Entry::ArchivePlan(plan) | Entry::RecordsPlan(plan) => json(plan),
+            Entry::ArchiveDone(done) | Entry::RecordsDone(done) => json(done),
             Entry::Samples(samples) => json(samples),
             Entry::Queue(changes) => json(changes),
             Entry::ShippedTo(offset) => json(offset),
+            Entry::Release(release) => json(release),
         }
     }
 
@@ -190,6 +206,9 @@ impl Entry {
             kind::SAMPLES => Entry::Samples(from_json(payload)?),
             kind::QUEUE => Entry::Queue(from_json(payload)?),
             kind::SHIPPED_TO => Entry::ShippedTo(from_json(payload)?),
+            kind::RELEASE => Entry::Release(from_json(payload)?),
+            kind::RECORDS_PLAN => Entry::RecordsPlan(from_json(payload)?),
+            kind::RECORDS_DONE => Entry::RecordsDone(from_json(payload)?),
             _ => {
                 let [format, _] = kind.to_be_bytes();
                 let newer = format > DATA_FORMAT;
@@ -237,7 +256,7 @@ mod tests {
 
     #[test]
     fn bytes_that_do_not_fit_are_refused() {
-        for kind in (0x0101..=0x010b).chain([kind::SHIPPED_TO]) {
+        for kind in (0x0101..=0x010b).chain(0x0110..=0x0113) {
             if kind != kind::TICK {
                 assert!(Entry::decode(kind, b"{").is_err(), "{kind:#x}");
             }

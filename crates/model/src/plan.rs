@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Access, Agent, Alarm, Archive, Function, GroupName, Http, LogGroup, MetricFilter, MuteRule, Queue,
+    Access, Agent, Alarm, Archive, Function, GroupName, Http, JournalBound, LogGroup, MetricFilter, MuteRule, Queue,
     Redaction, Topic,
 };
 
@@ -47,4 +47,7 @@ pub struct Plan {
     /// Where events are kept in the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive: Option<Archive>,
+    /// How large and how old the journal may become.
+    #[serde(default, skip_serializing_if = "JournalBound::is_default")]
+    pub journal: JournalBound,
 }

@@ -185,6 +185,14 @@ pub enum QueueChange {
         /// How many they were.
         messages: u64,
     },
+    /// The payload of a dead letter, or of one that was redriven, stands here from now on: where it stood before is
+    /// about to go.
+    Copied {
+        /// The message.
+        message: MessageId,
+        /// Its payload, as it was offered.
+        body: Value,
+    },
     /// Dead letters are too old.
     Forgotten {
         /// The messages.
@@ -257,6 +265,7 @@ mod tests {
                 QueueChange::Redriven { messages: vec![message], at: Timestamp(8) },
                 QueueChange::Expired { messages: vec![message] },
                 QueueChange::Passed { next: message.end(), messages: 2 },
+                QueueChange::Copied { message, body: serde_json::json!({ "log_group": "a" }) },
                 QueueChange::Forgotten { messages: vec![message] },
             ],
             samples: Vec::new(),

@@ -165,6 +165,13 @@ impl From<IngestError> for Refusal {
                 "nothing was stored; send the same request again when the disk of data_dir has room",
             )
             .retry_after(RETRY_NO_SPACE_S),
+            IngestError::JournalFull(_) => Refusal::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "journal_full",
+                message,
+                "nothing was stored; send the same request again when the oldest part of the journal could go",
+            )
+            .retry_after(RETRY_NO_SPACE_S),
             IngestError::Stopping => Refusal::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "stopping",

@@ -127,8 +127,12 @@ pub enum IngestError {
     #[error("too many batches wait for the disk")]
     Overloaded,
     /// The disk is full. Nothing was stored; the same batch is welcome when there is room. Answered 507.
-    #[error("the disk is full")]
+    #[error("the disk of data_dir has less than 64 MiB free")]
     NoSpace,
+    /// The journal is as large as it may become and nothing of it may go; says why. Nothing was stored; the same batch is
+    /// welcome later. Answered 507.
+    #[error("{0}")]
+    JournalFull(String),
     /// The process is ending. Nothing was stored. Answered 503.
     #[error("watchbell is stopping")]
     Stopping,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use watchbell_archive::ObjectSummary;
-use watchbell_journal::{Reader, RealDisk};
+use watchbell_journal::{Disk, Reader, RealDisk};
 use watchbell_model::{Entry, Offset, Source};
 
 use super::places::Places;
@@ -134,7 +134,8 @@ struct Journal {
 impl Journal {
     fn read(data: &Path) -> Result<Journal, Failure> {
         let mut journal = Journal::default();
-        let reader = Reader::open(Arc::new(RealDisk), &journal_folder(data), 0);
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let reader = Reader::open_oldest(&disk, &journal_folder(data));
         let mut reader = reader.map_err(journal_failure)?;
         while let Some(entry) = reader.next().map_err(journal_failure)? {
             let record = decode(&entry)?;

@@ -16,7 +16,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
-use watchbell_functions::queue::{Draft, Drafted, Message, Place, RECEIVE_TEXT_BYTES_MAX, Receipt, messages};
+use watchbell_functions::queue::{
+    Copying, Draft, Drafted, Message, Place, RECEIVE_TEXT_BYTES_MAX, Receipt, Releasing, messages,
+};
 use watchbell_model::{Action, Entry, InstallationId, Lease, MessageId, Offset, QueueChange, QueueChanges};
 use watchbell_server::{QueueCall, QueueError};
 
@@ -27,6 +29,7 @@ use self::waiting::{
     Answers, Completion, Handles, Offer, Poller, Receiver, Redrive, Waiting, no_dead_letter, tell,
 };
 pub use self::work::{Completes, Delivered, Done, Raised, Work};
+use super::bound::Goal;
 use super::clock::Clock;
 use super::fold::{Fold, SharedFold};
 use super::trail::TrailDraft;
@@ -81,6 +84,8 @@ pub struct Broker {
     durable: Durable,
     asks: mpsc::Receiver<Asked>,
     stopping: watch::Receiver<bool>,
+    /// Entries that are about to go.
+    goal: watch::Receiver<Goal>,
     waiting: BTreeMap<String, Waiting>,
     /// There is something to do without anybody asking.
     goes_on: bool,
@@ -103,6 +108,7 @@ impl Broker {
         clock: Arc<dyn Clock>,
         asks: mpsc::Receiver<Asked>,
         stopping: watch::Receiver<bool>,
+        goal: watch::Receiver<Goal>,
     ) -> Broker {
         let waiting = BTreeMap::new();
         Broker {
@@ -114,6 +120,7 @@ impl Broker {
             durable,
             asks,
             stopping,
+            goal,
             waiting,
             goes_on: true,
         }
@@ -252,7 +259,8 @@ impl Broker {
             waiting.refuse(&unreadable(&queue, &trouble));
             return None;
         }
-        let Some((mut answers, Drafted { mut changes, dying })) = self.decide(&queue, &mut waiting, durable)
+        let Some((mut answers, Drafted { mut changes, dying, copying })) =
+            self.decide(&queue, &mut waiting, durable)
         else {
             waiting.refuse(&QueueError::NoSuchQueue);
             return None;
@@ -264,6 +272,10 @@ impl Broker {
             for dying in dying {
                 let body = self.payloads.body(dying.message, dying.copy)?;
                 changes.push(dying.with_body(body));
+            }
+            for Copying { message, copy } in copying {
+                let body = self.payloads.body(message, Some(copy))?;
+                changes.push(QueueChange::Copied { message, body });
             }
             Ok(())
         });
@@ -282,14 +294,16 @@ impl Broker {
     fn decide(&mut self, queue: &str, waiting: &mut Waiting, durable: Offset) -> Option<(Answers, Drafted)> {
         let (now, is_stopping) = (self.clock.now(), *self.stopping.borrow());
         let fold = self.fold.look();
-        let mut draft = Draft::new(queue, fold.queues.get(queue)?, now, durable);
+        let releasing = self.goal.borrow().queues;
+        let mut draft = Draft::releasing(queue, fold.queues.get(queue)?, now, durable, releasing);
         let answers = waiting.work(&mut draft, now, is_stopping, self.installation);
         let is_full = draft.is_full();
         let drafted = draft.finish();
         let completes = !answers.completions.is_empty();
-        let has_changes = completes || !drafted.changes.is_empty() || !drafted.dying.is_empty();
+        let Drafted { changes, dying, copying } = &drafted;
+        let has_changes = completes || !(changes.is_empty() && dying.is_empty() && copying.is_empty());
         // What waited for another change of the same message, or may find one that came back in this round.
-        self.goes_on |= is_full || (has_changes && !waiting.is_empty());
+        self.goes_on |= is_full || (has_changes && (!waiting.is_empty() || releasing != Releasing::NOTHING));
         Some((answers, drafted))
     }
 
@@ -399,10 +413,13 @@ impl Broker {
             let fold = self.fold.look();
             let Some(view) = fold.queues.get(queue) else { return Ok(()) };
             let Some(from) = view.reads_on_from() else { return Ok(()) };
-            (from, view.room(), fold.queues.plan_at(from.0))
+            let plan = fold.queues.plan_at(from.0).map(|offset| (offset, fold.plan_at(offset)));
+            (from, view.room(), plan)
         };
         let mut rule = match plan {
-            Some(plan) => self.payloads.plan(plan)?.queues.remove(queue),
+            Some((_, Some(plan))) => plan.queues.get(queue).cloned(),
+            // From before plans were remembered; then none of the journal has gone.
+            Some((offset, None)) => self.payloads.plan(offset)?.queues.remove(queue),
             None => None,
         };
         let (mut found, mut to): (Vec<Message>, _) = (Vec::new(), from);
@@ -479,7 +496,11 @@ fn unreadable(queue: &str, trouble: &Trouble) -> QueueError {
 /// Says what nobody asked for.
 fn say(queue: &str, change: &QueueChange) {
     let expired = |messages: usize| {
-        tracing::warn!(queue, messages, "messages were never deleted and are too old: they are gone");
+        tracing::warn!(
+            queue,
+            messages,
+            "messages were never deleted and are too old, or the journal had no room for them: they are gone"
+        );
     };
     match change {
         QueueChange::Dead(letter) => {
@@ -488,11 +509,16 @@ fn say(queue: &str, change: &QueueChange) {
         QueueChange::Passed { messages, .. } => expired(usize::try_from(*messages).unwrap_or(usize::MAX)),
         QueueChange::Expired { messages } => expired(messages.len()),
         QueueChange::Forgotten { messages } => {
-            tracing::warn!(queue, messages = messages.len(), "dead letters are too old: they are gone");
+            tracing::warn!(
+                queue,
+                messages = messages.len(),
+                "dead letters are too old, or the journal had no room for them: they are gone"
+            );
         }
         QueueChange::Received(_)
         | QueueChange::Hidden { .. }
         | QueueChange::Deleted { .. }
+        | QueueChange::Copied { .. }
         | QueueChange::Redriven { .. } => {}
     }
 }

@@ -110,6 +110,9 @@ impl Payloads {
             Some(QueueChange::Dead(letter)) if letter.message == message => {
                 Ok(Payload::Copy(letter.body.clone()))
             }
+            Some(QueueChange::Copied { message: of, body }) if *of == message => {
+                Ok(Payload::Copy(body.clone()))
+            }
             _ => Err(Trouble::Missing { offset: entry }),
         }
     }

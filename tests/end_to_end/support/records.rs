@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use watchbell_archive::StoredEvent;
-use watchbell_journal::{Reader, RealDisk};
+use watchbell_journal::{Disk, Reader, RealDisk};
 use watchbell_model::{Batch, Decisions, Entry, Offset, Record, Timestamp, TrailRecord, Transition};
 
 /// Every frame of a data folder's journal.
 pub(crate) fn frames(data: &Path) -> Vec<watchbell_journal::Entry> {
-    let mut reader = Reader::open(Arc::new(RealDisk), &data.join("journal"), 0).unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let mut reader = Reader::open_oldest(&disk, &data.join("journal")).unwrap();
     std::iter::from_fn(|| reader.next().unwrap()).collect()
 }
 

@@ -7,9 +7,9 @@ use tokio::runtime::Runtime;
 use watchbell::Failure;
 use watchbell::run::clock::{Clock, HandWoundClock};
 use watchbell::run::fold::Fold;
-use watchbell::run::{ReloadError, Running, Setup, console};
+use watchbell::run::{ReloadError, Running, Setup, Sizes, console};
 use watchbell_journal::{Disk, RealDisk};
-use watchbell_model::{GroupName, Timestamp};
+use watchbell_model::{GroupName, Plan, Timestamp};
 
 use super::eventually;
 use super::site::Site;
@@ -32,21 +32,26 @@ impl InProcess {
 
     /// The same with journal and snapshots on this disk.
     pub(crate) fn start_on(site: &Site, now: Timestamp, disk: Arc<dyn Disk>) -> InProcess {
+        InProcess::start_with(&site.plan(), now, disk, Sizes::default())
+    }
+
+    /// The same with this plan, and a journal that writes so much at a time.
+    pub(crate) fn start_with(plan: &Plan, now: Timestamp, disk: Arc<dyn Disk>, sizes: Sizes) -> InProcess {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let (runtime, clock) = (runtime.unwrap(), Arc::new(HandWoundClock::new(now)));
         let setup = Setup {
-            plan: site.plan(),
+            plan: plan.clone(),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             disk,
             console: console(|_| Ok(())),
             colour: false,
+            sizes,
         };
         let running = Running::start(setup, runtime.handle()).unwrap();
         let running = InProcess { runtime, running: Some(running), clock };
         // Whoever winds the clock from here on winds it for this plan.
-        let plan = site.plan();
         eventually("the plan is in force", || {
-            running.look(|fold| fold.engine.plan().is_some_and(|(_, it)| *it == plan))
+            running.look(|fold| fold.engine.plan().is_some_and(|(_, it)| it == plan))
         });
         running
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use watchbell_model::{DeadLetter, Lease, MessageId, Offset, QueueChange, Timestamp};
 
 use super::view::Place;
-use super::{RECEIVE_MAX, RECEIVE_TEXT_BYTES_MAX, Receipt, VISIBILITY_TIMEOUT_MS_MAX, View};
+use super::{Message, RECEIVE_MAX, RECEIVE_TEXT_BYTES_MAX, Receipt, VISIBILITY_TIMEOUT_MS_MAX, View};
 
 /// Messages that one draft finds too old at most, of each kind; the next one goes on.
 const EXPIRED_MAX: usize = 10_000;
@@ -117,6 +117,15 @@ impl Completed {
     }
 }
 
+/// A payload that is to be copied before it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copying {
+    /// The message.
+    pub message: MessageId,
+    /// Where its payload is.
+    pub copy: Place,
+}
+
 /// What is to be journaled.
 #[derive(Debug, Default)]
 pub struct Drafted {
@@ -124,6 +133,22 @@ pub struct Drafted {
     pub changes: Vec<QueueChange>,
     /// Changes that lack a payload.
     pub dying: Vec<Dying>,
+    /// Payloads to be copied.
+    pub copying: Vec<Copying>,
+}
+
+/// A part of the journal that is about to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Releasing {
+    /// The oldest entry that stays.
+    pub before: Offset,
+    /// Text of dead letters that a queue keeps at most when their entries go; the oldest beyond it are forgotten.
+    pub copied_bytes_max: u64,
+}
+
+impl Releasing {
+    /// Nothing goes.
+    pub const NOTHING: Releasing = Releasing { before: Offset(0), copied_bytes_max: u64::MAX };
 }
 
 /// Messages handed out by one receive, each with the place of its payload if that is not its own entry.
@@ -136,6 +161,7 @@ pub struct Draft<'a> {
     now: Timestamp,
     /// Messages from here on are not on disk yet.
     durable: Offset,
+    releasing: Releasing,
     /// How many of the view's waiting messages are used up.
     taken: usize,
     touched: BTreeSet<MessageId>,
@@ -151,11 +177,24 @@ pub struct Draft<'a> {
 impl<'a> Draft<'a> {
     /// A draft about the queue called `name`. Begins with the messages that are too old.
     pub fn new(name: &'a str, view: &'a View, now: Timestamp, durable: Offset) -> Draft<'a> {
+        Draft::releasing(name, view, now, durable, Releasing::NOTHING)
+    }
+
+    /// The same, with messages in entries that are about to go: they are taken for too old, and the payloads of dead
+    /// letters are copied out of them.
+    pub fn releasing(
+        name: &'a str,
+        view: &'a View,
+        now: Timestamp,
+        durable: Offset,
+        releasing: Releasing,
+    ) -> Draft<'a> {
         let mut draft = Draft {
             name,
             view,
             now,
             durable,
+            releasing,
             taken: 0,
             touched: BTreeSet::new(),
             next_receipt: view.next_receipt,
@@ -166,6 +205,7 @@ impl<'a> Draft<'a> {
             drafted: Drafted::default(),
         };
         draft.expire();
+        draft.carry_on();
         draft
     }
 
@@ -183,15 +223,25 @@ impl<'a> Draft<'a> {
         self.now.ms_since(enqueued) >= self.view.rule.retention_ms
     }
 
+    /// Whether a message that nobody has received is too old, or about to go.
+    fn is_over(&self, message: &Message) -> bool {
+        self.is_too_old(message.enqueued) || message.id.offset < self.releasing.before
+    }
+
     fn expire(&mut self) {
         let (view, rule) = (self.view, &self.view.rule);
         let oldest = |by_age: &BTreeSet<(Timestamp, MessageId)>, retention_ms: i64| {
             let old = |(enqueued, _): &&(Timestamp, MessageId)| self.now.ms_since(*enqueued) >= retention_ms;
             by_age.iter().take_while(old).take(EXPIRED_MAX).map(|(_, id)| *id).collect::<Vec<_>>()
         };
-        let open = oldest(&view.open_by_age, rule.retention_ms);
+        let mut open = oldest(&view.open_by_age, rule.retention_ms);
+        let old: BTreeSet<MessageId> = open.iter().copied().collect();
+        let end = MessageId { offset: self.releasing.before, ..MessageId::FIRST };
+        let going =
+            view.open.range(..end).filter(|(message, it)| it.copy.is_none() && !old.contains(message));
+        open.extend(going.take(EXPIRED_MAX - open.len()).map(|(message, _)| *message));
         let dead = oldest(&view.dead_by_age, rule.dead_letter_retention_ms);
-        let waiting = view.waiting.iter().take_while(|message| self.is_too_old(message.enqueued));
+        let waiting = view.waiting.iter().take_while(|message| self.is_over(message));
         let passed = waiting.take(EXPIRED_MAX).count();
         self.is_full = [open.len(), dead.len(), passed].contains(&EXPIRED_MAX);
         self.touched.extend(open.iter().chain(&dead));
@@ -206,6 +256,43 @@ impl<'a> Draft<'a> {
         }
         if !dead.is_empty() {
             changes.push(QueueChange::Forgotten { messages: dead });
+        }
+    }
+
+    /// Copies payloads of dead letters, and of those that were redriven, out of entries that are about to go.
+    fn carry_on(&mut self) {
+        let (view, before) = (self.view, self.releasing.before);
+        if before == Offset(0) {
+            return;
+        }
+        let dead = view.dead.iter().map(|(id, dead)| (dead.enqueued, *id, dead.bytes, dead.place));
+        let redriven = view.open.iter().filter_map(|(id, it)| Some((it.enqueued, *id, it.bytes, it.copy?)));
+        let mut copies: Vec<_> = dead.chain(redriven).collect();
+        copies.sort_unstable_by_key(|(enqueued, id, ..)| std::cmp::Reverse((*enqueued, *id)));
+        let (mut kept_bytes, mut copied_bytes) = (0, 0);
+        let (mut expired, mut forgotten) = (Vec::new(), Vec::new());
+        for (_, message, bytes, copy) in copies {
+            kept_bytes += bytes;
+            if copy.entry >= before || self.touched.contains(&message) {
+                continue;
+            }
+            if kept_bytes > self.releasing.copied_bytes_max {
+                let is_dead = view.dead.contains_key(&message);
+                if is_dead { &mut forgotten } else { &mut expired }.push(message);
+            } else if copied_bytes > 0 && copied_bytes + bytes > DYING_TEXT_BYTES_MAX {
+                self.is_full = true;
+                continue;
+            } else {
+                copied_bytes += bytes.max(1);
+                self.drafted.copying.push(Copying { message, copy });
+            }
+            self.touched.insert(message);
+        }
+        if !expired.is_empty() {
+            self.drafted.changes.push(QueueChange::Expired { messages: expired });
+        }
+        if !forgotten.is_empty() {
+            self.drafted.changes.push(QueueChange::Forgotten { messages: forgotten });
         }
     }
 
@@ -277,7 +364,7 @@ impl<'a> Draft<'a> {
     /// Messages that were never received, in the order of the journal.
     fn receive_first(&mut self, asked: &mut Asked) {
         while let Some(message) = self.view.waiting.get(self.taken) {
-            let is_there = message.id.offset < self.durable && !self.is_too_old(message.enqueued);
+            let is_there = message.id.offset < self.durable && !self.is_over(message);
             if !is_there || !asked.takes(message.bytes) {
                 return;
             }

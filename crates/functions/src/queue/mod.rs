@@ -16,7 +16,7 @@ mod view;
 mod views;
 
 pub use body::body;
-pub use draft::{Completed, Draft, Drafted, Dying, Leases, Refused};
+pub use draft::{Completed, Copying, Draft, Drafted, Dying, Leases, Refused, Releasing};
 pub use event::state_change;
 pub use message::{MESSAGE_EVENTS_MAX, MESSAGE_TEXT_BYTES_MAX, Message, messages};
 pub use receipt::Receipt;

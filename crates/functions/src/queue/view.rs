@@ -58,6 +58,13 @@ pub(super) struct Open {
     pub(super) copy: Option<Place>,
 }
 
+impl Open {
+    /// The entry that holds its payload.
+    pub(super) fn stands_at(&self, message: MessageId) -> Offset {
+        self.copy.map_or(message.offset, |copy| copy.entry)
+    }
+}
+
 /// A dead letter, without its payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dead {
@@ -238,6 +245,7 @@ impl View {
                 self.totals.expired += gone as u64;
             }
             QueueChange::Passed { next, messages } => self.passed(*next, *messages),
+            QueueChange::Copied { message, .. } => self.copied(*message, place),
             QueueChange::Forgotten { messages } => {
                 let gone = messages.iter().filter(|message| self.bury(**message).is_some()).count();
                 self.totals.expired += gone as u64;
@@ -300,11 +308,32 @@ impl View {
             known += 1;
         }
         let unknown = messages.saturating_sub(known);
-        if unknown > 0 {
-            self.beyond.messages = self.beyond.messages.saturating_sub(unknown);
-            self.beyond.from = self.beyond.from.max(next);
-        }
+        self.beyond.messages = self.beyond.messages.saturating_sub(unknown);
+        self.beyond.from = self.beyond.from.max(next);
         self.totals.expired += messages;
+    }
+
+    fn copied(&mut self, message: MessageId, place: Place) {
+        if let Some(dead) = self.dead.get_mut(&message) {
+            dead.place = place;
+        } else if let Some(copy) = self.open.get_mut(&message).and_then(|open| open.copy.as_mut()) {
+            *copy = place;
+        }
+    }
+
+    /// Takes note that entries before this one may go. Whoever journaled that has expired or copied what stands there
+    /// ([`Draft::releasing`](super::Draft::releasing)).
+    pub fn released(&mut self, before: Offset) {
+        // How far messages were read ahead is not journaled: nobody must begin where there is nothing any more.
+        self.beyond.from = self.beyond.from.max((before, 0));
+    }
+
+    /// Whether some message, or its payload, stands in an entry before this one.
+    pub fn needs_before(&self, before: Offset) -> bool {
+        self.waiting.front().is_some_and(|first| first.id.offset < before)
+            || self.beyond().is_some_and(|(from, _)| from < before)
+            || self.open.iter().any(|(message, open)| open.stands_at(*message) < before)
+            || self.dead.values().any(|dead| dead.place.entry < before)
     }
 
     /// Takes a message out of those that nobody has received.

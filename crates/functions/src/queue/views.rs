@@ -37,6 +37,11 @@ impl Views {
                 }
             }
             Entry::Plan(plan) => self.replace_plan(record.offset, plan),
+            Entry::Release(release) => {
+                for view in self.views.values_mut() {
+                    view.released(release.before);
+                }
+            }
             _ => {}
         }
         let Some(changes) = record.entry.queue_changes() else { return };
@@ -86,6 +91,16 @@ impl Views {
     /// The entry with the plan that was in force at `offset`.
     pub fn plan_at(&self, offset: Offset) -> Option<Offset> {
         self.plans.iter().rev().find(|plan| **plan <= offset).copied()
+    }
+
+    /// The oldest entry with a plan that is still asked for.
+    pub fn oldest_plan(&self) -> Option<Offset> {
+        self.plans.first().copied()
+    }
+
+    /// Whether some message of some queue, or its payload, stands in an entry before this one.
+    pub fn need_before(&self, before: Offset) -> bool {
+        self.views.values().any(|view| view.needs_before(before))
     }
 
     /// As data.

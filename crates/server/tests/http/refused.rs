@@ -151,6 +151,7 @@ async fn what_the_host_says_is_passed_on() {
     for (error, expected, retry_after) in [
         (IngestError::Overloaded, told(503, "overloaded"), Some("retry-after: 1")),
         (IngestError::NoSpace, told(507, "disk_full"), Some("retry-after: 30")),
+        (IngestError::JournalFull("no room".into()), told(507, "journal_full"), Some("retry-after: 30")),
         (IngestError::Stopping, told(503, "stopping"), Some("retry-after: 5")),
         (IngestError::Refused("no".into()), told(422, "refused"), None),
         (IngestError::Failed("disk \"full\"".into()), told(500, "not_stored"), None),
