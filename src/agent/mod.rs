@@ -28,6 +28,7 @@ use watchbell_model::{
 use self::shipper::{Order, Route, Shipper, Trouble};
 pub use self::shipper::{REPORT_EVERY_MS, REPORTED_SOURCES_MAX, SHIPMENT_FILL_BYTES};
 use self::upstream::{Sent, Upstream};
+use crate::run::Sizes;
 use crate::run::clock::Clock;
 use crate::run::collector::{Collector, CollectorHandle};
 use crate::run::data_folder;

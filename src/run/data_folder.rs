@@ -71,8 +71,9 @@ pub fn open(
             "cut an unfinished write off the journal's end; nothing in it had been acknowledged"
         );
     }
-    if let Err(error) = journal.upkeep().replenish() {
-        tracing::warn!(%error, "no room is set aside for a full disk");
+    if let Err(error) = journal.upkeep().reserve_at_start() {
+        let needed_bytes = options.reserve_bytes;
+        tracing::warn!(%error, needed_bytes, "the disk has no room for the reserve: no line is taken until it has twice that");
     }
     let snapshot = snapshot::newest(disk.as_ref(), &snapshots, installation).map_err(snapshot_failure)?;
     let (mut admission, mut fold) = match snapshot {

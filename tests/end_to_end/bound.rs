@@ -1,19 +1,20 @@
 //! The journal's bound: what is over it goes, nothing durable is lost by that, and everything reads on across the border.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use watchbell::run::Sizes;
 use watchbell::run::records::{DECISIONS, TRAIL, decision, trail as trail_of};
-use watchbell_journal::RealDisk;
+use watchbell::run::{Sizes, data_folder};
+use watchbell_journal::{Disk, ModelDisk, Reader, RealDisk};
 use watchbell_model::{Entry, Offset, Plan, ReleaseReason, Timestamp, Transition};
 
 use crate::support::http::{post, request};
 use crate::support::process::{run, said};
 use crate::support::receiver::Receiver;
-use crate::support::records::{archived, records, trail, transitions};
+use crate::support::records::{archived, record, records, trail, transitions};
 use crate::support::running::{InProcess, START};
 use crate::support::site::Site;
 use crate::support::{eventually, eventually_some};
@@ -234,6 +235,42 @@ fn messages_of_a_queue_go_with_the_journal_counted_and_dead_letters_stay() {
     assert_eq!(texts[0], line(0), "the dead letter has its payload");
     let newest: Vec<String> = (lines - usize::try_from(visible).unwrap()..lines).map(line).collect();
     assert_eq!(texts[1..], newest);
+    running.drain();
+}
+
+#[test]
+fn what_a_crash_leaves_says_itself_what_has_gone_and_opens() {
+    let receiver = Receiver::start();
+    let (site, disk) = (site(&receiver), ModelDisk::new());
+    let running = InProcess::start_with(&bounded(&site), LONG_AGO, Arc::new(disk.clone()), SIZES);
+    let mut gone = BTreeSet::new();
+    for number in 0..600 {
+        send(running.address(), number);
+        if number % 10 != 0 {
+            continue;
+        }
+        // In the middle of whatever goes on just now.
+        let crashed = disk.fork();
+        crashed.crash(|i| number % 20 == 0 && i % 2 == 0);
+        let crashed: Arc<dyn Disk> = Arc::new(crashed);
+        let mut reader = Reader::open_oldest(&crashed, &site.data().join("journal")).unwrap();
+        let first = Offset(reader.next_offset());
+        let mut said = Offset(0);
+        while let Some(frame) = reader.next().unwrap() {
+            if let Entry::Release(release) = record(&frame).entry {
+                said = release.before;
+            }
+        }
+        assert!(
+            first <= said,
+            "entries before {first} are gone, and only those before {said} are said to be"
+        );
+        gone.insert(first);
+        let opened = data_folder::open(&crashed, &site.data(), SIZES.segment_bytes_max, LONG_AGO);
+        let opened = opened.unwrap_or_else(|failure| panic!("{failure}"));
+        assert!(opened.fold.released.before >= first);
+    }
+    assert!(gone.len() > 3, "hardly anything went: {gone:?}");
     running.drain();
 }
 

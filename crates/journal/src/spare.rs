@@ -149,16 +149,28 @@ impl Upkeep {
         made.map_err(JournalError::io("fill with zeros", path))
     }
 
-    /// Makes a reserve if there is none.
+    /// Makes a reserve if there is none, on a disk that was full: it must have room for two by now.
     ///
     /// # Errors
     /// [`JournalError::Io`]; the disk is still too full.
     pub fn replenish(&self) -> Result<(), JournalError> {
+        self.make_reserve(RESERVE_FREE_FACTOR)
+    }
+
+    /// The same at a start, when nothing says that the disk will be full soon: a small disk is used as far as it goes.
+    ///
+    /// # Errors
+    /// As [`Upkeep::replenish`].
+    pub fn reserve_at_start(&self) -> Result<(), JournalError> {
+        self.make_reserve(1)
+    }
+
+    fn make_reserve(&self, free_factor: u64) -> Result<(), JournalError> {
         if !self.is_short() {
             return Ok(());
         }
         let unfinished = self.folder.join(RESERVE_UNFINISHED);
-        self.look_for_room(self.reserve_bytes, RESERVE_FREE_FACTOR, &unfinished)?;
+        self.look_for_room(self.reserve_bytes, free_factor, &unfinished)?;
         let made = self.disk.create_reserved(&unfinished, self.reserve_bytes);
         if let Err(error) = made {
             let _ = self.disk.remove(&unfinished); // what stays behind, the next start removes

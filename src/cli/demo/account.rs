@@ -8,12 +8,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use watchbell_archive::ObjectSummary;
+use watchbell_archive::{ObjectSummary, StoredEvent};
 use watchbell_journal::{Disk, Reader, RealDisk};
-use watchbell_model::{Entry, Offset, Source};
+use watchbell_model::{Entry, Offset, Source, TrailRecord};
 
 use super::places::Places;
 use crate::run::data_folder::{decode, journal_failure, journal_folder};
+use crate::run::records::{self, DECISIONS, TRAIL};
 use crate::run::trail::TrailHead;
 use crate::{ExitStatus, Failure};
 
@@ -56,7 +57,14 @@ impl Account {
     pub(super) async fn of(places: &Places) -> Result<Account, Failure> {
         let mut lines = written_lines(&places.logs)?;
         let mut journal = Journal::read(&places.data)?;
-        let (rows, events, partitions) = archive(&places.archive).await?;
+        let (kept, partitions) = archive(&places.archive).await?;
+        let (own, of_logs): (Vec<_>, Vec<_>) =
+            kept.into_iter().partition(|event| [DECISIONS, TRAIL].contains(&event.log_group.as_str()));
+        journal.add_gone(&own, &of_logs)?;
+        let rows = of_logs.len();
+        let place = |event: &StoredEvent| (event.event_id.offset, event.event_id.line);
+        let events: BTreeMap<Place, String> =
+            of_logs.into_iter().map(|event| (place(&event), event.message)).collect();
         lines.sort_unstable();
         journal.from_files.sort_unstable();
         let over_http = journal.events.len() - journal.from_files.len();
@@ -122,11 +130,14 @@ fn written_lines(logs: &Path) -> Result<Vec<String>, Failure> {
     Ok(lines)
 }
 
-/// What the journal holds.
+/// What the journal holds, and held.
 #[derive(Default)]
 struct Journal {
+    /// The oldest entry that it still has.
+    first: Offset,
     from_files: Vec<String>,
     events: BTreeMap<Place, String>,
+    trail_records: Vec<TrailRecord>,
     trail: TrailHead,
     trail_break: Option<String>,
 }
@@ -137,6 +148,7 @@ impl Journal {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let reader = Reader::open_oldest(&disk, &journal_folder(data));
         let mut reader = reader.map_err(journal_failure)?;
+        journal.first = Offset(reader.next_offset());
         while let Some(entry) = reader.next().map_err(journal_failure)? {
             let record = decode(&entry)?;
             match record.entry {
@@ -147,30 +159,47 @@ impl Journal {
                         journal.events.insert((record.offset, event.line), event.message.to_owned());
                     }
                 }
-                Entry::Trail(record) if journal.trail_break.is_none() => {
-                    journal.trail_break =
-                        journal.trail.follow(&record).err().map(|broken| broken.to_string());
-                }
+                Entry::Trail(record) => journal.trail_records.push(record),
                 _ => {}
             }
         }
         Ok(journal)
     }
+
+    /// Adds what it has let go, from the archive, and checks the whole trail.
+    fn add_gone(&mut self, own: &[StoredEvent], of_logs: &[StoredEvent]) -> Result<(), Failure> {
+        let first = self.first;
+        let is_gone = |event: &&StoredEvent| event.event_id.offset < first;
+        for event in of_logs.iter().filter(is_gone) {
+            self.from_files.push(event.message.clone());
+            self.events.insert((event.event_id.offset, event.event_id.line), event.message.clone());
+        }
+        let mut gone: Vec<&StoredEvent> = own.iter().filter(is_gone).collect();
+        gone.retain(|event| event.log_group == TRAIL);
+        gone.sort_by_key(|event| event.event_id);
+        let read = |event: &StoredEvent| {
+            let malformed = |error| format!("archived event {}: {error}", event.event_id);
+            let record = records::trail(&event.message).map_err(malformed);
+            record.map_err(|message| Failure::new(ExitStatus::InputOutput, message))
+        };
+        let mut chain = gone.into_iter().map(read).collect::<Result<Vec<TrailRecord>, Failure>>()?;
+        chain.append(&mut self.trail_records);
+        let broken = chain.iter().find_map(|record| self.trail.follow(record).err());
+        self.trail_break = broken.map(|broken| broken.to_string());
+        Ok(())
+    }
 }
 
-/// The archive: how many rows, its events by place, and its listing.
-async fn archive(folder: &Path) -> Result<(usize, BTreeMap<Place, String>, Vec<Partition>), Failure> {
+/// The archive: its events, and its listing.
+async fn archive(folder: &Path) -> Result<(Vec<StoredEvent>, Vec<Partition>), Failure> {
     let failure = |error| Failure::new(ExitStatus::InputOutput, error);
     let store = watchbell_archive::open_folder(folder).map_err(failure)?;
     let objects = watchbell_archive::list(&store).await.map_err(failure)?;
-    let (mut rows, mut events) = (0, BTreeMap::new());
+    let mut events = Vec::new();
     for object in &objects {
-        for event in watchbell_archive::read(&store, &object.path).await.map_err(failure)? {
-            rows += 1;
-            events.insert((event.event_id.offset, event.event_id.line), event.message);
-        }
+        events.extend(watchbell_archive::read(&store, &object.path).await.map_err(failure)?);
     }
-    Ok((rows, events, partitions(&objects)))
+    Ok((events, partitions(&objects)))
 }
 
 /// The listing, most severe last, as the paths have it.
