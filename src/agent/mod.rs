@@ -93,7 +93,12 @@ impl Running {
         let unlocked = unlock_agent(&plan, &agent).map_err(|locked| secrets_failure(&locked.errors))?;
         let route = route(&agent, &unlocked)?;
         let (data_dir, sizes) = (plan.data_dir.clone(), Sizes::default());
-        let folder = data_folder::open(&disk, &Path::new(&data_dir).join(FOLDER), sizes.segment_bytes_max, clock.now())?;
+        let folder = data_folder::open(
+            &disk,
+            &Path::new(&data_dir).join(FOLDER),
+            sizes.segment_bytes_max,
+            clock.now(),
+        )?;
         let (known_groups, checkpoints) = (folder.fold.groups.clone(), folder.fold.checkpoints.clone());
         let sources = Sources::new(&folder.fold.ledger);
         let shipped = folder.fold.buffer.next();

@@ -1,6 +1,5 @@
 //! `watchbell sources`: what a running `watchbell up` follows, asked over HTTP.
 
-
 use clap::Args;
 use serde::Deserialize;
 use watchbell_notify::visible;

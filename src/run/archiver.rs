@@ -151,13 +151,14 @@ impl Archiver {
     }
 
     fn archive_due(&self, draining: bool, runtime: &Handle) -> Result<(), (ArchivePlan, Trouble)> {
-        while let Some(plan) = self.due(draining) {
+        loop {
+            // As far as its batches are archived: then that part can go while the rest is archived.
+            while let Some(plan) = self.records_due().map_err(|(plan, error)| (plan, error.into()))? {
+                self.carry_out(plan, What::Records, runtime).map_err(|trouble| (plan, trouble))?;
+            }
+            let Some(plan) = self.due(draining) else { return Ok(()) };
             self.carry_out(plan, What::Events, runtime).map_err(|trouble| (plan, trouble))?;
         }
-        while let Some(plan) = self.records_due().map_err(|(plan, error)| (plan, error.into()))? {
-            self.carry_out(plan, What::Records, runtime).map_err(|trouble| (plan, trouble))?;
-        }
-        Ok(())
     }
 
     /// What is to be archived now: an interrupted plan first, then what is old or large enough.
@@ -176,14 +177,17 @@ impl Archiver {
 
     /// Decisions, deliveries and trail records that are about to go: a segment of them at a time.
     fn records_due(&self) -> Result<Option<ArchivePlan>, (ArchivePlan, JournalError)> {
-        let Records { kept, planned } = self.fold.look().backlog.records();
-        let before = self.goal.borrow().archived;
+        let (Records { kept, planned }, oldest) = {
+            let fold = self.fold.look();
+            (fold.backlog.records(), fold.backlog.oldest())
+        };
+        let before = oldest.into_iter().fold(self.goal.borrow().archived, Offset::min);
         if planned.is_some() || kept >= before {
             return Ok(planned);
         }
         let all = ArchivePlan { from: kept, to: before };
         let end = self.readers.next_segment(kept.0).map_err(|error| (all, error))?;
-        Ok(Some(ArchivePlan { to: end.map_or(before, |end| before.min(Offset(end))), ..all }))
+        Ok(end.map(Offset).filter(|end| *end <= before).map(|to| ArchivePlan { to, ..all }))
     }
 
     fn carry_out(&self, plan: ArchivePlan, what: What, runtime: &Handle) -> Result<(), Trouble> {

@@ -68,7 +68,8 @@ impl Running {
         let (failed, failures) = mpsc::unbounded_channel();
         let snapshots = SnapshotWriter::new(Arc::clone(&disk), folder.snapshots.clone(), folder.installation);
         let lag = SourceLag::default();
-        let core = Core::start(folder, &kept.clock, lag.clone(), (disk, snapshots), sizes, None, failed.clone());
+        let core =
+            Core::start(folder, &kept.clock, lag.clone(), (disk, snapshots), sizes, None, failed.clone());
         let (mut collector_thread, collector) = Collector::new(
             plan.log_groups.clone(),
             known_groups,
@@ -194,14 +195,8 @@ impl Core {
         let (tell, told) = sync_channel(TOLD_MAX);
         let upkeep = journal.upkeep();
         let (ask, asked) = sync_channel(1);
-        let (thread, writer, durable) = WriterThread::new(
-            journal,
-            admission,
-            Arc::clone(clock),
-            tell,
-            ask,
-            sizes.snapshot_every_bytes,
-        );
+        let (thread, writer, durable) =
+            WriterThread::new(journal, admission, Arc::clone(clock), tell, ask, sizes.snapshot_every_bytes);
         let (send, outgoing) = mpsc::unbounded_channel();
         for message in fold.outbox.waiting() {
             send.send(message.clone()).expect("its receiver stands beside it");

@@ -9,8 +9,8 @@ use crate::problem::Problem;
 use crate::reader::{Context, Field, Table};
 use crate::test_case::{Known, TestCase};
 use crate::{
-    access, agent, alarm, archive, composite, function, http, journal, log_group, metric_filter, mute, path, queue,
-    redaction, test_case, topic,
+    access, agent, alarm, archive, composite, function, http, journal, log_group, metric_filter, mute, path,
+    queue, redaction, test_case, topic,
 };
 
 /// The version of the file's format that this version of Watchbell reads.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Access, Agent, Alarm, Archive, Function, GroupName, Http, JournalBound, LogGroup, MetricFilter, MuteRule, Queue,
-    Redaction, Topic,
+    Access, Agent, Alarm, Archive, Function, GroupName, Http, JournalBound, LogGroup, MetricFilter, MuteRule,
+    Queue, Redaction, Topic,
 };
 
 /// A whole file, checked: every name it mentions exists, every value is in range, every pattern parses.
