@@ -266,7 +266,8 @@ impl Tail {
         batch: &Batch,
         event: &Event<'_>,
     ) -> io::Result<()> {
-        let severity = watchbell_parse::parse(self.groups.parse(&batch.group), event.message).severity;
+        let in_text = || watchbell_parse::parse(self.groups.parse(&batch.group), event.message).severity;
+        let severity = event.severity.unwrap_or_else(in_text);
         let timestamp = event.timestamp.unwrap_or(record.time);
         match self.format {
             Format::Json => {

@@ -300,7 +300,7 @@ impl Archiver {
                 log_group: batch.group.as_str(),
                 stream: &batch.stream,
                 app,
-                severity: parsed.severity,
+                severity: event.severity.unwrap_or(parsed.severity),
                 message: event.message,
                 fields: parsed.fields.as_deref(),
                 flags: event.flags,

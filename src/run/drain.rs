@@ -49,6 +49,7 @@ impl Running {
         let _ = self.broker.finish.send(());
         // An error here and below means that a thread has failed; whoever failed has said so.
         let _ = self.collector.drain().await;
+        self.inputs.drain().await;
         let fold = self.fold.clone();
         if let Ok(Ok(receipt)) = self.writer.barrier().await {
             let decided = move || {

@@ -15,6 +15,7 @@ use super::backlog::Backlog;
 use super::buffer::Buffer;
 use super::checkpoint::{Checkpoint, Checkpoints, FileId};
 use super::clock::Clock;
+use super::cursors::Cursors;
 use super::ledger::{Ledger, LedgerSnapshot};
 use super::notice;
 use super::outbox::{Outbox, OutboxSnapshot, Outgoing};
@@ -32,6 +33,8 @@ pub struct Fold {
     pub engine: Engine,
     /// How far files have been read.
     pub checkpoints: Checkpoints,
+    /// How far the system's journal has been read.
+    pub cursors: Cursors,
     /// What has to be sent.
     pub outbox: Outbox,
     /// What has to be archived.
@@ -68,6 +71,8 @@ pub struct Released {
 pub struct FoldSnapshot {
     engine: watchbell_engine::Snapshot,
     checkpoints: Vec<(FileId, Checkpoint)>,
+    #[serde(default)]
+    cursors: Cursors,
     outbox: OutboxSnapshot,
     backlog: Backlog,
     #[serde(default)]
@@ -109,6 +114,7 @@ impl Fold {
         Fold {
             engine: Engine::new(installation),
             checkpoints: Checkpoints::default(),
+            cursors: Cursors::default(),
             outbox: Outbox::default(),
             backlog: Backlog::default(),
             buffer: Buffer::default(),
@@ -144,6 +150,7 @@ impl Fold {
         match &record.entry {
             Entry::Batch(batch) => {
                 self.checkpoints.apply(&batch.group, &batch.source, record);
+                self.cursors.apply(batch);
                 self.ledger.batch(batch, record.time);
             }
             Entry::Loss(loss) => self.ledger.loss(loss, record.time),
@@ -174,6 +181,7 @@ impl Fold {
         FoldSnapshot {
             engine: self.engine.snapshot(),
             checkpoints: self.checkpoints.snapshot(),
+            cursors: self.cursors.clone(),
             outbox: self.outbox.snapshot(),
             backlog: self.backlog.clone(),
             buffer: self.buffer.clone(),
@@ -195,6 +203,7 @@ impl Fold {
         let FoldSnapshot {
             engine,
             checkpoints,
+            cursors,
             outbox,
             backlog,
             buffer,
@@ -209,6 +218,7 @@ impl Fold {
         Ok(Fold {
             engine: Engine::restore(installation, engine)?,
             checkpoints: Checkpoints::restore(checkpoints),
+            cursors,
             outbox: Outbox::restore(outbox),
             backlog,
             buffer,

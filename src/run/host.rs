@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 use watchbell_functions::queue::View;
-use watchbell_intake::Redactor;
+use watchbell_intake::{Joiner, Redactor};
 use watchbell_model::{Action, Batch, EventId, GroupName, InstallationId, LogGroup, Timestamp, TrailOutcome};
 use watchbell_parse::Timestamps;
 use watchbell_server::{
@@ -27,17 +27,71 @@ use super::sources::Sources;
 use super::trail::TrailDraft;
 use super::writer::{AppendError, Writer};
 
-/// Log groups by name, with what finds the time in their lines, unless nobody needs it.
-pub type Groups = BTreeMap<String, (GroupName, Option<Arc<Timestamps>>)>;
+/// How the lines of one log group are read.
+struct Group {
+    name: GroupName,
+    /// Finds the time in them, unless nobody needs it.
+    timestamps: Option<Arc<Timestamps>>,
+    /// Puts them together, if they are.
+    joiner: Option<Arc<Joiner>>,
+}
 
 /// The part of a plan that HTTP needs; replaced by a reload.
 pub struct InForce {
     /// Who may call.
-    pub access: Arc<AccessInForce>,
+    access: Arc<AccessInForce>,
     /// Where events may go.
-    pub groups: Groups,
+    groups: BTreeMap<String, Group>,
+    /// Of which services log groups take log records.
+    otlp_services: Vec<(String, Vec<String>)>,
     /// Takes out what must not be stored.
-    pub redactor: Arc<Redactor>,
+    redactor: Arc<Redactor>,
+}
+
+impl InForce {
+    /// For log groups of a plan.
+    pub fn new(
+        groups: &BTreeMap<GroupName, LogGroup>,
+        access: Arc<AccessInForce>,
+        redactor: Arc<Redactor>,
+    ) -> InForce {
+        let one = |(name, group): (&GroupName, &LogGroup)| {
+            let timestamps = Timestamps::new(group.parse, &group.timestamp).expect("the plan was checked");
+            let timestamps = Some(Arc::new(timestamps)).filter(|timestamps| timestamps.are_in_lines());
+            let joiner = group.multiline.as_ref();
+            let joiner = joiner.map(|it| Arc::new(Joiner::new(it).expect("the plan was checked")));
+            (name.to_string(), Group { name: name.clone(), timestamps, joiner })
+        };
+        let services = |(name, group): (&GroupName, &LogGroup)| {
+            Some((name.to_string(), group.inputs.otlp.as_ref()?.services.clone()))
+        };
+        let otlp_services = groups.iter().filter_map(services).collect();
+        InForce { access, groups: groups.iter().map(one).collect(), otlp_services, redactor }
+    }
+}
+
+/// How often it is said that log records are rejected, in milliseconds; all are counted.
+const REJECTED_AGAIN_MS: i64 = 60_000;
+
+/// Log records that were rejected since the start, and when that was last said.
+#[derive(Debug, Default)]
+pub struct Rejections(Mutex<(u64, Option<Timestamp>)>);
+
+impl Rejections {
+    /// So many more; whether it is time to say so.
+    fn add(&self, records: u64, now: Timestamp) -> bool {
+        let mut rejections = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        rejections.0 += records;
+        let is_time = rejections.1.is_none_or(|last| now.ms_since(last).abs() >= REJECTED_AGAIN_MS);
+        if is_time {
+            rejections.1 = Some(now);
+        }
+        is_time
+    }
+
+    fn total(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
 }
 
 /// Denied calls that are recorded in a second; more are counted, and the count stands in the next record.
@@ -90,6 +144,8 @@ pub struct Process {
     pub denials: Denials,
     /// Counts connections that are turned away.
     pub turned_away: TurnedAwayCount,
+    /// Counts log records that no log group takes.
+    pub rejections: Rejections,
     /// Turns true when the process stops.
     pub stopping: watch::Receiver<bool>,
     /// The plan's part.
@@ -114,13 +170,30 @@ impl Host for Process {
 
     fn group(&self, name: &str) -> Option<GroupInForce> {
         let in_force = self.lock();
-        let (name, timestamps) = in_force.groups.get(name).cloned()?;
+        let Group { name, timestamps, joiner } = in_force.groups.get(name)?;
+        let (name, timestamps, joiner) = (name.clone(), timestamps.clone(), joiner.clone());
         let redactor = Arc::clone(&in_force.redactor);
         drop(in_force);
         let arrival = self.clock.now();
         let timestamp = timestamps
             .map(|timestamps| Arc::new(move |line: &str| timestamps.of(line, arrival)) as TimestampOf);
-        Some(GroupInForce { name, timestamp, redactor })
+        Some(GroupInForce { name, timestamp, redactor, joiner })
+    }
+
+    fn otlp_services(&self) -> Vec<(String, Vec<String>)> {
+        self.lock().otlp_services.clone()
+    }
+
+    fn otlp_rejected(&self, records: u64, service: &str) {
+        if self.rejections.add(records, self.clock.now()) {
+            let total = self.rejections.total();
+            tracing::warn!(
+                records,
+                service,
+                total,
+                "log records are rejected: no log group takes them, or they are empty"
+            );
+        }
     }
 
     fn group_names(&self) -> Vec<String> {
@@ -212,6 +285,7 @@ impl Host for Process {
         let mut figures = Figures::of(&self.fold.look(), &self.lag, &self.sources, self.clock.now());
         figures.turned_away = self.turned_away.look().into();
         figures.agents = self.agents.report(self.clock.now());
+        figures.otlp_rejected = self.rejections.total();
         metrics::text(&figures)
     }
 
@@ -263,16 +337,6 @@ fn figures(name: &str, view: &View, now: Timestamp) -> Value {
         "retention_s": rule.retention_ms / 1000,
         "dead_letter_retention_s": rule.dead_letter_retention_ms / 1000,
     })
-}
-
-/// The groups of a plan, as HTTP needs them.
-pub fn groups_in_force(groups: &BTreeMap<GroupName, LogGroup>) -> Groups {
-    let one = |(name, group): (&GroupName, &LogGroup)| {
-        let timestamps = Timestamps::new(group.parse, &group.timestamp).expect("the plan was checked");
-        let timestamps = Some(Arc::new(timestamps)).filter(|timestamps| timestamps.are_in_lines());
-        (name.to_string(), (name.clone(), timestamps))
-    };
-    groups.iter().map(one).collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The ledger of followed files: what became of every byte that was read. Derived from the journal.
+//! The ledger of followed files and of inputs: what became of every byte that was read. Derived from the journal.
 //!
 //! Bytes read = bytes journaled as events + bytes dropped, by reason + bytes skipped. What was lost before anybody could
 //! read it stands beside them.
@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use watchbell_model::{Batch, EventFlags, GroupName, Loss, LossReason, Source, Timestamp};
+use watchbell_model::{Batch, EventFlags, GroupName, Loss, LossReason, Source, Taken, Timestamp};
 
 use super::checkpoint::CHECKPOINTS_MAX;
 
@@ -37,6 +37,20 @@ impl Account {
     pub fn settled_bytes(&self) -> u64 {
         self.journaled_bytes + self.skipped_bytes + self.dropped_bytes.values().sum::<u64>()
     }
+
+    /// A batch from an input.
+    fn take(&mut self, batch: &Batch, taken: &Taken, redacted: u64) {
+        self.events += batch.len() as u64;
+        self.redacted_events += redacted;
+        let mut left = taken.bytes;
+        for (reason, bytes) in &taken.dropped_bytes {
+            // What was repaired is longer than it came.
+            let dropped = (*bytes).min(left);
+            *self.dropped_bytes.entry(*reason).or_default() += dropped;
+            left -= dropped;
+        }
+        self.journaled_bytes += left;
+    }
 }
 
 /// All accounts.
@@ -64,6 +78,9 @@ impl Ledger {
         if redacted > 0 {
             *self.redacted.entry(batch.group.clone()).or_default() += redacted;
         }
+        if let Some(taken) = batch.source.taken() {
+            self.note(&batch.group, &batch.stream, at, |account| account.take(batch, taken, redacted));
+        }
         let Source::File { range, dropped_bytes, .. } = batch.source.origin() else { return };
         let bytes = range.end.saturating_sub(range.start);
         self.note(&batch.group, &batch.stream, at, |account| {
@@ -84,11 +101,11 @@ impl Ledger {
 
     /// Takes note of a loss.
     pub fn loss(&mut self, loss: &Loss, at: Timestamp) {
-        // Lines that were too long were read: their batch says it.
-        if loss.reason != LossReason::LineTooLong {
+        // These were read: their batch says it.
+        if !matches!(loss.reason, LossReason::LineTooLong | LossReason::Unreadable) {
             self.note(&loss.group, &loss.stream, at, |account| {
                 *account.lost_bytes.entry(loss.reason).or_default() += loss.bytes;
-                *account.losses.entry(loss.reason).or_default() += 1;
+                *account.losses.entry(loss.reason).or_default() += loss.times;
             });
         }
     }
@@ -172,7 +189,7 @@ mod tests {
         ledger.batch(&batch(&["cut"], 108..158, 46), Timestamp(3));
         let group = GroupName::new("g").unwrap();
         let loss =
-            |reason, bytes| Loss { group: group.clone(), stream: "/a".into(), reason, bytes, shipped: None };
+            |reason, bytes| Loss { group: group.clone(), stream: "/a".into(), reason, bytes, shipped: None, times: 1 };
         ledger.loss(&loss(LossReason::LineTooLong, 46), Timestamp(3));
         ledger.loss(&loss(LossReason::Truncated, 7), Timestamp(4));
         let account = &ledger.groups()[&group];

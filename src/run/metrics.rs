@@ -76,6 +76,8 @@ pub struct Figures {
     archived_events: u64,
     journal_next_offset: u64,
     queues: Vec<(String, watchbell_functions::queue::Figures)>,
+    /// Log records that were rejected since the start: the one figure that is in no journal.
+    pub(super) otlp_rejected: u64,
     /// Tells how old messages are.
     now: Timestamp,
     /// Connections turned away since the start, by reason.
@@ -104,6 +106,7 @@ impl Figures {
             archived_events: fold.backlog.archived_events(),
             journal_next_offset: fold.next.0,
             queues: fold.queues.iter().map(|(name, view)| (name.to_owned(), view.figures(now))).collect(),
+            otlp_rejected: 0,
             now,
             turned_away: Vec::new(),
             agents: Vec::new(),
@@ -194,6 +197,13 @@ pub fn text(figures: &Figures) -> String {
     let archived = Total::default();
     archived.inc_by(figures.archived_events);
     registry.register("archived_events", "Events in the archive", archived);
+    let rejected = Total::default();
+    rejected.inc_by(figures.otlp_rejected);
+    registry.register(
+        "otlp_rejected_log_records",
+        "Log records that no log group takes, or that are empty",
+        rejected,
+    );
     let mut text = String::new();
     encode(&mut text, &registry).expect("writing to a string");
     text
@@ -385,6 +395,7 @@ mod tests {
                     totals: watchbell_functions::queue::Totals::default(),
                 },
             )],
+            otlp_rejected: 6,
             now: Timestamp(0),
             turned_away: vec![("network", 2)],
             agents: vec![AgentReport {

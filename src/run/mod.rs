@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! collector ─┐                        ┌─▶ fold ─▶ decisions ─▶ writer
-//! HTTP ──────┴─▶ writer ─▶ JOURNAL ─▶─┤              └─▶ dispatcher ─▶ people
-//!                                     ├─▶ archiver ─▶ object store
+//! HTTP ──────┼─▶ writer ─▶ JOURNAL ─▶─┤              └─▶ dispatcher ─▶ people
+//! inputs ────┘                        ├─▶ archiver ─▶ object store
 //!                                     └─▶ broker ─▶ functions, workers
 //! ```
 
@@ -17,6 +17,7 @@ pub mod buffer;
 pub mod checkpoint;
 pub mod clock;
 pub mod collector;
+pub mod cursors;
 pub mod data_folder;
 pub mod dispatcher;
 pub mod door;
@@ -24,6 +25,7 @@ mod drain;
 pub mod fold;
 pub mod functions;
 pub mod host;
+mod inputs;
 pub mod ledger;
 pub mod metrics;
 pub mod notice;
@@ -112,6 +114,8 @@ pub struct Running {
     notifiers: Notifiers,
     store: Store,
     collector: CollectorHandle,
+    settings: inputs::Settings,
+    inputs: inputs::Running,
     stopping: watch::Sender<bool>,
     finish_dispatcher: oneshot::Sender<()>,
     broker: BrokerHandle,

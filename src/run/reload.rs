@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use watchbell_model::{Entry, Plan, TrailOutcome};
 
-use super::Running;
 use super::door;
 use super::functions::load::{LoadError, load};
-use super::host::{InForce, groups_in_force};
+use super::host::InForce;
 use super::secrets::SecretError;
 use super::start::{open_store, record_secrets};
 use super::trail::TrailDraft;
+use super::{Running, inputs};
 
 /// How long a plan that is on disk may take until it is in force: the fold is at most some syncs behind, or has failed.
 const FOLD_TIMEOUT: Duration = Duration::from_mins(1);
@@ -77,6 +77,9 @@ impl Running {
                 return Err(ReloadError::NeedsRestart { key });
             }
         }
+        if let Some(key) = inputs::needs_restart(&current, &plan) {
+            return Err(ReloadError::NeedsRestart { key });
+        }
         // Once it is journaled, every start would meet it again.
         watchbell_engine::can_run(&plan)?;
         let loaded = load(&plan).map_err(ReloadError::Functions)?;
@@ -103,14 +106,15 @@ impl Running {
         let draft = TrailDraft::done("configuration.reload", &plan.file).by("operator");
         self.writer.trail(draft.detail("changed", plan != current));
         let access = Arc::new(unlocked.access);
-        let (groups, redactor) = (groups_in_force(&plan.log_groups), unlocked.redactor);
-        self.process.replace(InForce { access, groups, redactor: Arc::clone(&redactor) });
+        let redactor = unlocked.redactor;
+        self.process.replace(InForce::new(&plan.log_groups, access, Arc::clone(&redactor)));
         self.functions.replace(loaded, unlocked.hooks, &redactor);
         if let (Some(handshakes), Some(certificate)) = (self.door.tls(), certificate) {
             handshakes.replace(certificate);
         }
         self.door.admit(plan.http.allow.clone());
         self.store.replace(store);
+        self.settings.replace(&plan.log_groups, &redactor);
         self.collector.follow(plan.log_groups.clone(), redactor);
         *self.plan.lock().expect("no panic while it is held") = plan;
         Ok(())

@@ -1,4 +1,4 @@
-//! Followed files as they are now: what the collector tells others, and what `watchbell sources` shows of it.
+//! Followed files and inputs as they are now: what those who read tell others, and what `watchbell sources` shows of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,10 +22,16 @@ pub enum SourceState {
     Rotated,
     /// It was deleted and is still open.
     Deleted,
+    /// What is sent there is taken in.
+    Listening,
+    /// Nothing has come from it since the start.
+    Quiet,
     /// The journal takes nothing at the moment.
     Paused,
     /// It cannot be read, or holds no text; the reason is beside it.
     Error,
+    /// Nothing more can come.
+    Ended,
     /// It was followed, and is no more.
     Gone,
     /// An agent follows it that has not been heard of for a while.
@@ -33,14 +39,17 @@ pub enum SourceState {
 }
 
 impl SourceState {
-    /// `following`, `rotated`, `deleted but open`, `paused`, `error`, `gone` or `silent`.
+    /// `following`, `rotated`, `deleted but open`, `listening`, `quiet`, `paused`, `error`, `ended`, `gone` or `silent`.
     pub fn as_str(self) -> &'static str {
         match self {
             SourceState::Following => "following",
             SourceState::Rotated => "rotated",
             SourceState::Deleted => "deleted but open",
+            SourceState::Listening => "listening",
+            SourceState::Quiet => "quiet",
             SourceState::Paused => "paused",
             SourceState::Error => "error",
+            SourceState::Ended => "ended",
             SourceState::Gone => "gone",
             SourceState::Silent => "silent",
         }
@@ -62,13 +71,27 @@ pub struct FileNow {
     pub behind_since: Option<Timestamp>,
 }
 
-/// What the collector tells.
+/// An input, or a log stream that comes through one, as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputNow {
+    /// What is the matter with it.
+    pub state: SourceState,
+    /// Why, if something is wrong.
+    pub reason: Option<String>,
+    /// Since when it has been waiting for the journal.
+    pub waiting_since: Option<Timestamp>,
+    /// Bytes that came and wait.
+    pub lag_bytes: u64,
+}
+
+/// What the collector and the inputs tell.
 #[derive(Clone, Default)]
 pub struct Sources(Arc<Mutex<Now>>);
 
 #[derive(Default)]
 struct Now {
     files: BTreeMap<(GroupName, FileId), FileNow>,
+    inputs: BTreeMap<(GroupName, String), InputNow>,
     /// Paths that cannot be opened, and why.
     refused: BTreeMap<(GroupName, String), String>,
     /// Bytes read of each log stream and log group, since their accounts began.
@@ -94,10 +117,10 @@ impl Sources {
         *now.read_of_groups.entry(group.clone()).or_default() += bytes;
         if now.read.len() > CHECKPOINTS_MAX {
             // Of those that are followed no longer the ledger knows.
-            let Now { files, read, .. } = &mut *now;
+            let Now { files, inputs, read, .. } = &mut *now;
             let paths: BTreeSet<(&GroupName, &str)> =
                 files.iter().map(|((group, _), file)| (group, file.path.as_str())).collect();
-            read.retain(|(group, stream), _| paths.contains(&(group, stream.as_str())));
+            read.retain(|name, _| paths.contains(&(&name.0, name.1.as_str())) || inputs.contains_key(name));
         }
     }
 
@@ -110,6 +133,11 @@ impl Sources {
                 None => drop(now.files.remove(&key)),
             }
         }
+    }
+
+    /// An input, or a stream of one, is so now.
+    pub(crate) fn input(&self, group: &GroupName, name: &str, input: InputNow) {
+        self.lock().inputs.insert((group.clone(), name.to_owned()), input);
     }
 
     /// These paths cannot be opened.
@@ -159,11 +187,26 @@ impl Sources {
                 .or_insert_with(|| SourceReport::new(group, path, SourceState::Error));
             report.reason = Some(reason.clone());
         }
+        let mut with_inputs = BTreeSet::new();
+        for ((group, name), input) in &now.inputs {
+            with_inputs.insert(group);
+            let report = reports
+                .entry((group.clone(), name.clone()))
+                .or_insert_with(|| SourceReport::new(group, name, input.state));
+            report.reason.clone_from(&input.reason);
+            report.lag_bytes = input.lag_bytes;
+            let waiting_ms = input.waiting_since.map_or(0, |since| at.ms_since(since).max(0));
+            report.lag_ms = waiting_ms.unsigned_abs();
+            if waiting_ms >= PAUSED_AFTER_MS {
+                report.state = SourceState::Paused;
+            }
+        }
         for (name, account) in ledger.streams() {
             let (group, path) = name;
-            let report = reports
-                .entry(name.clone())
-                .or_insert_with(|| SourceReport::new(group, path, SourceState::Gone));
+            // Only files begin with a slash.
+            let may_come_back = with_inputs.contains(group) && !path.starts_with('/');
+            let state = if may_come_back { SourceState::Quiet } else { SourceState::Gone };
+            let report = reports.entry(name.clone()).or_insert_with(|| SourceReport::new(group, path, state));
             report.account(account);
         }
         for (name, report) in &mut reports {

@@ -29,7 +29,8 @@ use super::door::{self, TurnedAwayCount};
 use super::fold::{FoldThread, SharedFold};
 use super::functions::load::LoadError;
 use super::functions::{self, Functions};
-use super::host::{Denials, InForce, Process, groups_in_force};
+use super::host::{Denials, InForce, Process, Rejections};
+use super::inputs;
 use super::outbox::Outgoing;
 use super::own::SourceLag;
 use super::secrets::{Locked, SecretError, Unlocked, unlock};
@@ -54,6 +55,7 @@ impl Running {
         watchbell_engine::can_run(&plan).map_err(|error| Failure::new(ExitStatus::Configuration, error))?;
         let door = open_door(&plan)?;
         let (listener, address) = listen(plan.http.listen)?;
+        let opened = inputs::open(&plan)?;
         let kept = Kept { client: client()?, clock, console, colour };
         let unlocked = kept.unlock(&plan).map_err(|locked| secrets_failure(&locked.errors))?;
         let loaded = functions::load::load(&plan).map_err(|errors| functions_failure(&errors))?;
@@ -63,6 +65,7 @@ impl Running {
         let store = Store::new(store.map_err(|error| Failure::new(ExitStatus::InputOutput, error))?);
         let first = First::of(&folder, &plan);
         let (known_groups, checkpoints) = (folder.fold.groups.clone(), folder.fold.checkpoints.clone());
+        let cursors = folder.fold.cursors.clone();
         let sources = Sources::new(&folder.fold.ledger);
 
         let (failed, failures) = mpsc::unbounded_channel();
@@ -92,22 +95,18 @@ impl Running {
 
         let (drain_archiver, archiver_thread) =
             core.start_archiver(&kept, store.clone(), failed.clone(), runtime);
+        let settings = inputs::Settings::new(&plan.log_groups, &unlocked.redactor);
+        let hands = core.hands(&kept, settings.clone(), sources.clone());
+        let inputs = opened
+            .start(&hands, &cursors, &is_stopping, runtime, |name, run| endless(name, failed.clone(), run));
         let notifiers = Notifiers::default();
         notifiers.replace(unlocked.notifiers);
         let (finish_dispatcher, finish) = oneshot::channel();
-        let dispatcher = Dispatcher {
-            installation: core.installation,
-            notifiers: notifiers.clone(),
-            writer: core.writer.clone(),
-            clock: Arc::clone(&kept.clock),
-            durable: core.durable.clone(),
-            stopping: is_stopping.clone(),
-        };
+        let dispatcher = core.dispatcher(&kept, notifiers.clone(), is_stopping.clone());
         let dispatcher = runtime.spawn(dispatcher.run(core.outgoing, finish));
         let collector_thread = endless("collector", failed, move || collector_thread.run());
 
-        let (access, groups) = (Arc::new(unlocked.access), groups_in_force(&plan.log_groups));
-        let in_force = InForce { access, groups, redactor: unlocked.redactor };
+        let in_force = InForce::new(&plan.log_groups, Arc::new(unlocked.access), unlocked.redactor);
         let process = Arc::new(Process {
             installation: core.installation,
             writer: core.writer.clone(),
@@ -120,6 +119,7 @@ impl Running {
             clock: Arc::clone(&kept.clock),
             denials: Denials::default(),
             turned_away: TurnedAwayCount::default(),
+            rejections: Rejections::default(),
             stopping: is_stopping.clone(),
             in_force: Mutex::new(in_force),
         });
@@ -137,6 +137,8 @@ impl Running {
             notifiers,
             store,
             collector,
+            settings,
+            inputs,
             stopping,
             finish_dispatcher,
             broker,
@@ -253,6 +255,18 @@ impl Core {
 }
 
 impl Core {
+    /// What tells people; runs as a task.
+    fn dispatcher(&self, kept: &Kept, notifiers: Notifiers, stopping: watch::Receiver<bool>) -> Dispatcher {
+        let (writer, durable) = (self.writer.clone(), self.durable.clone());
+        let clock = Arc::clone(&kept.clock);
+        Dispatcher { installation: self.installation, notifiers, writer, clock, durable, stopping }
+    }
+
+    /// What inputs need.
+    fn hands(&self, kept: &Kept, settings: inputs::Settings, sources: Sources) -> inputs::Hands {
+        inputs::Hands { settings, writer: self.writer.clone(), sources, clock: Arc::clone(&kept.clock) }
+    }
+
     /// The thread that archives, and what asks it for everything.
     fn start_archiver(
         &self,

@@ -4,6 +4,7 @@ use serde_json::Value;
 use watchbell_model::{EventFlags, Source};
 
 use crate::support::eventually;
+use crate::support::http::post;
 use crate::support::input::pieces;
 use crate::support::process::{Up, run, said};
 use crate::support::records::{archived, batches, messages};
@@ -114,4 +115,16 @@ fn a_replay_puts_lines_together_as_up_does() {
     eventually("the first events are in", || !batches(&site.data()).is_empty());
     up.stop();
     assert_eq!(messages(&site.data()), events(0..90));
+}
+
+#[test]
+fn lines_of_one_request_are_put_together() {
+    let site = Site::new(GROUP);
+    let up = Up::start(&site);
+    let text = events(0..300).join("\n");
+    assert_eq!(post(up.address, "app", &[], text.as_bytes()).json()["events"], 300);
+    let json = [("Content-Type", "application/x-ndjson")];
+    assert_eq!(post(up.address, "app", &json, b"{}\n  {}\n").json()["events"], 2);
+    up.stop();
+    assert_eq!(messages(&site.data())[..300], events(0..300));
 }

@@ -250,17 +250,18 @@ pub const KEYS: &[Key] = &[
     //
     optional("log_groups", Kind::Named, "log groups, by name"),
     optional("log_groups.*", Kind::Table, "where a log group's events come from and how they are read"),
-    optional(
-        "log_groups.*.files",
-        Kind::Texts,
-        "glob patterns of the files to follow; none: events come over HTTP only",
-    ),
+    optional("log_groups.*.files", Kind::Texts, "glob patterns of the files to follow"),
     optional(
         "log_groups.*.app",
         Kind::Text,
         "the application the logs belong to; if absent, the first part of the name",
     ),
-    default("log_groups.*.parse", Kind::OneOf(PARSE_KINDS), "plain", "how lines are read"),
+    default(
+        "log_groups.*.parse",
+        Kind::OneOf(PARSE_KINDS),
+        "plain",
+        "how lines are read; with syslog, if absent, syslog",
+    ),
     optional(
         "log_groups.*.timestamp",
         Kind::OneOfOrTable(TIMESTAMPS),
@@ -311,6 +312,25 @@ pub const KEYS: &[Key] = &[
         "how long the last event of a file waits for more lines",
     ),
     default("log_groups.*.multiline.lines_max", Kind::Count, "500", "most lines of an event"),
+    optional("log_groups.*.syslog", Kind::Table, "messages of syslog that are sent to this machine"),
+    required("log_groups.*.syslog.listen", Kind::SocketAddress, "the loopback address it listens on"),
+    optional(
+        "log_groups.*.syslog.transport",
+        Kind::Texts,
+        "how messages are sent: \"udp\", \"tcp\" or both; if absent, both",
+    ),
+    unavailable("log_groups.*.syslog.tls", "TLS for addresses other than loopback"),
+    unavailable("log_groups.*.syslog.allow", "the networks whose messages are taken"),
+    optional("log_groups.*.journald", Kind::Table, "entries of the system's journal, by journalctl"),
+    optional("log_groups.*.journald.units", Kind::Texts, "only entries of these units; if absent, of all"),
+    default("log_groups.*.journald.command", Kind::Text, "journalctl", "the program, or its path"),
+    default("log_groups.*.stdin", Kind::Flag, "false", "whether standard input of watchbell up is read"),
+    optional("log_groups.*.otlp", Kind::Table, "log records of OpenTelemetry, over HTTP"),
+    required(
+        "log_groups.*.otlp.service",
+        Kind::Texts,
+        "the services, by service.name, whose records it takes; * stands for any run of characters",
+    ),
     unavailable("log_groups.*.retention", "how long events stay searchable"),
     unavailable("log_groups.*.redact", "what is removed from the lines of this group only"),
     //
@@ -760,11 +780,9 @@ pub const KEYS: &[Key] = &[
     //
     unavailable("aws", "what only AWS needs"),
     unavailable("fleet", "the application's own processes"),
-    unavailable("journald", "events from the system's journal"),
     unavailable("maintenance", "scheduled work on the machine"),
     unavailable("routes", "which alarms go where"),
     unavailable("secrets", "a store of secrets"),
     unavailable("silences", "when alarms keep quiet"),
-    unavailable("syslog", "events from syslog"),
     unavailable("trail", "settings of the audit trail"),
 ];

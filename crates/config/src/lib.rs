@@ -13,6 +13,7 @@ mod composite;
 mod duration;
 mod function;
 mod http;
+mod input;
 mod journal;
 mod keys;
 mod log_group;

@@ -11,7 +11,7 @@ use watchbell_parse::{TimestampError, Timestamps, zone_names};
 
 use crate::problem::{Problem, quote};
 use crate::reader::{Context, Field, Table, Text};
-use crate::{name, path};
+use crate::{input, name, path};
 
 /// Longest lateness, in milliseconds: an alarm that waits a day for its lines is of no use.
 const LATENESS_MS_MAX: i64 = 86_400_000;
@@ -30,9 +30,13 @@ const PARSE_LATER: &[&str] = &["common", "nginx", "apache", "clf", "cri", "docke
 
 pub(crate) fn read(root: &mut Table<'_>) -> BTreeMap<GroupName, LogGroup> {
     let mut groups = BTreeMap::new();
+    let mut listeners = input::Listeners::default();
     for (name, entry) in root.named("log_groups", "log group") {
         let group_name = group_name(&entry, &name);
         let group = entry.entry(&name).map(|table| read_one(table, &name));
+        if let Some(Some(group)) = &group {
+            listeners.add(entry.context, &name, &group.inputs);
+        }
         if let (Some(name), Some(Some(group))) = (group_name, group) {
             groups.insert(name, group);
         }
@@ -62,8 +66,10 @@ fn group_name(entry: &Field<'_>, name: &Text<'_>) -> Option<GroupName> {
 fn read_one(mut table: Table<'_>, name: &Text<'_>) -> Option<LogGroup> {
     let files = files(&mut table);
     let app = app(&mut table, name);
+    let inputs = input::read(&mut table);
     let parse = match table.field("parse") {
         Some(field) => field.one_of(PARSE_LATER),
+        None if inputs.syslog.is_some() => Some(ParseKind::Syslog),
         None => Some(ParseKind::Plain),
     };
     let timestamp = timestamp(&mut table, parse);
@@ -88,6 +94,7 @@ fn read_one(mut table: Table<'_>, name: &Text<'_>) -> Option<LogGroup> {
             Some(multiline) => Some(multiline?),
             None => None,
         },
+        inputs,
     })
 }
 

@@ -22,6 +22,7 @@ const GOOD: [&str; 13] = [
     include_str!("cases/functions.toml"),
     include_str!("cases/agent.toml"),
     include_str!("cases/listen_with_tls.toml"),
+    include_str!("cases/inputs.toml"),
     include_str!("cases/journal.toml"),
 ];
 

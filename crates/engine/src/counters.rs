@@ -77,7 +77,7 @@ impl Counters {
             }
             Entry::Loss(loss) => {
                 let (times, bytes) = self.losses.entry((loss.group.clone(), loss.reason)).or_default();
-                *times += 1;
+                *times += loss.times;
                 *bytes += loss.bytes;
             }
             _ => {}

@@ -8,7 +8,9 @@
 mod find;
 mod multiline;
 mod redact;
+mod stream;
 mod trace;
 
 pub use multiline::{Joiner, JoinerError, Run, Verdict, without_blank_end};
 pub use redact::{BEHIND_CUT_BYTES, Redactor, RedactorError, SECRET_BYTES_MIN};
+pub use stream::stream_name;

@@ -1,11 +1,14 @@
 //! A batch: log events of one stream that were accepted together, with where they came from.
 
+use std::net::IpAddr;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 use crate::entry::EntryError;
-use crate::{Event, EventFlags, GroupName, MessageId, QueueChanges, Shipped, Timestamp};
+use crate::{
+    Event, EventFlags, GroupName, MessageId, QueueChanges, Severity, Shipped, Taken, Timestamp, Transport,
+};
 
 /// What a part of a file looks like: its beginning, or what stands before a position.
 ///
@@ -82,9 +85,43 @@ pub enum Source {
         /// Where the agent had it from.
         origin: Box<Source>,
     },
+    /// Entries of the system's journal.
+    Journald {
+        /// The last of them: reading goes on behind it. There is no other checkpoint.
+        cursor: String,
+        /// Entries before this were there before the group was first watched.
+        #[serde(default)]
+        backfill_until: Timestamp,
+        /// What they are.
+        taken: Taken,
+    },
+    /// Standard input.
+    Stdin {
+        /// What was read.
+        taken: Taken,
+    },
+    /// Messages of syslog.
+    Syslog {
+        /// How they were sent.
+        transport: Transport,
+        /// From which address.
+        peer: IpAddr,
+        /// What they are.
+        taken: Taken,
+    },
 }
 
 impl Source {
+    /// What a batch from an input stands for, wherever it was taken in; files and requests say it in their own way.
+    pub fn taken(&self) -> Option<&Taken> {
+        match self.origin() {
+            Source::Journald { taken, .. } | Source::Stdin { taken } | Source::Syslog { taken, .. } => {
+                Some(taken)
+            }
+            _ => None,
+        }
+    }
+
     /// Where the events came from in the first place, on whatever machine.
     pub fn origin(&self) -> &Source {
         match self {
@@ -116,6 +153,20 @@ pub struct Batch {
     ends: Vec<u32>,
     timestamps: Vec<i64>,
     flags: Vec<u8>,
+    /// A letter for each event; empty if no source said anything.
+    severities: String,
+}
+
+/// In `severities`: the source did not say.
+const NO_SEVERITY: char = '-';
+
+/// The first letter of a severity's name: no two are alike.
+fn letter_of(severity: Severity) -> char {
+    severity.as_str().chars().next().expect("every severity has a name")
+}
+
+fn severity_of(letter: u8) -> Option<Severity> {
+    Severity::ALL.into_iter().find(|severity| letter_of(*severity) == char::from(letter))
 }
 
 /// In `timestamps`: the line has no time of its own.
@@ -128,6 +179,8 @@ struct Head {
     source: Source,
     #[serde(default, skip_serializing_if = "crate::skip::is_false")]
     backfill: bool,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    severities: String,
 }
 
 impl Batch {
@@ -186,6 +239,7 @@ impl Batch {
             line: u32::try_from(line).expect("a batch has fewer than 2^32 events: their ends are u32"),
             timestamp: self.timestamp(line),
             flags: EventFlags(self.flags.get(line).copied().unwrap_or(0)),
+            severity: self.severities.as_bytes().get(line).and_then(|letter| severity_of(*letter)),
             message: &self.text[start..self.ends[line] as usize],
         }
     }
@@ -209,6 +263,7 @@ impl Batch {
             stream: self.stream.clone(),
             source: self.source.clone(),
             backfill: self.backfill,
+            severities: self.severities.clone(),
         };
         let head = serde_json::to_vec(&head).expect("a head has only texts and numbers");
         let columns = self.ends.len() * 4 + self.timestamps.len() * 8 + self.flags.len();
@@ -246,8 +301,11 @@ impl Batch {
         if !ends_fit(&ends, text.as_bytes()) {
             return Err(malformed("line ends do not fit the text"));
         }
-        let Head { group, stream, source, backfill } = head;
-        Ok(Batch { group, stream, source, backfill, text, ends, timestamps, flags })
+        let Head { group, stream, source, backfill, severities } = head;
+        if !severities.is_empty() && severities.len() != ends.len() {
+            return Err(malformed("severities do not fit the events"));
+        }
+        Ok(Batch { group, stream, source, backfill, text, ends, timestamps, flags, severities })
     }
 }
 
@@ -285,6 +343,7 @@ pub struct BatchBuilder {
     ends: Vec<u32>,
     timestamps: Vec<i64>,
     flags: Vec<u8>,
+    severities: String,
 }
 
 impl BatchBuilder {
@@ -318,7 +377,7 @@ impl BatchBuilder {
             start = end + 1;
         }
         assert_eq!(start, lines.len(), "the last line has its line feed");
-        BatchBuilder { text: lines, ends, timestamps, flags: Vec::new() }
+        BatchBuilder { text: lines, ends, timestamps, flags: Vec::new(), severities: String::new() }
     }
 
     /// Adds flags to the event at `line`.
@@ -327,6 +386,18 @@ impl BatchBuilder {
             self.flags.resize(line + 1, 0);
         }
         self.flags[line] |= flags.0;
+    }
+
+    /// The source says of the event that was added last how grave it is.
+    pub fn grave(&mut self, severity: Severity) {
+        let line = self.ends.len().checked_sub(1).expect("an event was added");
+        self.severities.truncate(line);
+        self.fill_severities(line);
+        self.severities.push(letter_of(severity));
+    }
+
+    fn fill_severities(&mut self, lines: usize) {
+        self.severities.extend((self.severities.len()..lines).map(|_| NO_SEVERITY));
     }
 
     /// How many events were added.
@@ -352,8 +423,11 @@ impl BatchBuilder {
         if !self.flags.is_empty() {
             self.flags.resize(self.ends.len(), 0);
         }
-        let BatchBuilder { text, ends, timestamps, flags } = self;
-        Batch { group, stream, source, backfill, text, ends, timestamps, flags }
+        if !self.severities.is_empty() {
+            self.fill_severities(self.ends.len());
+        }
+        let BatchBuilder { text, ends, timestamps, flags, severities } = self;
+        Batch { group, stream, source, backfill, text, ends, timestamps, flags, severities }
     }
 }
 
@@ -411,6 +485,26 @@ mod tests {
         assert_eq!(batch.source.origin(), &http());
         assert!(batch.backfill);
         assert_eq!(Batch::decode(&encoded(&batch)).unwrap(), batch);
+    }
+
+    #[test]
+    fn a_source_may_say_how_grave_some_events_are() {
+        let mut builder = BatchBuilder::default();
+        for (message, severity) in [("a", None), ("b", Some(Severity::Error)), ("c", None)] {
+            builder.push(message, None, EventFlags::default());
+            if let Some(severity) = severity {
+                builder.grave(severity);
+            }
+        }
+        let batch = builder.build(group(), "s".into(), http(), false);
+        let back = Batch::decode(&encoded(&batch)).unwrap();
+        let severities: Vec<_> = back.events().map(|event| event.severity).collect();
+        assert_eq!((severities, &back), (vec![None, Some(Severity::Error), None], &batch));
+        let fewer = String::from_utf8(encoded(&batch)).unwrap().replace("\"-e-\"", "\"-e\" ");
+        assert!(Batch::decode(fewer.as_bytes()).is_err());
+        for severity in Severity::ALL {
+            assert_eq!(severity_of(u8::try_from(letter_of(severity)).unwrap()), Some(severity));
+        }
     }
 
     #[test]

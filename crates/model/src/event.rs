@@ -159,6 +159,8 @@ pub struct Event<'a> {
     pub timestamp: Option<Timestamp>,
     /// What happened to it on its way in.
     pub flags: EventFlags,
+    /// How grave it is, if its source said so; otherwise its text tells.
+    pub severity: Option<Severity>,
     /// The text as stored, without its line end.
     pub message: &'a str,
 }

@@ -15,6 +15,7 @@ mod entry;
 mod event;
 mod function;
 mod http;
+mod input;
 mod journal;
 mod line;
 mod log_group;
@@ -54,6 +55,7 @@ pub use entry::{DATA_FORMAT, Entry, EntryError, Record};
 pub use event::{Event, EventFlags, EventId, InstallationId, Offset, Severity};
 pub use function::{Function, HOPS_MAX, Hook, Lookup, Mapping, Raise, RaiseTo, Remedy, Step, Workers};
 pub use http::{Http, Tls, admits};
+pub use input::{Inputs, Journald, Otlp, Syslog, Taken, Transport};
 pub use journal::{JournalBound, Release, ReleaseReason};
 pub use line::{BYTE_ORDER_MARK, Kept, LINE_BYTES_MAX, without_end};
 pub use log_group::{

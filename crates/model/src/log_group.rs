@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Inputs;
+
 /// The name of a log group, 1 to 512 characters of `A-Z a-z 0-9 . - _ / #`.
 ///
 /// Source: CloudWatch Logs API Reference, `CreateLogGroup`, `logGroupName`.
@@ -186,6 +188,9 @@ pub struct LogGroup {
     /// How lines are put together; `None`: each is an event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multiline: Option<Multiline>,
+    /// Where else events come from.
+    #[serde(default, skip_serializing_if = "Inputs::is_empty")]
+    pub inputs: Inputs,
 }
 
 #[cfg(test)]

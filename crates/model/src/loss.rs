@@ -14,15 +14,24 @@ pub enum LossReason {
     LineTooLong,
     /// The file holds no text; it is not followed.
     NotText,
+    /// The kernel had no room for a datagram: it came faster than it could be read.
+    ReceiveBuffer,
+    /// It is not in the form of its source, or holds no message.
+    Unreadable,
+    /// It had been taken in when the process ended, and the disk was full.
+    NoSpace,
 }
 
 impl LossReason {
-    /// `truncated`, `line_too_long` or `not_text`.
+    /// `truncated`, `line_too_long`, `not_text`, `receive_buffer`, `unreadable` or `no_space`.
     pub fn as_str(self) -> &'static str {
         match self {
             LossReason::Truncated => "truncated",
             LossReason::LineTooLong => "line_too_long",
             LossReason::NotText => "not_text",
+            LossReason::ReceiveBuffer => "receive_buffer",
+            LossReason::Unreadable => "unreadable",
+            LossReason::NoSpace => "no_space",
         }
     }
 }
@@ -32,7 +41,7 @@ impl LossReason {
 pub struct Loss {
     /// The log group.
     pub group: GroupName,
-    /// The log stream, a file's path.
+    /// The log stream: a file's path, or the name of the input.
     pub stream: String,
     /// Why.
     pub reason: LossReason,
@@ -41,4 +50,16 @@ pub struct Loss {
     /// The agent that noticed it; `None`: this installation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shipped: Option<Shipped>,
+    /// How often; more than once where only that is known: so many datagrams.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub times: u64,
+}
+
+fn once() -> u64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
+fn is_once(times: &u64) -> bool {
+    *times == 1
 }

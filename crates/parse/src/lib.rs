@@ -22,6 +22,11 @@ pub use timestamps::{TimestampError, Timestamps, zone_names};
 
 use watchbell_model::{ParseKind, Severity};
 
+/// The host that a message of syslog names, in its old form or in that of RFC 5424.
+pub fn syslog_host(line: &str) -> Option<&str> {
+    syslog::host(line)
+}
+
 /// What a line says about itself beside its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed {
@@ -42,7 +47,8 @@ pub struct Parsed {
 ///   `level`, `severity`, `lvl`, `log.level` (one key or nested) and `loglevel` that names one.
 ///
 /// - `Syslog`: fields `host program pid message`; lines without a tag such as `sshd[24200]:` have only the first and the
-///   last. Severity from a priority in front, `<34>`, else from the message as in plain text.
+///   last; messages of RFC 5424 may also have `message_id` and, from their structured data, `data`. Severity from a
+///   priority in front, `<34>`, else from the message as in plain text.
 /// - `Logfmt`: the pairs, values as texts, a key alone as `null`. Severity from the keys of `Json`.
 ///
 /// A line that does not have its kind's form is read as `Plain`.

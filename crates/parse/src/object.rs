@@ -50,6 +50,12 @@ impl Object {
         self.0 += number;
     }
 
+    /// JSON as it stands.
+    pub(crate) fn json(&mut self, key: &str, json: &str) {
+        self.key(key);
+        self.0 += json;
+    }
+
     pub(crate) fn null(&mut self, key: &str) {
         self.key(key);
         self.0 += "null";

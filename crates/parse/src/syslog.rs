@@ -1,11 +1,12 @@
 //! Lines as syslog daemons write them to files: `Dec 10 06:55:46 host sshd[24200]: text`, and the same with the
-//! RFC 3339 time of newer ones.
+//! RFC 3339 time of newer ones; and messages as they are sent, with a priority in front, `<34>`, or in the form of RFC 5424.
 //!
 //! Source: RFC 3164 §4.1 and §5.3 for the time, the host and the tag; rsyslog's `RSYSLOG_TraditionalFileFormat` and
-//! `RSYSLOG_FileFormat`. A priority in front, `<34>`, is read too. Not here: RFC 5424 with its structured data.
+//! `RSYSLOG_FileFormat`; RFC 5424 §6, read by `syslog_loose` but for its time, which is read as everywhere.
 
 use jiff::civil::{Date, Time};
 use memchr::memchr;
+use syslog_loose::{Message, ProcId, StructuredElement, Variant, parse_message_with_year_exact};
 use watchbell_model::Timestamp;
 
 use crate::object::Object;
@@ -21,7 +22,7 @@ const PRIORITY_MAX: u64 = 191;
 
 /// The time that the line begins with.
 pub(crate) fn timestamp(line: &str, place: &Place<'_>) -> Option<Timestamp> {
-    let (_, line) = priority(line);
+    let (_, line) = without_version(line);
     match line.as_bytes().first()? {
         b'0'..=b'9' => date_and_time(modern_stamp(line)?, place),
         _ => old_stamp(line)?.read(place),
@@ -31,12 +32,10 @@ pub(crate) fn timestamp(line: &str, place: &Place<'_>) -> Option<Timestamp> {
 /// Everything the line says; `None` if it has no host behind its time.
 pub(crate) fn parse(line: &str) -> Option<Parsed> {
     let (priority, rest) = priority(line);
-    let stamp_bytes = match modern_stamp(rest) {
-        Some(stamp) => stamp.len(),
-        None => old_stamp(rest).map(|_| STAMP_BYTES)?,
-    };
-    let rest = &rest[stamp_bytes..];
-    let (host, text) = rest.trim_ascii_start().split_once(' ')?;
+    if has_version(priority, rest) {
+        return parse_versioned(line, priority?);
+    }
+    let (host, text) = after_stamp(rest)?.split_once(' ')?;
     let tag = Tag::of(text);
     let message = tag.as_ref().map_or(text, |tag| tag.message).trim_ascii_start();
     let mut object = Object::with_capacity(line.len() + 64);
@@ -53,6 +52,76 @@ pub(crate) fn parse(line: &str) -> Option<Parsed> {
         None => level::of_text(message),
     };
     Some(Parsed { severity, fields: Some(object.finish()) })
+}
+
+/// The host that sent the message, if it says so.
+pub(crate) fn host(line: &str) -> Option<&str> {
+    let (_, rest) = without_version(line);
+    let rest = rest.strip_prefix("- ").or_else(|| after_stamp(rest))?;
+    let host = rest.split(' ').next()?;
+    // Without a host its place is taken by the tag: `su: text`, `su[7]: text`.
+    let is_host = !host.is_empty() && host != "-" && !host.ends_with(':') && !host.contains('[');
+    is_host.then_some(host)
+}
+
+/// A message of RFC 5424.
+fn parse_versioned(line: &str, priority: u64) -> Option<Parsed> {
+    let message = parse_message_with_year_exact(line, |_| 0, Variant::RFC5424).ok()?;
+    let Message { hostname, appname, procid, msgid, structured_data, msg, .. } = message;
+    let mut object = Object::with_capacity(line.len() + 64);
+    if let Some(host) = hostname {
+        object.text("host", host);
+    }
+    if let Some(program) = appname {
+        object.text("program", program);
+    }
+    match procid {
+        Some(ProcId::PID(pid)) => object.text("pid", &pid.to_string()),
+        Some(ProcId::Name(name)) => object.text("pid", name),
+        None => {}
+    }
+    if let Some(id) = msgid {
+        object.text("message_id", id);
+    }
+    if !structured_data.is_empty() {
+        object.json("data", &data(&structured_data));
+    }
+    object.text("message", msg.strip_prefix('\u{feff}').unwrap_or(msg));
+    Some(Parsed { severity: level::of_number(priority % 8), fields: Some(object.finish()) })
+}
+
+/// `{"id":{"name":"value"}}`.
+fn data(elements: &[StructuredElement<&str>]) -> String {
+    let mut all = Object::with_capacity(64);
+    for element in elements {
+        let mut one = Object::with_capacity(64);
+        for (name, value) in element.params() {
+            one.text(name, &value);
+        }
+        all.json(element.id, &one.finish());
+    }
+    all.finish()
+}
+
+/// Whether the version of RFC 5424 stands behind the priority.
+fn has_version(priority: Option<u64>, rest: &str) -> bool {
+    priority.is_some() && rest.starts_with("1 ")
+}
+
+/// The line from its time on, and its priority.
+fn without_version(line: &str) -> (Option<u64>, &str) {
+    let (priority, rest) = priority(line);
+    let versioned = has_version(priority, rest);
+    (priority, if versioned { &rest[2..] } else { rest })
+}
+
+/// What stands behind the time.
+fn after_stamp(line: &str) -> Option<&str> {
+    let stamp_bytes = match modern_stamp(line) {
+        Some(stamp) => stamp.len(),
+        None => old_stamp(line).map(|_| STAMP_BYTES)?,
+    };
+    Some(line[stamp_bytes..].trim_ascii_start())
 }
 
 /// The number in `<34>`, and what follows it.
@@ -216,6 +285,38 @@ mod tests {
     }
 
     #[test]
+    fn messages_of_rfc_5424_have_the_same_fields_and_more() {
+        let line = r#"<165>1 2026-11-22T21:11:52.003Z shop app 8710 ID47 [x@1 a="1" b="q\"]"][y@1] it's up"#;
+        assert_eq!(
+            fields(line).unwrap(),
+            r#"{"host":"shop","program":"app","pid":"8710","message_id":"ID47","data":{"x@1":{"a":"1","b":"q\"]"},"y@1":{}},"message":"it's up"}"#
+        );
+        assert_eq!(parse(line).unwrap().severity, Severity::Info);
+        assert_eq!(at("UTC", line).unwrap(), "2026-11-22T21:11:52.003Z");
+        let nothing = "<34>1 - - - - - - \u{feff}x";
+        assert_eq!(fields(nothing).unwrap(), r#"{"message":"x"}"#);
+        assert_eq!((parse(nothing).unwrap().severity, at("UTC", nothing)), (Severity::Critical, None));
+        assert_eq!(fields("<34>1 yesterday shop app - - - x"), None);
+    }
+
+    #[test]
+    fn the_host_is_where_both_forms_have_it() {
+        for (line, expected) in [
+            ("<34>Nov 22 06:55:46 shop sshd[1]: x", Some("shop")),
+            ("Nov 22 06:55:46 shop", Some("shop")),
+            ("<34>Nov 22 06:55:46 su: x", None),
+            ("<34>Nov 22 06:55:46 su[7]: x", None),
+            ("<34>1 2026-11-22T21:11:52Z shop app - - - x", Some("shop")),
+            ("<34>1 - shop app - - - x", Some("shop")),
+            ("<34>1 - - app - - - x", None),
+            ("<34>x", None),
+            ("", None),
+        ] {
+            assert_eq!(host(line), expected, "{line}");
+        }
+    }
+
+    #[test]
     fn severity_is_the_priority_or_a_level_word() {
         let of = |line: &str| parse(line).unwrap().severity;
         assert_eq!(of("<34>Dec 10 06:55:46 h su: all well"), Severity::Critical);
@@ -225,6 +326,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn any_message_with_a_version_has_an_answer(
+            line in "<[0-9]{1,3}>1 (-|2026-11-22T21:11:52(\\.[0-9]{1,9})?Z|[0-9T:-]{0,25}) [a-zé-]{0,4} [ -~é]{0,8} (-|(\\[[a-z@=]{0,3}( [a-z=]{0,2}=\"[\\]\"\\\\é]{0,3}\"?){0,2}\\]?){0,3}) ?[ -~é]{0,9}",
+        ) {
+            let parsed = crate::parse(watchbell_model::ParseKind::Syslog, &line);
+            if let Some(fields) = parsed.fields {
+                prop_assert!(serde_json::from_str::<serde_json::Map<_, _>>(&fields).is_ok(), "{fields}");
+            }
+            let _ = (host(&line), timestamp(&line, &Place::at(&crate::zone::UTC, Timestamp(1_795_381_912_125))));
+        }
+
         #[test]
         fn any_text_has_an_answer(line in "(<[0-9]{0,4}>)?(Dec ?[0-9 ]{2} |2026-11-22T)[0-9:é]{0,9} [a-z\\[\\]: ]{0,12}") {
             let place = Place::at(&crate::zone::UTC, Timestamp(1_795_381_912_125));

@@ -103,6 +103,21 @@ impl Refusal {
         .retry_after(RETRY_OVERLOADED_S)
     }
 
+    /// Its status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What is wrong and what to do, in one text.
+    pub(crate) fn told(&self) -> String {
+        format!("{}; {}", self.error.message, self.error.help)
+    }
+
+    /// The header that tells a program what to do.
+    pub(crate) fn hint(&self) -> Option<(HeaderName, HeaderValue)> {
+        self.hint.header()
+    }
+
     fn retry_after(self, seconds: u16) -> Refusal {
         Refusal { hint: Hint::RetryAfter(seconds), ..self }
     }

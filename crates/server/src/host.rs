@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use serde_json::Value;
-use watchbell_intake::Redactor;
+use watchbell_intake::{Joiner, Redactor};
 use watchbell_model::{Action, Batch, Entry, EventId, GroupName, Offset, ShipmentHead, Timestamp};
 
 use crate::{AccessInForce, TurnedAway};
@@ -27,6 +27,13 @@ pub trait Host: Send + Sync + 'static {
 
     /// How lines of this log group are read; `None` if no such group is configured.
     fn group(&self, name: &str) -> Option<GroupInForce>;
+
+    /// The log groups that take log records of OpenTelemetry, and of which services: names, or with `*` for any run of
+    /// characters.
+    fn otlp_services(&self) -> Vec<(String, Vec<String>)>;
+
+    /// Tells that so many log records were rejected; the first was of this service. Must not wait.
+    fn otlp_rejected(&self, records: u64, service: &str);
 
     /// Names of all configured log groups, for an answer that helps.
     fn group_names(&self) -> Vec<String>;
@@ -85,6 +92,8 @@ pub struct GroupInForce {
     pub timestamp: Option<TimestampOf>,
     /// Takes out what must not be stored.
     pub redactor: Arc<Redactor>,
+    /// Puts the lines of a body together into events; `None`: each is one.
+    pub joiner: Option<Arc<Joiner>>,
 }
 
 /// A batch that is on disk.

@@ -24,7 +24,7 @@ use crate::Accepted;
 use crate::answer::{Refusal, json};
 use crate::ask::{Ask, Parameters};
 use crate::encoding::Encoding;
-use crate::lines::{BATCH_BYTES_MAX, Counts, Lines, TooLarge, split};
+use crate::lines::{BATCH_BYTES_MAX, Counts, Lines, TooLarge, split, split_joined};
 use crate::routes::Server;
 
 /// Largest body, in bytes, and largest that a compressed one may become.
@@ -156,12 +156,18 @@ pub(crate) async fn discard(headers: &HeaderMap, mut body: Body) {
 async fn split_body(ask: &Ask, bytes: Vec<u8>) -> Result<Lines, Refusal> {
     let (timestamp, json) = (ask.group.timestamp.clone(), ask.json);
     let redactor = Arc::clone(&ask.group.redactor);
+    // A line of JSON is whole.
+    let joiner = ask.group.joiner.clone().filter(|_| !json);
     let encoding = ask.encoding;
     let large = bytes.len() > SPLIT_INLINE_BYTES_MAX || encoding != Encoding::Identity;
     let work = move || {
         let bytes = encoding.decode(bytes, BODY_BYTES_MAX, || body_too_large(BODY_BYTES_MAX))?;
         let time = |line: &str| timestamp.as_ref().and_then(|timestamp| timestamp(line));
-        split(&bytes, json, &redactor, time).map_err(|TooLarge| {
+        let lines = match joiner {
+            None => split(&bytes, json, &redactor, time),
+            Some(joiner) => split_joined(&bytes, &joiner, &redactor, time),
+        };
+        lines.map_err(|TooLarge| {
             Refusal::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "batch_too_large",

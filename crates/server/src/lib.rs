@@ -12,6 +12,7 @@
 //! | --- | --- | --- |
 //! | `POST /ingest/GROUP?stream=NAME` | `logs:PutLogEvents` on the group | what was accepted, as JSON |
 //! | `POST /agents/shipments` | `logs:PutLogEvents` on each group in it | how much was stored, as JSON |
+//! | `POST /v1/logs` | `logs:PutLogEvents` on each group | OTLP's own |
 //! | `GET /queues` | any token | what each queue holds that the caller may read |
 //! | `GET /queues/NAME` | `sqs:GetQueueAttributes` on the queue | what it holds |
 //! | `POST /queues/NAME/receive` | `sqs:ReceiveMessage` on the queue | messages |
@@ -34,6 +35,7 @@ mod guard;
 mod host;
 mod ingest;
 mod lines;
+mod otlp;
 mod queue;
 mod routes;
 mod serve;
@@ -48,6 +50,7 @@ pub use host::{
 };
 pub use ingest::{BODIES_BYTES_MAX, BODY_BYTES_MAX, BODY_READ_TIMEOUT, CONCURRENT_BODIES_MAX};
 pub use lines::BATCH_BYTES_MAX;
+pub use otlp::OTLP_BODY_BYTES_MAX;
 pub use queue::QUEUE_BODY_BYTES_MAX;
 pub use serve::{CONNECTIONS_MAX, DRAIN_TIMEOUT, Door, HEADER_READ_TIMEOUT, TurnedAway, serve};
 pub use ship::SHIPMENT_BYTES_MAX;

@@ -4,7 +4,7 @@
 //! to be changed is flagged on the event and counted. Pure: bytes in, events out.
 
 use serde::Serialize;
-use watchbell_intake::Redactor;
+use watchbell_intake::{Joiner, Redactor, Run, Verdict, without_blank_end};
 use watchbell_model::{BatchBuilder, EventFlags, Kept, Timestamp, without_end};
 
 /// Most bytes that one request may take in the journal: an entry's 16 MiB less room for its head.
@@ -55,14 +55,65 @@ pub(crate) fn split(
     let mut lines = Lines { events: BatchBuilder::default(), counts: Counts::default() };
     for line in body.split_inclusive(|byte| *byte == b'\n') {
         lines.add(without_end(line), json, redactor, &timestamp);
-        if lines.events.text_bytes() + lines.events.len() * (EVENT_BYTES - 1) > BATCH_BYTES_MAX {
-            return Err(TooLarge);
+        lines.fits()?;
+    }
+    Ok(lines)
+}
+
+/// The same for events of several lines. A body is whole: nothing of it belongs to an event of another one.
+pub(crate) fn split_joined(
+    body: &[u8],
+    joiner: &Joiner,
+    redactor: &Redactor,
+    timestamp: impl Fn(&str) -> Option<Timestamp>,
+) -> Result<Lines, TooLarge> {
+    let mut lines = Lines { events: BatchBuilder::default(), counts: Counts::default() };
+    let of_first = |text: &str| timestamp(text.split('\n').next().unwrap_or_default());
+    let mut run = Run::default();
+    let mut event: Option<(Vec<u8>, EventFlags)> = None;
+    for line in body.split_inclusive(|byte| *byte == b'\n') {
+        let line = without_end(line);
+        match (joiner.see(&mut run, line), &mut event) {
+            (Verdict::Continues, Some((text, _))) => {
+                text.push(b'\n');
+                text.extend_from_slice(line);
+            }
+            (verdict, event) => {
+                let inside = verdict != Verdict::Starts;
+                let flags = if inside { EventFlags::CONTINUED } else { EventFlags::default() };
+                if let Some((text, flags)) = event.replace((line.to_vec(), flags)) {
+                    lines.add_joined(&text, flags, redactor, &of_first)?;
+                }
+            }
         }
+    }
+    if let Some((text, flags)) = event {
+        lines.add_joined(&text, flags, redactor, &of_first)?;
     }
     Ok(lines)
 }
 
 impl Lines {
+    fn add_joined(
+        &mut self,
+        text: &[u8],
+        flags: EventFlags,
+        redactor: &Redactor,
+        timestamp: &impl Fn(&str) -> Option<Timestamp>,
+    ) -> Result<(), TooLarge> {
+        let events = self.events.len();
+        self.add(without_blank_end(text), false, redactor, timestamp);
+        if flags != EventFlags::default() && self.events.len() > events {
+            self.events.flag(events, flags);
+        }
+        self.fits()
+    }
+
+    fn fits(&self) -> Result<(), TooLarge> {
+        let bytes = self.events.text_bytes() + self.events.len() * (EVENT_BYTES - 1);
+        if bytes > BATCH_BYTES_MAX { Err(TooLarge) } else { Ok(()) }
+    }
+
     fn add(
         &mut self,
         line: &[u8],
@@ -178,6 +229,27 @@ mod tests {
         let (batch, counts) = batch(split(body.as_bytes(), true, &Redactor::default(), |_| None).unwrap());
         assert_eq!(batch.len(), 7);
         assert_eq!(counts, Counts { not_json: 2, empty_lines: 1, ..Counts::default() });
+    }
+
+    #[test]
+    fn lines_of_a_body_are_put_together_and_nothing_is_joined_to_another_body() {
+        let by = watchbell_model::MultilineBy::Java;
+        let joiner = Joiner::new(&watchbell_model::Multiline { by, timeout_ms: 1000, lines_max: 3 }).unwrap();
+        let body = "\tat of.an.earlier(Body.java)\nERROR x\r\njava.lang.Error: y\n\tat a.B(C.java)\n\tat a.D(E.java)\n\nINFO z\n\n";
+        let (batch, counts) =
+            batch(split_joined(body.as_bytes(), &joiner, &Redactor::default(), |_| None).unwrap());
+        let found: Vec<_> = batch.events().map(|event| (event.message, event.flags)).collect();
+        let none = EventFlags::default();
+        assert_eq!(
+            found,
+            [
+                ("\tat of.an.earlier(Body.java)", EventFlags::CONTINUED),
+                ("ERROR x\njava.lang.Error: y\n\tat a.B(C.java)", none),
+                ("\tat a.D(E.java)", EventFlags::CONTINUED),
+                ("INFO z", none),
+            ]
+        );
+        assert_eq!(counts, Counts::default());
     }
 
     #[test]

@@ -17,10 +17,10 @@ use crate::answer::Refusal;
 use crate::guard::{Reached, keep_web_pages_away};
 use crate::ingest::{BODIES_BYTES_MAX, ingest};
 use crate::ship::ship;
-use crate::{Host, queue};
+use crate::{Host, otlp, queue};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-const ROUTES: &str = "POST /ingest/GROUP?stream=NAME, POST /agents/shipments, GET /queues, GET /queues/NAME, POST /queues/NAME/receive, \
+const ROUTES: &str = "POST /ingest/GROUP?stream=NAME, POST /v1/logs, POST /agents/shipments, GET /queues, GET /queues/NAME, POST /queues/NAME/receive, \
                       POST /queues/NAME/delete, POST /queues/NAME/visibility, GET /queues/NAME/dead, \
                       POST /queues/NAME/redrive, GET /healthz, GET /readyz, GET /metrics, GET /sources, GET /functions";
 
@@ -29,6 +29,8 @@ pub(crate) struct Server {
     pub(crate) host: Arc<dyn Host>,
     /// One permit for each byte of a body that may be in memory.
     pub(crate) bodies: Arc<Semaphore>,
+    /// One permit for each body of OTLP that may be decoded.
+    pub(crate) decoding: Semaphore,
 }
 
 impl Server {
@@ -59,6 +61,7 @@ pub(crate) fn router(host: Arc<dyn Host>, reached: Reached) -> Router {
         .route("/functions", get(functions))
         .route("/ingest/{*group}", post(ingest))
         .route("/agents/shipments", post(ship))
+        .route("/v1/logs", post(otlp::logs))
         .route("/queues", get(queue::list))
         .route("/queues/{name}", get(queue::figures))
         .route("/queues/{name}/receive", post(queue::receive))
@@ -68,7 +71,7 @@ pub(crate) fn router(host: Arc<dyn Host>, reached: Reached) -> Router {
         .route("/queues/{name}/redrive", post(queue::redrive))
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
-        .with_state(Arc::new(Server { host, bodies }))
+        .with_state(Arc::new(Server { host, bodies, decoding: Semaphore::new(otlp::DECODED_AT_A_TIME) }))
         .layer(from_fn_with_state(reached, keep_web_pages_away))
 }
 

@@ -293,6 +293,7 @@ impl Collector {
             reason: LossReason::Truncated,
             bytes,
             shipped: None,
+            times: 1,
         };
         say(&loss);
         self.writer.append(Entry::Loss(loss));

@@ -422,7 +422,8 @@ impl Follower {
     }
 
     pub(crate) fn loss(&self, reason: LossReason, bytes: u64) -> Loss {
-        Loss { group: self.group.clone(), stream: self.path.clone(), reason, bytes, shipped: None }
+        let (group, stream) = (self.group.clone(), self.path.clone());
+        Loss { group, stream, reason, bytes, shipped: None, times: 1 }
     }
 
     /// The file was truncated or rewritten; `seen` is the length it was last known to have. If it only lost its end, reading
@@ -535,6 +536,7 @@ mod tests {
                 lateness_ms: 0,
                 start: StartAt::Beginning,
                 multiline: None,
+                inputs: watchbell_model::Inputs::default(),
             };
             let path = self.folder.path().join("a.log");
             Follower::open(&path, &GroupName::new("g").unwrap(), &group, Timestamp(self.now)).unwrap()

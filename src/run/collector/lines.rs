@@ -76,7 +76,7 @@ pub(crate) fn take(mut buffer: Vec<u8>, mut continued: bool, rest_too: bool, rea
 }
 
 /// Which events of several lines may be taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Closed {
     /// Those after which another one begins.
     ByTheNext,

@@ -8,7 +8,7 @@ mod follower;
 mod followers;
 mod identity;
 mod inbox;
-mod lines;
+pub(super) mod lines;
 mod rotation;
 mod watch;
 
@@ -407,16 +407,20 @@ fn leads_to(path: &Path, id: FileId) -> bool {
     std::fs::metadata(path).is_ok_and(|now| identity::id(&now) == id)
 }
 
-fn say(loss: &Loss) {
-    let Loss { group, stream, reason, bytes, .. } = loss;
+/// Says what was lost.
+pub(super) fn say(loss: &Loss) {
+    let Loss { group, stream, reason, bytes, times, .. } = loss;
     let what = match reason {
         LossReason::Truncated => {
             "truncated; what was written after the last look and before that cannot be known"
         }
         LossReason::LineTooLong => "line too long, its end was dropped",
         LossReason::NotText => "not followed: holds no text",
+        LossReason::ReceiveBuffer => "datagrams came faster than they could be read: the kernel dropped them",
+        LossReason::Unreadable => "not in the form of its source, or without a message: dropped",
+        LossReason::NoSpace => "what had been taken in is lost: the disk was full until the end",
     };
-    tracing::warn!(log_group = %group, path = stream, bytes, "{what}");
+    tracing::warn!(log_group = %group, path = stream, bytes, times, "{what}");
 }
 
 fn wait(told: oneshot::Receiver<Appended>) -> Result<(), Stopped> {

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 
 use serde_json::Value;
 
@@ -38,14 +38,15 @@ pub(crate) struct Starting {
 impl Starting {
     /// Starts it and does not wait.
     pub(crate) fn spawn(site: &Site, environment: &[(&str, &OsStr)]) -> Starting {
-        Starting::spawn_verb(site, "up", environment)
+        Starting::spawn_verb(site, "up", environment, Stdio::null())
     }
 
-    fn spawn_verb(site: &Site, verb: &str, environment: &[(&str, &OsStr)]) -> Starting {
+    fn spawn_verb(site: &Site, verb: &str, environment: &[(&str, &OsStr)], input: Stdio) -> Starting {
         let number = (0..usize::MAX).find(|number| !site.path(&stderr_name(*number)).exists()).unwrap();
         let stderr = site.path(&stderr_name(number));
         let stdout = site.path(&format!("stdout-{number}.txt"));
         let mut command = watchbell(site, &[verb, "--log", "json"]);
+        command.stdin(input);
         command.stdout(File::create(stdout).unwrap()).stderr(File::create(&stderr).unwrap());
         Starting { child: command.envs(environment.iter().copied()).spawn().unwrap(), stderr }
     }
@@ -101,14 +102,24 @@ impl Up {
 
     /// The same with these environment variables.
     pub(crate) fn start_with(site: &Site, environment: &[(&str, &OsStr)]) -> Up {
-        let mut process = Starting::spawn(site, environment);
+        Up::watching(Starting::spawn(site, environment))
+    }
+
+    /// The same with a standard input that the test writes.
+    pub(crate) fn start_piped(site: &Site) -> (Up, ChildStdin) {
+        let mut process = Starting::spawn_verb(site, "up", &[], Stdio::piped());
+        let input = process.child.stdin.take().unwrap();
+        (Up::watching(process), input)
+    }
+
+    fn watching(mut process: Starting) -> Up {
         let address = eventually_some("watchbell up says where it serves", || process.address());
         Up { process, address }
     }
 
     /// Starts `watchbell agent` and waits until it ships.
     pub(crate) fn start_agent(site: &Site) -> Up {
-        let mut process = Starting::spawn_verb(site, "agent", &[]);
+        let mut process = Starting::spawn_verb(site, "agent", &[], Stdio::null());
         eventually_some("watchbell agent ships", || process.has_logged("shipping"));
         Up { process, address: SocketAddr::from(([127, 0, 0, 1], 0)) }
     }

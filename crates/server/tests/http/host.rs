@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
+use watchbell_intake::Joiner;
 use watchbell_model::{
-    Access, Action, Batch, EventId, GroupName, InstallationId, Offset, Role, SecretRef, Source, Statement,
-    Timestamp, Token,
+    Access, Action, Batch, EventId, GroupName, InstallationId, Multiline, MultilineBy, Offset, Role,
+    SecretRef, Source, Statement, Timestamp, Token,
 };
 use watchbell_server::{
     Accepted, AccessInForce, BoxFuture, Denied, GroupInForce, Host, IngestError, QueueAsk, QueueError,
@@ -16,6 +17,9 @@ use watchbell_server::{
 };
 
 use crate::client::soon;
+
+/// How `/aws/x#y` puts lines together.
+const JAVA: Multiline = Multiline { by: MultilineBy::Java, timeout_ms: 1000, lines_max: 3 };
 
 /// The only queue there is.
 pub(crate) const QUEUE: &str = "events";
@@ -30,6 +34,8 @@ pub(crate) struct Recorder {
     pub(crate) shipped: Mutex<Vec<Received>>,
     /// Who was turned away, and why.
     pub(crate) turned_away: Mutex<Vec<(IpAddr, TurnedAway)>>,
+    /// Log records of services that nobody takes.
+    pub(crate) rejected: Mutex<Vec<(u64, String)>>,
     /// What was asked of queues.
     pub(crate) asked: Mutex<Vec<QueueAsk>>,
     /// What the queue is made to answer.
@@ -58,6 +64,7 @@ impl Recorder {
             denied: Mutex::default(),
             shipped: Mutex::default(),
             turned_away: Mutex::default(),
+            rejected: Mutex::default(),
             asked: Mutex::default(),
             queue_answer: Mutex::new(Ok(json!({ "messages": [] }))),
             error: Mutex::default(),
@@ -133,7 +140,17 @@ impl Host for Recorder {
             name: GroupName::new(name).unwrap(),
             timestamp: Some(from_line).filter(|_| name == "shop/access"),
             redactor: Arc::default(),
+            joiner: (name == "/aws/x#y").then(|| Arc::new(Joiner::new(&JAVA).unwrap())),
         })
+    }
+
+    fn otlp_services(&self) -> Vec<(String, Vec<String>)> {
+        let all = [("shop/access", "s*"), ("shop/app", "shop"), ("/aws/x#y", "x")];
+        all.map(|(group, service)| (group.to_owned(), vec![service.to_owned()])).to_vec()
+    }
+
+    fn otlp_rejected(&self, records: u64, service: &str) {
+        self.rejected.lock().unwrap().push((records, service.to_owned()));
     }
 
     fn group_names(&self) -> Vec<String> {

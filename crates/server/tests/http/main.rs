@@ -12,6 +12,8 @@ mod ingest;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod otlp;
+#[cfg(test)]
 mod queue;
 #[cfg(test)]
 mod refused;

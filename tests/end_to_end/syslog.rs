@@ -1,0 +1,271 @@
+//! Messages of syslog over real sockets: both forms, both transports, what is lost is counted, what waits is not lost.
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::sync::Arc;
+
+use serde_json::Value;
+use watchbell_journal::{ModelDisk, Reader};
+use watchbell_model::{Entry, EventFlags, LINE_BYTES_MAX, LossReason, Severity, Source, Transport};
+
+use crate::support::input::pieces;
+use crate::support::process::{Up, run, said};
+use crate::support::records::{archived, batches, record};
+use crate::support::running::{InProcess, START};
+use crate::support::site::Site;
+use crate::support::{eventually, eventually_some, http};
+
+const GROUP: &str = "[log_groups.\"net/syslog\"]\nsyslog = { listen = \"127.0.0.1:0\" }\n";
+
+fn sources(address: SocketAddr) -> Vec<Value> {
+    http::get(address, "/sources").json()["sources"].as_array().unwrap().clone()
+}
+
+/// Where messages are taken over `transport`.
+fn listener(address: SocketAddr, transport: &str) -> SocketAddr {
+    let prefix = format!("{transport}://");
+    let rows = sources(address);
+    let names = rows.iter().filter_map(|row| row["path"].as_str()?.strip_prefix(&prefix));
+    names.map(|name| name.parse().unwrap()).next().unwrap()
+}
+
+fn send_datagrams(to: SocketAddr, datagrams: &[&[u8]]) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for datagram in datagrams {
+        assert_eq!(socket.send_to(datagram, to).unwrap(), datagram.len());
+    }
+}
+
+fn send_stream(to: SocketAddr, bytes: &[u8]) {
+    TcpStream::connect(to).unwrap().write_all(bytes).unwrap();
+}
+
+fn row(rows: &[Value], name: &str) -> Value {
+    rows.iter().find(|row| row["path"] == name).unwrap_or_else(|| panic!("no row {name} in {rows:?}")).clone()
+}
+
+fn sum(values: &Value) -> u64 {
+    values.as_object().unwrap().values().map(|value| value.as_u64().unwrap()).sum()
+}
+
+#[test]
+fn both_forms_come_over_both_transports_and_their_books_balance() {
+    let site = Site::new(GROUP);
+    let up = Up::start(&site);
+    let (udp, tcp) = (listener(up.address, "udp"), listener(up.address, "tcp"));
+    let old = b"<34>Nov 22 06:55:46 web-1 sshd[12]: Failed password for root";
+    let new = br#"<165>1 2026-11-22T21:11:52.003Z web-2 shop 7 ID1 [x@1 a="b"] paid"#;
+    send_datagrams(udp, &[old, b"without a host\0"]);
+    let counted =
+        [format!("{} ", new.len()).as_bytes(), new.as_slice(), old, b"\r\n\n<11>last one \xff"].concat();
+    send_stream(tcp, &counted);
+    up.wait_for_events("net/syslog", 5);
+    let rows = sources(up.address);
+    let read: u64 = rows.iter().map(|row| row["read_bytes"].as_u64().unwrap()).sum();
+    assert_eq!(read, (old.len() + 15 + counted.len()) as u64);
+    for row in &rows {
+        assert_eq!(row["read_bytes"], row["journaled_bytes"], "{row}");
+    }
+    assert_eq!(
+        (row(&rows, "web-1")["events"].as_u64(), row(&rows, "127.0.0.1")["events"].as_u64()),
+        (Some(2), Some(2))
+    );
+    assert_eq!(row(&rows, "web-2")["state"], "listening");
+    up.stop();
+
+    let mut events = archived(&site.path("data/archive"));
+    events.sort_by(|a, b| a.message.cmp(&b.message));
+    let found: Vec<_> =
+        events.iter().map(|it| (it.stream.as_str(), it.message.as_str(), it.severity, it.flags)).collect();
+    let (old, new) = (std::str::from_utf8(old).unwrap(), std::str::from_utf8(new).unwrap());
+    let none = EventFlags::default();
+    assert_eq!(
+        found,
+        [
+            ("127.0.0.1", "<11>last one \u{fffd}", Severity::Unknown, EventFlags::REPAIRED),
+            ("web-2", new, Severity::Info, none),
+            ("web-1", old, Severity::Critical, none),
+            ("web-1", old, Severity::Critical, none),
+            ("127.0.0.1", "without a host\0", Severity::Unknown, none),
+        ]
+    );
+    assert_eq!(events[1].timestamp.to_string(), "2026-11-22T21:11:52.003Z");
+    assert_eq!(
+        events[1].fields.as_deref(),
+        Some(
+            r#"{"host":"web-2","program":"shop","pid":"7","message_id":"ID1","data":{"x@1":{"a":"b"}},"message":"paid"}"#
+        )
+    );
+    for (_, _, batch) in batches(&site.data()) {
+        let Source::Syslog { transport, peer, .. } = &batch.source else { panic!("{batch:?}") };
+        assert!(peer.is_loopback());
+        assert!(*transport == Transport::Tcp || batch.stream != "web-2");
+    }
+    // After a restart a host is quiet until it sends again.
+    let up = Up::start(&site);
+    assert_eq!(row(&sources(up.address), "web-2")["state"], "quiet");
+    let (_, table, _) = said(&run(&site, &["sources", "--address", &up.address.to_string()]));
+    assert!(
+        table.contains("listening") && table.contains("quiet") && table.contains("tcp://127.0.0.1:"),
+        "{table}"
+    );
+}
+
+#[test]
+fn lines_that_are_too_long_are_cut_and_counted_and_secrets_touch_no_disk() {
+    let site = Site::new(&format!("{GROUP}[redaction]\npresets = \"emails\"\n"));
+    let up = Up::start(&site);
+    let long = "x".repeat(LINE_BYTES_MAX + 5000);
+    let stream = format!(
+        "<14>{long}\n{} <14>{long}<13>Nov 22 06:55:46 h su: mail from jane@mail.example.com\n",
+        long.len() + 4
+    );
+    send_stream(listener(up.address, "tcp"), stream.as_bytes());
+    up.wait_for_events("net/syslog", 3);
+    let rows = sources(up.address);
+    let cut = row(&rows, "127.0.0.1");
+    assert_eq!(cut["dropped_bytes"]["line_too_long"], 2 * 5004);
+    assert_eq!(
+        cut["read_bytes"].as_u64().unwrap(),
+        cut["journaled_bytes"].as_u64().unwrap() + sum(&cut["dropped_bytes"])
+    );
+    assert_eq!(row(&rows, "h")["redacted_events"], 1);
+    up.stop();
+    let found: Vec<_> = batches(&site.data())
+        .iter()
+        .flat_map(|(_, _, batch)| batch.events().map(|it| (it.message.len(), it.flags)).collect::<Vec<_>>())
+        .collect();
+    assert!(found.iter().filter(|it| **it == (LINE_BYTES_MAX, EventFlags::CUT)).count() == 2, "{found:?}");
+    for (path, bytes) in site.files() {
+        assert!(memchr::memmem::find(&bytes, b"jane@").is_none(), "{}", path.display());
+    }
+}
+
+#[test]
+fn many_connections_in_pieces_lose_nothing_when_the_process_is_told_to_stop() {
+    let site = Site::new(GROUP);
+    let up = Up::start(&site);
+    let tcp = listener(up.address, "tcp");
+    let lines =
+        |sender: usize| (0..2000).map(move |number| format!("<14>Nov 22 06:55:46 h{sender} app: {number}"));
+    // Every sender has sent everything before the process is told; the last line of each has no end.
+    let senders: Vec<TcpStream> = (0..20)
+        .map(|sender| {
+            let text = lines(sender).collect::<Vec<_>>().join("\n");
+            let mut stream = TcpStream::connect(tcp).unwrap();
+            for piece in pieces(text.as_bytes(), 3000) {
+                stream.write_all(piece).unwrap();
+            }
+            stream
+        })
+        .collect();
+    eventually("every sender was accepted", || {
+        sources(up.address).iter().filter(|row| row["path"].as_str().unwrap().starts_with('h')).count() == 20
+    });
+    up.stop();
+    drop(senders);
+    for sender in 0..20 {
+        let found: Vec<String> = batches(&site.data())
+            .iter()
+            .filter(|(_, _, batch)| batch.stream == format!("h{sender}"))
+            .flat_map(|(_, _, batch)| batch.events().map(|it| it.message.to_owned()).collect::<Vec<_>>())
+            .collect();
+        assert!(
+            found.iter().eq(lines(sender).collect::<Vec<_>>().iter()),
+            "sender {sender}: {}",
+            found.len()
+        );
+    }
+}
+
+#[test]
+fn while_the_disk_is_full_tcp_waits_and_the_kernel_counts_what_it_drops_of_udp() {
+    let (site, disk) = (Site::new(GROUP), ModelDisk::new());
+    let running = InProcess::start_on(&site, START, Arc::new(disk.clone()));
+    let (udp, tcp) = (listener(running.address(), "udp"), listener(running.address(), "tcp"));
+    disk.set_full(true);
+    let datagram = [b"<14>Nov 22 06:55:46 u app: ".as_slice(), &vec![b'x'; 30_000]].concat();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let drops = || {
+        let rows = sources(running.address());
+        let row = row(&rows, &format!("udp://{udp}"));
+        row["losses"]["receive_buffer"].as_u64().unwrap_or(0)
+    };
+    let mut sent = 0_u64;
+    eventually("the kernel drops datagrams", || {
+        for _ in 0..50 {
+            socket.send_to(&datagram, udp).unwrap();
+            sent += 1;
+        }
+        drops() > 0
+    });
+    let line = "<14>Nov 22 06:55:46 t app: waits\n";
+    send_stream(tcp, line.repeat(100).as_bytes());
+    eventually("the input says that it is paused", || {
+        running.clock.wind_ms(1000);
+        row(&sources(running.address()), &format!("udp://{udp}"))["state"] == "paused"
+    });
+    disk.set_full(false);
+    eventually_some("every datagram is journaled or counted as dropped", || {
+        let journaled = running.events("net/syslog");
+        let dropped = drops();
+        assert!(journaled + dropped <= sent + 100, "{journaled} + {dropped} > {sent} + 100");
+        (journaled + dropped == sent + 100).then_some(())
+    });
+    running.drain();
+}
+
+#[test]
+fn an_address_in_use_is_told_before_anything_is_written_and_another_one_needs_a_restart() {
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let site = Site::new(&GROUP.replace("127.0.0.1:0", &address.to_string()));
+    let (code, _, stderr) = said(&run(&site, &["up"]));
+    assert_eq!(code, Some(69));
+    assert!(
+        stderr.contains(&format!("syslog.listen udp://{address}")) && stderr.contains("another port"),
+        "{stderr}"
+    );
+    assert!(!site.data().exists());
+
+    site.configure(GROUP);
+    let running = InProcess::start(&site, START);
+    site.configure(&GROUP.replace("\"127.0.0.1:0\"", "\"127.0.0.1:0\", transport = \"udp\""));
+    let error = running.reload(&site).unwrap_err().to_string();
+    assert_eq!(error, "log_groups.*.syslog cannot change while watchbell runs; restart it");
+    site.configure(&format!("{GROUP}parse = \"plain\"\n"));
+    running.reload(&site).unwrap();
+    send_stream(listener(running.address(), "tcp"), b"<14>Nov 22 06:55:46 t app: still here\n");
+    running.wait_for_events("net/syslog", 1);
+    running.drain();
+}
+
+#[test]
+fn what_had_been_taken_in_when_the_process_ends_with_a_full_disk_is_a_counted_loss() {
+    let (site, disk) = (Site::new(GROUP), ModelDisk::new());
+    let running = InProcess::start_on(&site, START, Arc::new(disk.clone()));
+    let tcp = listener(running.address(), "tcp");
+    disk.set_full(true);
+    let mut stream = TcpStream::connect(tcp).unwrap();
+    let mut sent = 0;
+    eventually("the input says that it is paused", || {
+        let line = b"<14>Nov 22 06:55:46 t app: x\n";
+        stream.write_all(line).unwrap();
+        sent += line.len() as u64;
+        running.clock.wind_ms(1000);
+        row(&sources(running.address()), &format!("tcp://{tcp}"))["state"] == "paused"
+    });
+    drop(stream);
+    running.drain();
+    let mut reader = Reader::open(Arc::new(disk), &site.data().join("journal"), 0).unwrap();
+    let (mut journaled, mut lost) = (0, 0);
+    while let Some(frame) = reader.next().unwrap() {
+        match record(&frame).entry {
+            Entry::Batch(batch) => journaled += batch.source.taken().unwrap().bytes,
+            Entry::Loss(loss) if loss.reason == LossReason::NoSpace => lost += loss.bytes,
+            _ => {}
+        }
+    }
+    assert!(lost > 0);
+    assert_eq!(journaled + lost, sent);
+}
