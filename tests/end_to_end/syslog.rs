@@ -248,13 +248,16 @@ fn what_had_been_taken_in_when_the_process_ends_with_a_full_disk_is_a_counted_lo
     disk.set_full(true);
     let mut stream = TcpStream::connect(tcp).unwrap();
     let mut sent = 0;
-    eventually("the input says that it is paused", || {
-        let line = b"<14>Nov 22 06:55:46 t app: x\n";
-        stream.write_all(line).unwrap();
+    let line = format!("<14>Nov 22 06:55:46 t app: {}\n", "x".repeat(5000));
+    let mut send = || {
+        stream.write_all(line.as_bytes()).unwrap();
         sent += line.len() as u64;
-        running.clock.wind_ms(1000);
-        row(&sources(running.address()), &format!("tcp://{tcp}"))["state"] == "paused"
+    };
+    eventually("nothing is taken any more", || {
+        send();
+        http::get(running.address(), "/readyz").status == 503
     });
+    send();
     drop(stream);
     running.drain();
     let mut reader = Reader::open(Arc::new(disk), &site.data().join("journal"), 0).unwrap();
