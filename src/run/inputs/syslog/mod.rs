@@ -174,6 +174,7 @@ impl Intake {
         if self.streams.len() >= STREAMS_MAX {
             if !self.is_full {
                 self.is_full = true;
+                self.hands.tell(&self.group, OTHER, SourceState::Listening, None);
                 tracing::warn!(
                     log_group = %self.group,
                     "more than {STREAMS_MAX} hosts send syslog: messages of further ones go to the stream \"{OTHER}\""

@@ -196,6 +196,10 @@ async fn pass_datagrams(socket: &UdpSocket, buffer: &mut [u8], door: &Door) -> b
         match socket.try_recv_from(buffer) {
             Ok((length, peer)) => {
                 bytes += length + MESSAGE_BYTES_MIN;
+                // There is nothing to account for.
+                if length == 0 {
+                    continue;
+                }
                 let text = buffer[..length].to_vec();
                 messages.push((peer.ip(), Frame { text, bytes: length as u64, beyond: 0, broken: false }));
             }
