@@ -117,7 +117,8 @@ async fn read_answer(stream: &mut (impl AsyncRead + Unpin)) -> Answer {
     let length = head.split_once("\r\ncontent-length: ").unwrap().1.split_once('\r').unwrap().0;
     let mut body = vec![0; length.parse().unwrap()];
     stream.read_exact(&mut body).await.unwrap();
-    Answer { status, head, body: String::from_utf8(body).unwrap() }
+    // An answer in protobuf is no text.
+    Answer { status, head, body: String::from_utf8_lossy(&body).into_owned() }
 }
 
 impl Answer {
