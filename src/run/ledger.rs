@@ -188,8 +188,14 @@ mod tests {
         ledger.batch(&batch(&["one", "two"], 100..108, 0), Timestamp(2));
         ledger.batch(&batch(&["cut"], 108..158, 46), Timestamp(3));
         let group = GroupName::new("g").unwrap();
-        let loss =
-            |reason, bytes| Loss { group: group.clone(), stream: "/a".into(), reason, bytes, shipped: None, times: 1 };
+        let loss = |reason, bytes| Loss {
+            group: group.clone(),
+            stream: "/a".into(),
+            reason,
+            bytes,
+            shipped: None,
+            times: 1,
+        };
         ledger.loss(&loss(LossReason::LineTooLong, 46), Timestamp(3));
         ledger.loss(&loss(LossReason::Truncated, 7), Timestamp(4));
         let account = &ledger.groups()[&group];

@@ -104,7 +104,9 @@ fn listen(field: &Field<'_>) -> Option<SocketAddr> {
         return None;
     };
     if !address.ip().is_loopback() {
-        let message = format!("listening for syslog on {address} is not available in this version, which has no TLS there");
+        let message = format!(
+            "listening for syslog on {address} is not available in this version, which has no TLS there"
+        );
         field.refuse(message, "write a loopback address: \"127.0.0.1:5514\"");
         return None;
     }

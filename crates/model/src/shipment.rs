@@ -229,6 +229,7 @@ mod tests {
             stream: "/a".into(),
             reason: LossReason::Truncated,
             bytes: 3,
+            times: 1,
             shipped: None,
         })
     }

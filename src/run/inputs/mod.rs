@@ -231,8 +231,15 @@ impl Hands {
     fn hand_over(&self, batches: Vec<Batch>) {
         let told: Vec<_> = batches.into_iter().map(|batch| self.give(batch)).collect();
         for Given { group, stream, bytes, told } in told {
-            if let Ok(Err(AppendError::NoSpace)) = wait(told) {
-                self.lose(Loss { group, stream, reason: LossReason::NoSpace, bytes, times: 1, shipped: None });
+            if let Ok(Err(AppendError::NoSpace | AppendError::JournalFull(_))) = wait(told) {
+                self.lose(Loss {
+                    group,
+                    stream,
+                    reason: LossReason::NoSpace,
+                    bytes,
+                    times: 1,
+                    shipped: None,
+                });
             }
         }
     }
@@ -242,7 +249,7 @@ impl Hands {
         let mut told = Vec::new();
         for batch in batches {
             // While nothing is taken, one at a time: what comes behind must not get in without it.
-            if self.writer.has_no_space() && !told.drain(..).all(was_taken) {
+            if self.writer.is_full().is_some() && !told.drain(..).all(was_taken) {
                 return false;
             }
             told.push(self.give(batch));

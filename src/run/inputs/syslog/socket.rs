@@ -219,7 +219,14 @@ async fn pass_datagrams(socket: &UdpSocket, buffer: &mut [u8], door: &Door) -> b
 fn tell_drops(door: &Door, drops: &mut Drops) {
     if let Some(times @ 1..) = drops.since_last() {
         let (group, stream) = (door.group.clone(), door.name.clone());
-        door.hands.lose(Loss { group, stream, reason: LossReason::ReceiveBuffer, bytes: 0, times, shipped: None });
+        door.hands.lose(Loss {
+            group,
+            stream,
+            reason: LossReason::ReceiveBuffer,
+            bytes: 0,
+            times,
+            shipped: None,
+        });
     }
 }
 
