@@ -87,11 +87,9 @@ impl Running {
         let (stopping, is_stopping) = watch::channel(false);
         let broker = core.start_broker(first.is_new_plan, &kept, &is_stopping, failed.clone(), runtime);
         first.append(&core.writer, &plan, &unlocked);
-        let functions =
+        let (functions, functions_thread) =
             core.start_functions(&kept, broker.asks.clone(), &is_stopping, failed.clone(), runtime);
         functions.replace(loaded, unlocked.hooks, &unlocked.redactor);
-        let watched = Arc::clone(&functions);
-        let functions_thread = endless("functions", failed.clone(), move || watched.run());
 
         let (drain_archiver, archiver_thread) =
             core.start_archiver(&kept, store.clone(), failed.clone(), runtime);
@@ -291,7 +289,7 @@ impl Core {
         (ask, thread)
     }
 
-    /// No function yet, but everything that they need.
+    /// What holds the functions, none yet, and the thread that scales their workers.
     fn start_functions(
         &self,
         kept: &Kept,
@@ -299,7 +297,7 @@ impl Core {
         stopping: &watch::Receiver<bool>,
         failed: mpsc::UnboundedSender<Failure>,
         runtime: &Handle,
-    ) -> Arc<Functions> {
+    ) -> (Arc<Functions>, JoinHandle<()>) {
         let needs = functions::Needs {
             installation: self.installation,
             asks,
@@ -307,9 +305,11 @@ impl Core {
             writer: self.writer.clone(),
             clock: Arc::clone(&kept.clock),
             stopping: stopping.clone(),
-            failed,
+            failed: failed.clone(),
         };
-        Arc::new(Functions::new(needs, runtime))
+        let functions = Arc::new(Functions::new(needs, runtime));
+        let scaled = Arc::clone(&functions);
+        (functions, endless("functions", failed, move || scaled.run()))
     }
 
     /// The thread that hands out messages; with `is_new_plan`, once the plan that is about to be journaled is in force.

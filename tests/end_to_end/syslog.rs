@@ -277,7 +277,8 @@ fn what_had_been_taken_in_when_the_process_ends_with_a_full_disk_is_a_counted_lo
 fn hosts_beyond_the_limit_share_a_stream_and_it_is_said() {
     let site = Site::new(GROUP);
     let up = Up::start(&site);
-    let lines: String = (0..1005).map(|host| format!("<14>Nov 22 06:55:46 h{host} app: x\n")).collect();
+    let line = |host: usize| format!("<14>Nov 22 06:55:46 h{host} app: x\n");
+    let lines = (0..1005).map(line).collect::<Vec<_>>().concat();
     send_datagrams(listener(up.address, "udp"), &[b""]);
     send_stream(listener(up.address, "tcp"), lines.as_bytes());
     up.wait_for_events("net/syslog", 1005);
