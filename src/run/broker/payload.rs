@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use watchbell_functions::process::Input;
 use watchbell_functions::queue::{Place, body};
 use watchbell_journal::{JournalError, Reader, Readers};
 use watchbell_model::{
@@ -128,10 +129,18 @@ pub enum Payload {
 
 impl Payload {
     /// The payload of `message`; `None` if it is not here.
-    pub fn body(self, message: MessageId, installation: InstallationId) -> Option<Value> {
+    pub fn body(&self, message: MessageId, installation: InstallationId) -> Option<Value> {
         match self {
-            Payload::Entry(record) => body(&record, message, installation),
-            Payload::Copy(body) => Some(body),
+            Payload::Entry(record) => body(record, message, installation),
+            Payload::Copy(body) => Some(body.clone()),
+        }
+    }
+
+    /// The events of `message`, for a function; `None` if they are not here.
+    pub fn input(&self, message: MessageId, installation: InstallationId) -> Option<Input> {
+        match self {
+            Payload::Entry(record) => Input::of_record(record, message, installation),
+            Payload::Copy(body) => Input::of_body(body),
         }
     }
 }

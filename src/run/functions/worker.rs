@@ -1,5 +1,6 @@
 //! A worker: receives a message, processes it, and completes it together with what it became.
 
+use std::cell::OnceCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,14 +8,14 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 use watchbell_functions::process::{Event, Failed, Input, Outcome, Program, single};
-use watchbell_model::{BatchBuilder, Kept, MessageId, Sample, Timestamp};
+use watchbell_model::{BatchBuilder, InstallationId, Kept, MessageId, Sample, Timestamp};
 use watchbell_notify::{Webhook, backoff};
 use watchbell_server::{QueueCall, QueueError};
 
 use super::hook::Posting;
 use super::pool::{InForce, Pool, Shared};
 use super::remedy::Run;
-use crate::run::broker::{Answer, Ask, Asked, Completes, Delivered, Done, Raised, Work};
+use crate::run::broker::{Answer, Ask, Asked, Completes, Delivered, Done, Payload, Raised, Work};
 
 /// How long a worker waits for a message at a time, in milliseconds.
 const WAIT_MS: i64 = 20_000;
@@ -55,7 +56,22 @@ struct Made<'a> {
     message: MessageId,
     receives: u32,
     enqueued: Timestamp,
-    body: &'a Value,
+    payload: &'a Payload,
+    installation: InstallationId,
+    body: OnceCell<Value>,
+}
+
+impl Made<'_> {
+    /// The payload as somebody else gets to see it: made out only for those messages that go to somebody.
+    fn body(&self) -> &Value {
+        let body = || self.payload.body(self.message, self.installation).unwrap_or(Value::Null);
+        self.body.get_or_init(body)
+    }
+
+    /// How many events it has.
+    fn events(&self) -> u64 {
+        u64::from(self.message.last - self.message.first) + 1
+    }
 }
 
 /// One worker of a function.
@@ -120,8 +136,8 @@ impl Worker {
         let mut lease = Lease { queue, receipt, until };
         // As it is now: a reload is in force for every message received after it.
         let Some(in_force) = self.pool.in_force() else { return self.hide(&lease, 0) };
-        let body = payload.body(message, self.shared.installation).unwrap_or(Value::Null);
-        let made = Made { message, receives, enqueued, body: &body };
+        let (payload, installation) = (&payload, self.shared.installation);
+        let made = Made { message, receives, enqueued, payload, installation, body: OnceCell::new() };
         let done = match self.process(&in_force, &made, &mut lease) {
             Ok(done) => done,
             Err(passing) => match self.again(&made, &lease, passing)? {
@@ -129,13 +145,13 @@ impl Worker {
                 None => return Ok(()),
             },
         };
-        let (events, raised) = (count(&body), done.raised.as_ref().map_or(0, |raised| raised.events.len()));
+        let raised = done.raised.as_ref().map_or(0, |raised| raised.events.len());
         let (samples, failed) = (done.samples.len(), done.dead.len());
         let error = done.dead.first().map(|(_, _, reason)| reason.clone());
         match self.complete(queue, done)? {
             Ok(Completes::Done) => self.pool.note(|figures| {
                 figures.messages += 1;
-                figures.events += events as u64;
+                figures.events += made.events();
                 figures.raised_events += raised as u64;
                 figures.raised_values += samples as u64;
                 figures.failed_events += failed as u64;
@@ -166,7 +182,7 @@ impl Worker {
         if made.receives >= receives_max {
             let reason = format!("function \"{}\", {reason}; tried {} times", self.pool.name, made.receives);
             let mut done = self.done(lease);
-            done.dead.push((made.message, made.body.clone(), reason));
+            done.dead.push((made.message, made.body().clone(), reason));
             return Ok(Some(done));
         }
         let wait = backoff(made.receives, made.message.offset.0).max(after.unwrap_or_default());
@@ -189,10 +205,10 @@ impl Worker {
     fn process(&self, in_force: &InForce, made: &Made<'_>, lease: &mut Lease<'_>) -> Result<Done, Passing> {
         let function = &in_force.loaded.function;
         let mut done = self.done(lease);
-        let Made { message, body, .. } = *made;
-        let Some(input) = Input::of_body(body) else {
+        let message = made.message;
+        let Some(input) = made.payload.input(message, made.installation) else {
             let reason = format!("function \"{}\": the payload is not that of a message", self.pool.name);
-            done.dead.push((message, body.clone(), reason));
+            done.dead.push((message, made.body().clone(), reason));
             return Ok(done);
         };
         let program = &in_force.loaded.program;
@@ -201,7 +217,7 @@ impl Worker {
             let posted: Vec<&(u32, Event)> =
                 events.iter().filter(|(_, event)| program.posts(event)).collect();
             let (installation, function) = (self.shared.installation, self.pool.name.as_str());
-            let posting = Posting { installation, function, message, body };
+            let posting = Posting { installation, function, message, body: made.body() };
             let send = |hook: &Webhook, name: &str, body| self.shared.runtime.block_on(hook.post(name, body));
             failed.extend(posting.post(hook, &posted, send, || self.keep(lease, POST_MS, POST_KEPT_MS))?);
         }
@@ -213,7 +229,7 @@ impl Worker {
             }
         }
         let dead = |Failed { index, reason }: Failed| {
-            let (part, body) = single(message, body, index);
+            let (part, body) = single(message, made.body(), index);
             (part, body, format!("function \"{}\", {reason}", self.pool.name))
         };
         done.dead = failed.into_iter().map(dead).collect();
@@ -299,9 +315,4 @@ fn process(program: &Program, input: &Input) -> Outcome {
         }
     }
     outcome
-}
-
-/// How many events a payload has.
-fn count(body: &Value) -> usize {
-    body.get("events").and_then(Value::as_array).map_or(1, Vec::len)
 }

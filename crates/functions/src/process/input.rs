@@ -1,7 +1,9 @@
 //! The events of a message, out of its payload.
 
 use serde_json::{Value, json};
-use watchbell_model::{MessageId, Timestamp};
+use watchbell_model::{Entry, InstallationId, MessageId, Record, Timestamp};
+
+use crate::queue::body;
 
 /// An event as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +26,23 @@ pub struct Input {
 }
 
 impl Input {
+    /// What `message` holds, whose entry is `record`; `None` if it holds no such message. The same as its payload says, without
+    /// putting that in words: a function sees many messages, and few of them go to somebody else.
+    pub fn of_record(record: &Record, message: MessageId, installation: InstallationId) -> Option<Input> {
+        let Entry::Batch(batch) = &record.entry else {
+            return Input::of_body(&body(record, message, installation)?);
+        };
+        if record.offset != message.offset || message.last as usize >= batch.len() {
+            return None;
+        }
+        let event = |line: u32| {
+            let event = batch.event(line as usize);
+            InputEvent { timestamp: event.timestamp.unwrap_or(record.time), text: event.message.to_owned() }
+        };
+        let events = (message.first..=message.last).map(event).collect();
+        Some(Input { events, hops: batch.hops(), backfill: batch.backfill })
+    }
+
     /// What the payload of a message holds; `None` if it is none.
     pub fn of_body(body: &Value) -> Option<Input> {
         let events = match (body.get("events"), body.get("event")) {
@@ -59,4 +78,33 @@ pub fn single(message: MessageId, body: &Value, index: u32) -> (MessageId, Value
         one["events"] = json!([events.get(index as usize)]);
     }
     (MessageId { first: at, last: at, ..message }, one)
+}
+
+#[cfg(test)]
+mod tests {
+    use watchbell_model::{BatchBuilder, EventFlags, GroupName, Offset, Source};
+
+    use super::*;
+
+    #[test]
+    fn a_record_gives_what_its_payload_says() {
+        let installation = InstallationId(*b"eightbyt");
+        let mut builder = BatchBuilder::default();
+        for (message, at) in [("a", Some(Timestamp(1_795_381_920_123))), ("b \"\\ \u{e9}", None), ("c", None)]
+        {
+            builder.push(message, at, EventFlags::default());
+        }
+        let source = Source::Http { principal: "loopback".into(), batch_id: None };
+        let batch = builder.build(GroupName::new("g").unwrap(), "s".into(), source, true);
+        let record =
+            Record { offset: Offset(7), time: Timestamp(1_795_381_930_456), entry: Entry::Batch(batch) };
+        for (first, last) in [(0, 2), (1, 1), (0, 3), (3, 3)] {
+            let message = MessageId { offset: Offset(7), first, last };
+            let of_body = body(&record, message, installation).and_then(|body| Input::of_body(&body));
+            assert_eq!(Input::of_record(&record, message, installation), of_body, "{first} to {last}");
+            assert_eq!(of_body.is_some(), last < 3);
+        }
+        let elsewhere = MessageId { offset: Offset(8), first: 0, last: 0 };
+        assert_eq!(Input::of_record(&record, elsewhere, installation), None);
+    }
 }
