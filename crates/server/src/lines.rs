@@ -3,6 +3,7 @@
 //! Promise: bad input never loses what was good. Every line that is not empty becomes one event, in order; what had
 //! to be changed is flagged on the event and counted. Pure: bytes in, events out.
 
+use memchr::memchr;
 use serde::Serialize;
 use watchbell_intake::{Joiner, Redactor, Run, Verdict, without_blank_end};
 use watchbell_model::{BatchBuilder, EventFlags, Kept, Timestamp, without_end};
@@ -53,11 +54,22 @@ pub(crate) fn split(
     timestamp: impl Fn(&str) -> Option<Timestamp>,
 ) -> Result<Lines, TooLarge> {
     let mut lines = Lines { events: BatchBuilder::default(), counts: Counts::default() };
-    for line in body.split_inclusive(|byte| *byte == b'\n') {
+    for line in lines_of(body) {
         lines.add(without_end(line), json, redactor, &timestamp);
         lines.fits()?;
     }
     Ok(lines)
+}
+
+/// The lines of a body, each with its end.
+fn lines_of(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = body;
+    std::iter::from_fn(move || {
+        let end = memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+        let (line, after) = rest.split_at(end);
+        rest = after;
+        (!line.is_empty()).then_some(line)
+    })
 }
 
 /// The same for events of several lines. A body is whole: nothing of it belongs to an event of another one.
@@ -71,7 +83,7 @@ pub(crate) fn split_joined(
     let of_first = |text: &str| timestamp(text.split('\n').next().unwrap_or_default());
     let mut run = Run::default();
     let mut event: Option<(Vec<u8>, EventFlags)> = None;
-    for line in body.split_inclusive(|byte| *byte == b'\n') {
+    for line in lines_of(body) {
         let line = without_end(line);
         match (joiner.see(&mut run, line), &mut event) {
             (Verdict::Continues, Some((text, _))) => {
