@@ -11,16 +11,14 @@ mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
-use std::io::Read;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request as HttpRequest, State};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response as HttpResponse};
-use flate2::read::MultiGzDecoder;
 use prost::Message;
 use serde::Serialize;
 use watchbell_intake::stream_name;
@@ -29,6 +27,7 @@ use watchbell_model::{Action, BatchBuilder, Resource as OnResource, Source, matc
 use self::message::{PartialSuccess, Request, ResourceLogs, Response, Status};
 use crate::GroupInForce;
 use crate::answer::Refusal;
+use crate::encoding::Encoding;
 use crate::ingest::{BODY_BYTES_MAX, discard, read_in_time, reserve};
 use crate::routes::Server;
 
@@ -78,13 +77,13 @@ async fn take(
     form: Form,
 ) -> Result<Rejected, Refusal> {
     let principal = server.authorize(headers, None, OnResource::Watchbell)?;
-    let gzip = is_gzip(headers)?;
+    let encoding = Encoding::of(headers)?;
     // Compressed or not, it may come to what the largest body takes.
     let _share = reserve(server, None, BODY_BYTES_MAX)?;
     let bytes = read_in_time(body, OTLP_BODY_BYTES_MAX).await?;
     let turn = server.decoding.acquire().await.expect("it is never closed");
     let (deciding, headers) = (Arc::clone(server), headers.clone());
-    let work = move || Decoded::of(&deciding, &headers, bytes, gzip, form);
+    let work = move || Decoded::of(&deciding, &headers, bytes, encoding, form);
     // The task is never aborted, so it can only fail by panicking.
     let decoded =
         tokio::task::spawn_blocking(work).await.unwrap_or_else(|failed| resume_unwind(failed.into_panic()));
@@ -145,13 +144,10 @@ impl Decoded {
         server: &Server,
         headers: &HeaderMap,
         bytes: Vec<u8>,
-        gzip: bool,
+        encoding: Encoding,
         form: Form,
     ) -> Result<Decoded, Refusal> {
-        let bytes = if gzip { gunzip(&bytes)? } else { bytes };
-        if bytes.len() > OTLP_BODY_BYTES_MAX {
-            return Err(too_large());
-        }
+        let bytes = encoding.decode(bytes, OTLP_BODY_BYTES_MAX, too_large)?;
         let request = match form {
             Form::Protobuf => Request::decode(bytes.as_slice()).map_err(malformed),
             Form::Json => serde_json::from_slice(&bytes).map_err(malformed),
@@ -256,13 +252,6 @@ async fn store(
     Ok(())
 }
 
-fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
-    let mut out = Vec::new();
-    let mut limited = MultiGzDecoder::new(bytes).take(OTLP_BODY_BYTES_MAX as u64 + 1);
-    limited.read_to_end(&mut out).map_err(malformed)?;
-    Ok(out)
-}
-
 fn form(headers: &HeaderMap) -> Result<Form, Refusal> {
     let given = headers.get(CONTENT_TYPE).and_then(|given| given.to_str().ok()).unwrap_or_default();
     match given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
@@ -273,23 +262,6 @@ fn form(headers: &HeaderMap) -> Result<Form, Refusal> {
             "unsupported_content_type",
             format!("bodies with Content-Type {given:?} are not accepted here"),
             "send application/x-protobuf or application/json",
-        )),
-    }
-}
-
-fn is_gzip(headers: &HeaderMap) -> Result<bool, Refusal> {
-    match headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
-        None => Ok(false),
-        Some(encoding) if encoding.eq_ignore_ascii_case(b"identity") => Ok(false),
-        Some(encoding) if encoding.eq_ignore_ascii_case(b"gzip") => Ok(true),
-        Some(encoding) => Err(Refusal::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_encoding",
-            format!(
-                "bodies with Content-Encoding {:?} are not accepted here",
-                String::from_utf8_lossy(encoding)
-            ),
-            "send the body with gzip, or uncompressed",
         )),
     }
 }
