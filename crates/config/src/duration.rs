@@ -1,4 +1,6 @@
-//! Durations as they are written: a whole number and a unit.
+//! Durations as they are written.
+
+use crate::quantity;
 
 /// Milliseconds of each unit.
 const UNITS: [(&str, i64); 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
@@ -8,18 +10,7 @@ const UNITS: [(&str, i64); 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_
 /// # Errors
 /// What is wrong with the text, as the end of a message about it.
 pub fn parse_ms(text: &str) -> Result<i64, &'static str> {
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = text.split_at(digits);
-    if number.is_empty() {
-        return Err("does not start with a whole number");
-    }
-    if unit.is_empty() {
-        return Err("has no unit");
-    }
-    let Some((_, unit_ms)) = UNITS.into_iter().find(|(name, _)| *name == unit) else {
-        return Err("is not one whole number and one unit");
-    };
-    number.parse().ok().and_then(|number: i64| number.checked_mul(unit_ms)).ok_or("is out of range")
+    quantity::parse(text, &UNITS)
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod nearest;
 mod path;
 mod plan;
 mod problem;
+mod quantity;
 mod queue;
 mod reader;
 mod redaction;

@@ -1,7 +1,9 @@
-//! Sizes as they are written: a whole number and a unit.
+//! Sizes as they are written.
+
+use crate::quantity;
 
 /// Bytes of each unit.
-const UNITS: [(&str, u64); 5] =
+const UNITS: [(&str, i64); 5] =
     [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
 
 /// The bytes of `512MiB` or `10GiB`.
@@ -9,18 +11,7 @@ const UNITS: [(&str, u64); 5] =
 /// # Errors
 /// What is wrong with the text, as the end of a message about it.
 pub(crate) fn parse_bytes(text: &str) -> Result<u64, &'static str> {
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = text.split_at(digits);
-    if number.is_empty() {
-        return Err("does not start with a whole number");
-    }
-    if unit.is_empty() {
-        return Err("has no unit");
-    }
-    let Some((_, unit_bytes)) = UNITS.into_iter().find(|(name, _)| *name == unit) else {
-        return Err("is not one whole number and one unit");
-    };
-    number.parse().ok().and_then(|number: u64| number.checked_mul(unit_bytes)).ok_or("is out of range")
+    quantity::parse(text, &UNITS).map(i64::cast_unsigned)
 }
 
 #[cfg(test)]
