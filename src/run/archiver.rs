@@ -228,30 +228,39 @@ impl Archiver {
         let front = self.fold.look().backlog.plan_at_front();
         let mut in_force = front.map(|at| self.plan_at(at)).transpose()?.flatten();
         let mut collector = Collector::default();
-        let mut reader = self.readers.reader(range.from.0)?;
-        while reader.next_offset() < range.to.0 {
-            let missing = Trouble::Missing { offset: Offset(reader.next_offset()) };
-            let entry = reader.next()?.ok_or(missing)?;
-            let (offset, time) = (Offset(entry.offset), Timestamp(entry.time_ms));
-            match decode(&entry)? {
+        self.each(range, |Record { offset, time, entry }| {
+            match entry {
                 Entry::Plan(plan) => in_force = Some(Arc::from(plan)),
                 Entry::Batch(batch) => {
                     self.collect(&mut collector, &batch, in_force.as_deref(), offset, time)?;
                 }
                 _ => {}
             }
-        }
+            Ok(())
+        })?;
         Ok(collector.finish()?)
     }
 
-    fn records(&self, range: ArchivePlan) -> Result<Vec<Object>, Trouble> {
-        let mut collector = Collector::default();
+    /// Every record of a range, which is on disk.
+    fn each(
+        &self,
+        range: ArchivePlan,
+        mut take: impl FnMut(Record) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
         let mut reader = self.readers.reader(range.from.0)?;
         while reader.next_offset() < range.to.0 {
             let missing = Trouble::Missing { offset: Offset(reader.next_offset()) };
             let entry = reader.next()?.ok_or(missing)?;
             let (offset, time) = (Offset(entry.offset), Timestamp(entry.time_ms));
-            let record = Record { offset, time, entry: decode(&entry)? };
+            take(Record { offset, time, entry: decode(&entry)? })?;
+        }
+        Ok(())
+    }
+
+    fn records(&self, range: ArchivePlan) -> Result<Vec<Object>, Trouble> {
+        let mut collector = Collector::default();
+        self.each(range, |record| {
+            let (offset, time) = (record.offset, record.time);
             for (line, kept) in (0..).zip(records::rows(&record)) {
                 collector.push(&Row {
                     event_id: EventId { installation: self.installation, offset, line },
@@ -266,7 +275,8 @@ impl Archiver {
                     flags: EventFlags::default(),
                 })?;
             }
-        }
+            Ok(())
+        })?;
         Ok(collector.finish()?)
     }
 
