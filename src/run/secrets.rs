@@ -139,6 +139,10 @@ impl Reader {
                 }
             },
             SecretRef::File(path) => std::fs::read_to_string(path).map_err(|error| error.to_string()),
+            SecretRef::Store(_) => {
+                Err("this version has no store of secrets beside AWS: use { env = … } or { file = … }"
+                    .to_owned())
+            }
         };
         let trimmed = value.map(|value| {
             let value = value.strip_suffix('\n').unwrap_or(&value);
@@ -178,6 +182,8 @@ impl Reader {
                 let address = self.value(webhook_url, format!("{user} webhook_url"))?;
                 self.usable(Slack::new(client.clone(), &address), Some(webhook_url), user)
             }
+            // The engine names nobody who is told through these.
+            Channel::Email(_) | Channel::Sms { .. } => None,
         }
     }
 

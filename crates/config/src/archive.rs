@@ -21,7 +21,7 @@ pub(crate) fn read(root: &mut Table<'_>, data_dir: Option<&str>) -> Option<Archi
         Some(folder) => folder?,
         None => format!("{}/{FOLDER_DEFAULT}", data_dir?.trim_end_matches('/')),
     };
-    Some(Archive { folder })
+    Some(Archive { folder, lifecycle: Vec::new() })
 }
 
 fn read_url(field: &Field<'_>) -> Option<String> {

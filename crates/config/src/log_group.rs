@@ -84,6 +84,7 @@ fn read_one(mut table: Table<'_>, name: &Text<'_>) -> Option<LogGroup> {
     let multiline = table.field("multiline").map(|field| multiline(&field));
     table.finish();
     Some(LogGroup {
+        retention_ms: None,
         files,
         app: app?,
         parse: parse?,

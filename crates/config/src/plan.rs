@@ -1,5 +1,7 @@
 //! The whole file, and the keys that stand alone.
 
+use std::collections::BTreeMap;
+
 use toml::de::{DeTable, DeValue};
 use watchbell_model::Plan;
 
@@ -92,6 +94,10 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
         agent: agent?,
         archive: Some(archive?),
         journal: journal?,
+        fleet: BTreeMap::new(),
+        maintenance: Vec::new(),
+        secrets: BTreeMap::new(),
+        aws: None,
     })
 }
 

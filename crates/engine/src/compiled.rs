@@ -237,8 +237,9 @@ fn feeding<'p>(
 
 fn recipients(plan: &Plan, topic: &str) -> Vec<Recipient> {
     let subscriptions = plan.topics.get(topic).into_iter().flat_map(|topic| &topic.subscriptions);
+    let here = subscriptions.filter(|subscription| subscription.channel.is_embedded());
     let recipient = |name: &str| Recipient { topic: topic.to_owned(), subscription: name.to_owned() };
-    subscriptions.map(|subscription| recipient(&subscription.name)).collect()
+    here.map(|subscription| recipient(&subscription.name)).collect()
 }
 
 /// A composite alarm, ready.

@@ -61,6 +61,7 @@ fn plan(alarm: MetricAlarm) -> Plan {
         lateness_ms: 10_000,
         start: StartAt::Beginning,
         multiline: None,
+        retention_ms: None,
         inputs: watchbell_model::Inputs::default(),
     };
     let filter = MetricFilter {

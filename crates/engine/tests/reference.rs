@@ -96,6 +96,7 @@ fn plan(timeline: &Timeline) -> Plan {
         lateness_ms: timeline.lateness_ms,
         start: StartAt::Beginning,
         multiline: None,
+        retention_ms: None,
         inputs: watchbell_model::Inputs::default(),
     };
     let metric = timeline.alarm.watched.stats()[0].metric.clone();

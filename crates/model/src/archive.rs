@@ -9,6 +9,32 @@ use crate::Offset;
 pub struct Archive {
     /// The folder that objects are written to, absolute.
     pub folder: String,
+    /// What becomes of objects as they age, in order of age.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lifecycle: Vec<Lifecycle>,
+}
+
+/// What becomes of objects at an age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lifecycle {
+    /// The age, in milliseconds.
+    pub after_ms: i64,
+    /// What becomes of them.
+    pub to: Tier,
+}
+
+/// Where an object is kept, the dearest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tier {
+    /// Read at once, at a price: `STANDARD_IA`.
+    InfrequentAccess,
+    /// Restored before it is read, in minutes to hours: `GLACIER`.
+    Cold,
+    /// Restored before it is read, in hours to days: `DEEP_ARCHIVE`.
+    Deep,
+    /// It is removed.
+    Expire,
 }
 
 /// The intention to archive every event of the entries `from..to`.

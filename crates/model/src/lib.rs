@@ -8,11 +8,13 @@ mod access;
 mod agent;
 mod alarm;
 mod archive;
+mod aws;
 mod batch;
 mod decision;
 mod delivery;
 mod entry;
 mod event;
+mod fleet;
 mod function;
 mod http;
 mod input;
@@ -20,6 +22,7 @@ mod journal;
 mod line;
 mod log_group;
 mod loss;
+mod maintenance;
 mod metric;
 mod mute;
 mod own;
@@ -44,7 +47,8 @@ pub use alarm::{
     EVALUATION_RANGE_S_MAX, LowSamples, MetricAlarm, MetricStat, Period, PeriodError, TreatMissingData,
     Watched,
 };
-pub use archive::{Archive, ArchiveDone, ArchiveObject, ArchivePlan};
+pub use archive::{Archive, ArchiveDone, ArchiveObject, ArchivePlan, Lifecycle, Tier};
+pub use aws::{Artifacts, Aws, AwsFleet, AwsNetwork, AwsTrail, Bastion, Nat, RETENTION_DAYS};
 pub use batch::{Batch, BatchBuilder, Fingerprint, Source};
 pub use decision::{
     Child, Correction, Datapoint, Decision, DecisionId, Decisions, MatchedLine, Recipient, SeriesLimit,
@@ -53,6 +57,7 @@ pub use decision::{
 pub use delivery::{Delivery, DeliveryOutcome};
 pub use entry::{DATA_FORMAT, Entry, EntryError, Record};
 pub use event::{Event, EventFlags, EventId, InstallationId, Offset, Severity};
+pub use fleet::{Fleet, Health, Instances, PORT_PLACEHOLDER, ScaleOn};
 pub use function::{Function, HOPS_MAX, Hook, Lookup, Mapping, Raise, RaiseTo, Remedy, Step, Workers};
 pub use http::{Http, Tls, admits};
 pub use input::{Inputs, Journald, Otlp, Syslog, Taken, Transport};
@@ -62,6 +67,7 @@ pub use log_group::{
     GroupName, LogGroup, Multiline, MultilineBy, NameError, ParseKind, StartAt, TimestampFrom, WrittenTime,
 };
 pub use loss::{Loss, LossReason};
+pub use maintenance::{Maintenance, Work};
 pub use metric::{
     DIMENSION_VALUE_BYTES_MAX, Dimensions, FILTER_DIMENSIONS_MAX, MetricFilter, MetricName,
     MetricTransformation, OTHER, SAMPLE_MAX, SERIES_MAX_DEFAULT,
@@ -72,7 +78,7 @@ pub use plan::Plan;
 pub use queue::{DeadLetter, Lease, MessageId, Position, Queue, QueueChange, QueueChanges};
 pub use redaction::Redaction;
 pub use sample::{Sample, Samples};
-pub use secret::SecretRef;
+pub use secret::{SecretPlan, SecretRef};
 pub use shipment::{
     SHIPMENT_ENTRIES_MAX, SHIPMENT_FORMAT, SHIPMENT_HEAD_BYTES_MAX, Shipment, ShipmentBuilder, ShipmentError,
     ShipmentHead, ShippedEntry,

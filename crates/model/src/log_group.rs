@@ -188,6 +188,9 @@ pub struct LogGroup {
     /// How lines are put together; `None`: each is an event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multiline: Option<Multiline>,
+    /// How long events stay searchable outside the archive, in milliseconds; `None`: as long as the journal has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_ms: Option<i64>,
     /// Where else events come from.
     #[serde(default, skip_serializing_if = "Inputs::is_empty")]
     pub inputs: Inputs,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Access, Agent, Alarm, Archive, Function, GroupName, Http, JournalBound, LogGroup, MetricFilter, MuteRule,
-    Queue, Redaction, Topic,
+    Access, Agent, Alarm, Archive, Aws, Fleet, Function, GroupName, Http, JournalBound, LogGroup,
+    Maintenance, MetricFilter, MuteRule, Queue, Redaction, SecretPlan, Topic,
 };
 
 /// A whole file, checked: every name it mentions exists, every value is in range, every pattern parses.
@@ -50,4 +50,16 @@ pub struct Plan {
     /// How large and how old the journal may become.
     #[serde(default, skip_serializing_if = "JournalBound::is_default")]
     pub journal: JournalBound,
+    /// The application's own processes, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fleet: BTreeMap<String, Fleet>,
+    /// Scheduled work on machines, in the order of the file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub maintenance: Vec<Maintenance>,
+    /// The store's secrets, by name: those of `[secrets]` and those that are only referred to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, SecretPlan>,
+    /// What only AWS needs; `None`: the plan does not say that it is to run there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws: Option<Aws>,
 }

@@ -33,16 +33,49 @@ pub enum Channel {
         /// Slack's address is a secret: whoever has it can post.
         webhook_url: SecretRef,
     },
+    /// Mail.
+    Email(Email),
+    /// Text messages.
+    Sms {
+        /// Telephone numbers as in E.164: `+491701234567`.
+        to: Vec<String>,
+    },
+}
+
+/// Mail to some people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Email {
+    /// Addresses.
+    pub to: Vec<String>,
+    /// The sender's address; on AWS it is Amazon's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The server: `smtp://host:587` (with STARTTLS) or `smtps://host:465`; on AWS it is Amazon's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smtp: Option<String>,
+    /// Who logs in there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// With which password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<SecretRef>,
 }
 
 impl Channel {
-    /// `console`, `webhook` or `slack`.
+    /// `console`, `webhook`, `slack`, `email` or `sms`.
     pub fn kind(&self) -> &'static str {
         match self {
             Channel::Console => "console",
             Channel::Webhook { .. } => "webhook",
             Channel::Slack { .. } => "slack",
+            Channel::Email(_) => "email",
+            Channel::Sms { .. } => "sms",
         }
+    }
+
+    /// Whether `watchbell up` sends through it; this version leaves mail and text messages to AWS.
+    pub fn is_embedded(&self) -> bool {
+        !matches!(self, Channel::Email(_) | Channel::Sms { .. })
     }
 }
 

@@ -536,6 +536,7 @@ mod tests {
                 lateness_ms: 0,
                 start: StartAt::Beginning,
                 multiline: None,
+                retention_ms: None,
                 inputs: watchbell_model::Inputs::default(),
             };
             let path = self.folder.path().join("a.log");
