@@ -135,6 +135,10 @@ fn plan(timeline: &Timeline) -> Plan {
         agent: None,
         archive: None,
         journal: JournalBound::DEFAULT,
+        fleet: BTreeMap::new(),
+        maintenance: Vec::new(),
+        secrets: BTreeMap::new(),
+        aws: None,
     }
 }
 
