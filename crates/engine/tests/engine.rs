@@ -93,6 +93,10 @@ fn plan(alarm: MetricAlarm) -> Plan {
         agent: None,
         archive: None,
         journal: JournalBound::DEFAULT,
+        fleet: BTreeMap::new(),
+        maintenance: Vec::new(),
+        secrets: BTreeMap::new(),
+        aws: None,
     }
 }
 
