@@ -1,0 +1,21 @@
+//! A plan as AWS has it: the only crate that says AWS out loud.
+//!
+//! Promise: the same plan and files give the same templates, byte for byte; what a plan says is in them, or
+//! [`findings`] says what is not. Text only: no clock, no network, no file is read.
+//! Not here: where a mistake stands in the file (`config`), calls to AWS (the root package).
+
+mod app;
+mod data;
+mod finding;
+mod name;
+mod network;
+mod output;
+mod pipeline;
+mod policy;
+mod stack;
+mod template;
+
+pub use finding::{Finding, Gravity, findings};
+pub use policy::{EXCEPTIONS, Exception};
+pub use stack::{Files, Part, Stack, render};
+pub use template::{BODY_BYTES_MAX, RESOURCES_MAX, Template};

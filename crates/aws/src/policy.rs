@@ -1,0 +1,88 @@
+//! Policies: who may do what, as narrow as AWS permits.
+//!
+//! Promise: a statement on every resource stands in [`EXCEPTIONS`] with its reason, or a test fails; no action ends with
+//! a wildcard.
+
+use serde_json::{Value, json};
+
+use crate::template::Resource;
+
+/// What a statement allows.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Statement(Value);
+
+impl Statement {
+    /// Allows actions on resources: ARNs, or what gives one.
+    pub(crate) fn allow(id: &str, actions: &[&str], resources: Vec<Value>) -> Statement {
+        Statement(json!({ "Sid": id, "Effect": "Allow", "Action": actions, "Resource": resources }))
+    }
+
+    /// Allows actions that AWS does not let be narrowed; each stands in [`EXCEPTIONS`].
+    pub(crate) fn allow_anywhere(id: &str, actions: &[&str]) -> Statement {
+        Statement(json!({ "Sid": id, "Effect": "Allow", "Action": actions, "Resource": "*" }))
+    }
+
+    /// For policies of resources: to whom it is allowed.
+    #[must_use]
+    pub(crate) fn to(mut self, principal: Value) -> Statement {
+        self.0["Principal"] = principal;
+        self
+    }
+
+    /// For policies of resources: denies instead.
+    #[must_use]
+    pub(crate) fn denied(mut self) -> Statement {
+        self.0["Effect"] = json!("Deny");
+        self
+    }
+
+    /// Only if this holds.
+    #[must_use]
+    pub(crate) fn only_if(mut self, condition: Value) -> Statement {
+        self.0["Condition"] = condition;
+        self
+    }
+}
+
+/// A policy of these statements.
+pub(crate) fn document(statements: Vec<Statement>) -> Value {
+    let statements: Vec<Value> = statements.into_iter().map(|statement| statement.0).collect();
+    json!({ "Version": "2012-10-17", "Statement": statements })
+}
+
+/// A service of AWS as a principal: `service("logs")`.
+pub(crate) fn service(name: &str) -> Value {
+    json!({ "Service": format!("{name}.amazonaws.com") })
+}
+
+/// Only calls that a service makes for this account, so that nobody else's service is used as a go-between.
+pub(crate) fn for_this_account() -> Value {
+    json!({ "StringEquals": { "aws:SourceAccount": { "Ref": "AWS::AccountId" } } })
+}
+
+/// The role of a component, which one service takes on.
+pub(crate) fn role(description: &str, service_name: &str, statements: Vec<Statement>) -> Resource {
+    let trust = Statement(json!({
+        "Effect": "Allow", "Principal": service(service_name), "Action": "sts:AssumeRole",
+    }));
+    Resource::new(
+        "AWS::IAM::Role",
+        json!({
+            "Description": description,
+            "AssumeRolePolicyDocument": document(vec![trust]),
+            "Policies": [{ "PolicyName": "component", "PolicyDocument": document(statements) }],
+        }),
+    )
+}
+
+/// An action that is allowed on every resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exception {
+    /// The action.
+    pub action: &'static str,
+    /// Why it is not narrower.
+    pub reason: &'static str,
+}
+
+/// Every action that some role of ours may do on every resource.
+pub const EXCEPTIONS: &[Exception] = &[];
