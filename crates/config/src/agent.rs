@@ -6,8 +6,7 @@ use watchbell_model::Agent;
 
 use crate::problem::{Problem, quote};
 use crate::reader::{Field, Table};
-use crate::web_address::{self, WebAddressError};
-use crate::{plan, secret};
+use crate::{plan, secret, web_address};
 
 /// Used if `buffer` is absent.
 const BUFFER_BYTES_DEFAULT: u64 = 1 << 30;
@@ -57,30 +56,9 @@ fn good<T>(value: Option<Option<T>>) -> Option<Option<T>> {
 }
 
 fn to(field: &Field<'_>) -> Option<String> {
-    let text = field.text()?.value;
     let help = "write \"https://HOST:PORT\", or \"http://127.0.0.1:PORT\" for this machine";
-    match web_address::parse(text) {
-        Err(WebAddressError::HoldsPassword) => {
-            let message = format!("{} holds a password, which must not stand in the file", field.title());
-            field.refuse(message, "put the token in a secret: token = { env = \"NAME\" }");
-            return None;
-        }
-        Err(WebAddressError::Malformed(reason)) => {
-            field.refuse(format!("{} {reason}", field.title()), help);
-            return None;
-        }
-        Ok(address) if address.is_exposed => {
-            field.refuse(format!("{} would send lines and token without encryption", field.title()), help);
-            return None;
-        }
-        Ok(_) => {}
-    }
-    let base = text.trim_end_matches('/');
-    if base.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '?', '#'])) {
-        field.refuse(format!("{} has more than a host and a port", field.title()), help);
-        return None;
-    }
-    Some(base.to_owned())
+    let help_password = "put the token in a secret: token = { env = \"NAME\" }";
+    web_address::read_server(field, "lines and token", [help, help_password])
 }
 
 /// A Watchbell that others can reach has tokens.

@@ -250,16 +250,20 @@ fn notify(table: &mut Table<'_>, topics: &Names<'_>, may_be_silent: bool) -> Vec
         }
         return Vec::new();
     };
-    let texts = field.texts();
-    if field.value().as_array().is_some_and(|items| items.is_empty()) {
+    if field.is_empty_array() {
         warn_nobody_told(table.context, table);
     }
+    self::topics(&field, topics)
+}
+
+/// The topics that exist among those that a field names; the others are noted.
+pub(crate) fn topics(field: &Field<'_>, topics: &Names<'_>) -> Vec<String> {
     let mut told: Vec<String> = Vec::new();
-    for text in texts {
+    for text in field.texts() {
         if told.iter().any(|topic| topic == text.value) {
             let message = format!("{} names {} twice", field.title(), quote(text.value));
             field.context.report(Problem::error(text.span, message).help("remove one of them"));
-        } else if topics.resolve(field.context, &text, &table.title) {
+        } else if topics.resolve(field.context, &text, field.owner()) {
             told.push(text.value.to_owned());
         }
     }

@@ -1,14 +1,13 @@
 //! `[http]`
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use ipnet::IpNet;
 use toml::de::DeTable;
 use watchbell_model::{Http, Tls};
 
-use crate::plan;
 use crate::problem::{Problem, quote};
-use crate::reader::{Field, Table, Text};
+use crate::reader::{Field, Table};
+use crate::{network, plan};
 
 /// Where HTTP is served; `document` tells whether there is a token.
 pub(crate) fn read(root: &mut Table<'_>, document: &DeTable<'_>) -> Option<Http> {
@@ -23,7 +22,9 @@ pub(crate) fn read(root: &mut Table<'_>, document: &DeTable<'_>) -> Option<Http>
         None => Some(loopback),
     };
     let tls = table.field("tls").map(|field| tls(&field));
-    let allow = table.field("allow").map(|field| allow(&field));
+    let allow = table
+        .field("allow")
+        .map(|field| network::read_list(&field, ", or remove the key: then only this machine may connect"));
     if let (Some(field), Some(address)) = (listen_field, listen) {
         let has = [
             (tls.is_some(), "tls", "tls = { certificate = \"…\", key = \"…\" }"),
@@ -49,11 +50,16 @@ fn has_token(document: &DeTable<'_>) -> bool {
 }
 
 fn listen(field: &Field<'_>) -> Option<SocketAddr> {
+    address(field, "write it as \"127.0.0.1:8420\" or \"[::1]:8420\"; port 0 takes a free one")
+}
+
+/// An IP address and a port; what is wrong is noted.
+pub(crate) fn address(field: &Field<'_>, help: &str) -> Option<SocketAddr> {
     let text = field.text()?;
     let address = text.value.parse::<SocketAddr>().ok();
     if address.is_none() {
         let message = format!("{} is not an IP address and a port: {}", field.title(), quote(text.value));
-        field.refuse(message, "write it as \"127.0.0.1:8420\" or \"[::1]:8420\"; port 0 takes a free one");
+        field.refuse(message, help);
     }
     address
 }
@@ -78,32 +84,4 @@ fn tls(field: &Field<'_>) -> Option<Tls> {
     let key = table.need("key").and_then(path);
     table.finish();
     Some(Tls { certificate: certificate?, key: key? })
-}
-
-/// The networks; wrong ones are noted and left out.
-fn allow(field: &Field<'_>) -> Vec<IpNet> {
-    if field.is_empty_array() {
-        let help = "write at least one network, or remove the key: then only this machine may connect";
-        field.refuse(format!("{} is empty", field.title()), help);
-    }
-    field.texts().iter().filter_map(|text| network(field, text)).collect()
-}
-
-/// `10.0.0.0/8`, or an address alone.
-fn network(field: &Field<'_>, text: &Text<'_>) -> Option<IpNet> {
-    let refuse = |message: String, help: String| {
-        field.context.report(Problem::error(text.span.clone(), message).help(help));
-    };
-    let parsed = text.value.parse::<IpNet>().ok();
-    let Some(network) = parsed.or_else(|| text.value.parse::<IpAddr>().ok().map(IpNet::from)) else {
-        let message = format!("{}: {} is not a network", field.title(), quote(text.value));
-        refuse(message, "write it as \"10.0.0.0/8\" or \"fd00::/8\", or an address alone".into());
-        return None;
-    };
-    if network.trunc() != network {
-        let message = format!("{}: {} has bits behind its length", field.title(), quote(text.value));
-        refuse(message, format!("did you mean {}?", quote(&network.trunc().to_string())));
-        return None;
-    }
-    Some(network)
 }

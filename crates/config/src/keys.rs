@@ -22,6 +22,12 @@ pub enum Kind {
     Duration,
     /// A string that is a whole number of bytes and a unit.
     Size,
+    /// A string that is a share in percent.
+    Percent,
+    /// A string that says how many in a second or in a minute.
+    Rate,
+    /// A string that says how many bytes in a second.
+    SizeRate,
     /// A string that is a time of day.
     Clock,
     /// A string that is a date.
@@ -81,6 +87,9 @@ impl Kind {
             Kind::SocketAddress => "a string such as \"127.0.0.1:8420\"",
             Kind::Duration => "a duration such as \"30s\", \"5m\" or \"1h\"",
             Kind::Size => "a size such as \"512MiB\" or \"10GiB\"",
+            Kind::Percent => "a share such as \"60%\"",
+            Kind::Rate => "a rate such as \"100/s\" or \"6000/min\"",
+            Kind::SizeRate => "a rate such as \"1MiB/s\"",
             Kind::Clock => "a time of day such as \"12:00:30\"",
             Kind::Date => "a string with a date such as \"2026-11-22\"",
             Kind::Count => "a positive integer",
@@ -199,6 +208,9 @@ pub(crate) const LOW_SAMPLES: &[&str] = &["evaluate", "ignore"];
 pub(crate) const MISSING_DATA: &[&str] = &["missing", "ignore", "breaching", "not_breaching"];
 pub(crate) const SEVERITIES: &[&str] = &["info", "warning", "error", "critical"];
 
+pub(crate) const TIERS: &[&str] = &["infrequent_access", "cold", "deep", "expire"];
+pub(crate) const NATS: &[&str] = &["single", "per_zone"];
+
 /// What can be read out of a text.
 const PARSE_STEPS: &[&str] = &["json", "combined", "syslog", "logfmt"];
 /// What a step of a function may be.
@@ -209,6 +221,10 @@ pub(crate) const RAISED: [&str; 2] = ["log_group", "metric"];
 pub(crate) const WATCHED: &[&str] = &["metric_filter", "metric", "expression", "pattern", "heartbeat"];
 /// What a name in metric math may stand for.
 pub(crate) const MATH_METRIC: &[&str] = &["metric_filter", "metric"];
+/// What the number of a fleet's instances may follow.
+pub(crate) const SCALE_ON: &[&str] = &["cpu", "requests_per_instance", "log_bytes_per_instance"];
+/// What maintenance may do.
+pub(crate) const WORK: &[&str] = &["prune", "run", "patch"];
 
 /// Tables that have exactly one of some keys.
 pub(crate) const EXACTLY_ONE: &[(&str, &[&str])] = &[
@@ -217,6 +233,8 @@ pub(crate) const EXACTLY_ONE: &[(&str, &[&str])] = &[
     ("log_groups.*.multiline", &["preset", "start"]),
     ("functions.*.steps", STEPS),
     ("functions.*.raise", &RAISED),
+    ("fleet.*.scale_on", SCALE_ON),
+    ("maintenance", WORK),
 ];
 
 /// Every key, table by table, in the order in which the reference describes them.
@@ -331,7 +349,11 @@ pub const KEYS: &[Key] = &[
         Kind::Texts,
         "the services, by service.name, whose records it takes; * stands for any run of characters",
     ),
-    unavailable("log_groups.*.retention", "how long events stay searchable"),
+    optional(
+        "log_groups.*.retention",
+        Kind::Duration,
+        "how long events stay searchable outside the archive: 1d to 3653d",
+    ),
     unavailable("log_groups.*.redact", "what is removed from the lines of this group only"),
     //
     optional(
@@ -510,8 +532,22 @@ pub const KEYS: &[Key] = &[
         Kind::Secret,
         "the address that Slack gave; whoever has it can post",
     ),
-    unavailable("topics.*.email", "mail through an SMTP server"),
-    unavailable("topics.*.sms", "text messages"),
+    optional("topics.*.email", Kind::Tables, "mail"),
+    required("topics.*.email.to", Kind::Texts, "addresses of those who get it"),
+    optional("topics.*.email.from", Kind::Text, "the sender's address"),
+    optional(
+        "topics.*.email.smtp",
+        Kind::Url,
+        "the server: smtp://HOST:587, with STARTTLS, or smtps://HOST:465; with from",
+    ),
+    optional("topics.*.email.user", Kind::Text, "who logs in there; with password"),
+    optional("topics.*.email.password", Kind::Secret, "with which password"),
+    optional("topics.*.sms", Kind::Tables, "text messages"),
+    required(
+        "topics.*.sms.to",
+        Kind::Texts,
+        "telephone numbers with their country, such as \"+491701234567\"",
+    ),
     unavailable("topics.*.pagerduty", "PagerDuty events"),
     unavailable("topics.*.queue", "messages to a queue"),
     //
@@ -711,7 +747,13 @@ pub const KEYS: &[Key] = &[
     //
     optional("archive", Kind::Table, "where every event is kept in the end"),
     optional("archive.url", Kind::Url, "a folder, as a path or file:///path; if absent, archive in data_dir"),
-    unavailable("archive.lifecycle", "when objects become cold, and when they go"),
+    optional(
+        "archive.lifecycle",
+        Kind::Tables,
+        "what becomes of objects as they age; ages rise, and what was cold never becomes warmer",
+    ),
+    required("archive.lifecycle.after", Kind::Duration, "the age, in whole days"),
+    required("archive.lifecycle.to", Kind::OneOf(TIERS), "where they are kept from then on; expire: they go"),
     //
     optional(
         "journal",
@@ -778,11 +820,162 @@ pub const KEYS: &[Key] = &[
     optional("test.message", Kind::Text, "the whole first message as a console shows it, without its id"),
     optional("test.message_contains", Kind::Texts, "texts that must stand in some message"),
     //
-    unavailable("aws", "what only AWS needs"),
-    unavailable("fleet", "the application's own processes"),
-    unavailable("maintenance", "scheduled work on the machine"),
+    optional("fleet", Kind::Named, "the application's own processes, by name: small letters, digits and -"),
+    optional("fleet.*", Kind::Table, "processes of one kind, as many as are needed"),
+    required(
+        "fleet.*.command",
+        Kind::Texts,
+        "an array: the program and its arguments; {port} in them is the port that it is to listen on",
+    ),
+    required("fleet.*.instances", Kind::Table, "how many there are"),
+    required("fleet.*.instances.min", Kind::Count, "at least"),
+    required("fleet.*.instances.max", Kind::Count, "at most, up to 500"),
+    optional("fleet.*.health", Kind::Table, "how it is seen that one is well: it answers a GET with 200"),
+    default("fleet.*.health.path", Kind::Text, "/healthz", "what is asked for"),
+    default("fleet.*.health.interval", Kind::Duration, "10s", "how often: 1s to 5m"),
+    required("fleet.*.listen", Kind::SocketAddress, "where users reach the fleet"),
+    optional(
+        "fleet.*.scale_on",
+        Kind::Tables,
+        "what the number of instances follows; each table has one of the keys below, and the largest number counts",
+    ),
+    optional("fleet.*.scale_on.cpu", Kind::Percent, "processor time, on average"),
+    optional("fleet.*.scale_on.requests_per_instance", Kind::Rate, "requests to each instance"),
+    optional("fleet.*.scale_on.log_bytes_per_instance", Kind::SizeRate, "log lines of each instance"),
+    //
+    optional("maintenance", Kind::Tables, "scheduled work on machines; each has one of prune, run and patch"),
+    required("maintenance.name", Kind::Text, "what it is called; no other has this name"),
+    required("maintenance.schedule", Kind::Schedule, "when it begins"),
+    default("maintenance.timezone", Kind::Text, "UTC", "the time zone of the schedule, by its IANA name"),
+    default("maintenance.timeout", Kind::Duration, "1h", "how long it may take: 1m to 24h; then it is ended"),
+    optional("maintenance.prune", Kind::Table, "removes old files"),
+    required("maintenance.prune.files", Kind::Texts, "glob patterns of the files"),
+    required(
+        "maintenance.prune.older_than",
+        Kind::Duration,
+        "those that have not been written to for so long: 1h to 3650d",
+    ),
+    optional("maintenance.run", Kind::Path, "runs this script"),
+    optional("maintenance.patch", Kind::Table, "installs the operating system's updates"),
+    default(
+        "maintenance.patch.reboot",
+        Kind::Flag,
+        "false",
+        "whether the machine restarts if an update asks for it",
+    ),
+    //
+    optional("secrets", Kind::Named, "the store's secrets, by name: letters, digits, - and _"),
+    optional(
+        "secrets.*",
+        Kind::Table,
+        "a secret; its value stands elsewhere, and it is referred to as { secret = \"NAME\" }",
+    ),
+    optional("secrets.*.description", Kind::Text, "what it is, for people"),
+    optional(
+        "secrets.*.rotate_after",
+        Kind::Duration,
+        "how old its value may become before it is to be replaced, in whole days: 1d to 1000d",
+    ),
+    //
+    optional("aws", Kind::Table, "what only AWS needs"),
+    required("aws.region", Kind::Text, "the region, such as \"eu-central-1\""),
+    default(
+        "aws.name",
+        Kind::Text,
+        "watchbell",
+        "what stacks are called after: up to 24 small letters, digits and -",
+    ),
+    optional("aws.endpoint", Kind::Url, "where calls go instead of to AWS"),
+    optional("aws.tags", Kind::Named, "tags of everything that can have them, up to 40"),
+    optional("aws.tags.*", Kind::Text, "a value"),
+    optional(
+        "aws.artifacts",
+        Kind::Table,
+        "where instances find what is installed on them; a fleet needs it",
+    ),
+    required("aws.artifacts.url", Kind::Url, "objects that instances may read: s3://BUCKET/PREFIX"),
+    required(
+        "aws.artifacts.watchbell_sha256",
+        Kind::Text,
+        "SHA-256 of the object `watchbell` there, the program for x86-64",
+    ),
+    default("aws.dashboard", Kind::Flag, "true", "whether there is a dashboard"),
+    optional("aws.network", Kind::Table, "the network that a fleet is in"),
+    default("aws.network.cidr", Kind::Text, "10.0.0.0/16", "its addresses: a private network, /16 to /22"),
+    default("aws.network.zones", Kind::Count, "2", "availability zones it covers: 2 or 3"),
+    default(
+        "aws.network.nat",
+        Kind::OneOf(NATS),
+        "single",
+        "how instances reach the world: through one gateway, or through one in each zone",
+    ),
+    default(
+        "aws.network.endpoints",
+        Kind::Flag,
+        "false",
+        "whether the services that instances call have addresses inside; S3 always has",
+    ),
+    default(
+        "aws.network.flow_logs",
+        Kind::Duration,
+        "30d",
+        "how long records of connections are kept: 0d, there are none, or one of CloudWatch's retentions",
+    ),
+    optional(
+        "aws.network.bastion",
+        Kind::Table,
+        "a machine that people reach instances through, if Session Manager is not enough",
+    ),
+    required(
+        "aws.network.bastion.allow",
+        Kind::Texts,
+        "the networks whose machines may connect to it; never all",
+    ),
+    default("aws.network.bastion.instance_type", Kind::Text, "t3.nano", "what kind of machine, for x86-64"),
+    required(
+        "aws.network.bastion.key_pair",
+        Kind::Text,
+        "the key pair, by its name, whose holder may log in",
+    ),
+    optional("aws.fleet", Kind::Named, "what only AWS needs to know of fleets, by name"),
+    optional("aws.fleet.*", Kind::Table, "of a fleet of this file; one that is absent has the defaults"),
+    default("aws.fleet.*.instance_type", Kind::Text, "t3.small", "what kind of machine, for x86-64"),
+    optional("aws.fleet.*.image", Kind::Text, "an image's id; if absent, the newest Amazon Linux 2023"),
+    default("aws.fleet.*.volume", Kind::Size, "20GiB", "an instance's disk, in whole GiB: 8GiB to 1TiB"),
+    optional("aws.fleet.*.setup", Kind::Path, "a script that installs the application on a new instance"),
+    optional(
+        "aws.fleet.*.certificate",
+        Kind::Text,
+        "the load balancer's certificate, by its ARN; if absent, it speaks plain HTTP",
+    ),
+    optional(
+        "aws.fleet.*.port",
+        Kind::Count,
+        "the load balancer's port, another for each fleet; if absent, 443 with a certificate, else 80",
+    ),
+    default(
+        "aws.fleet.*.allow",
+        Kind::Texts,
+        "0.0.0.0/0",
+        "the networks whose machines may connect to the load balancer",
+    ),
+    optional("aws.trail", Kind::Table, "what of the account is recorded"),
+    default("aws.trail.enabled", Kind::Flag, "true", "whether there is a trail"),
+    default(
+        "aws.trail.retention",
+        Kind::Duration,
+        "90d",
+        "how long it stays in its log group: one of CloudWatch's retentions",
+    ),
+    default(
+        "aws.trail.cis",
+        Kind::Flag,
+        "false",
+        "whether the alarms that the CIS AWS Foundations Benchmark asks for come with it",
+    ),
+    optional("aws.trail.notify", Kind::Texts, "the topics that these alarms tell; none: nobody"),
+    //
     unavailable("routes", "which alarms go where"),
-    unavailable("secrets", "a store of secrets"),
     unavailable("silences", "when alarms keep quiet"),
     unavailable("trail", "settings of the audit trail"),
 ];

@@ -10,13 +10,15 @@ use watchbell_model::{
 use watchbell_parse::{TimestampError, Timestamps, zone_names};
 
 use crate::problem::{Problem, quote};
-use crate::reader::{Context, Field, Table, Text};
+use crate::reader::{Context, DAY_MS, Field, Table, Text};
 use crate::{input, name, path};
 
 /// Longest lateness, in milliseconds: an alarm that waits a day for its lines is of no use.
 const LATENESS_MS_MAX: i64 = 86_400_000;
 /// Used if `lateness` is absent, in milliseconds.
 const LATENESS_MS_DEFAULT: i64 = 10_000;
+/// What `retention` may be, in milliseconds: the longest is that of CloudWatch Logs.
+const RETENTION_MS: std::ops::RangeInclusive<i64> = DAY_MS..=3653 * DAY_MS;
 /// How long the last event of a file may wait for more lines, in milliseconds.
 const MULTILINE_TIMEOUT_MS: std::ops::RangeInclusive<i64> = 100..=60_000;
 /// Used if `timeout` is absent, in milliseconds.
@@ -82,9 +84,11 @@ fn read_one(mut table: Table<'_>, name: &Text<'_>) -> Option<LogGroup> {
         None => Some(StartAt::Beginning),
     };
     let multiline = table.field("multiline").map(|field| multiline(&field));
+    let retention_ms =
+        table.optional("retention", |field| field.duration_ms_within(&RETENTION_MS, "\"1d\" to \"3653d\""));
     table.finish();
     Some(LogGroup {
-        retention_ms: None,
+        retention_ms: retention_ms?,
         files,
         app: app?,
         parse: parse?,

@@ -65,7 +65,7 @@ fn foreign_words(text: &str) -> Vec<Range<usize>> {
 
 /// The words that the format itself gives a meaning.
 fn own_words() -> BTreeSet<&'static str> {
-    let mut words = BTreeSet::from(["true", "false", "of", "env", "file"]);
+    let mut words = BTreeSet::from(["true", "false", "of", "env", "file", "secret"]);
     for row in keys::KEYS {
         words.extend(row.path.split('.'));
         if let Kind::OneOf(choices) = row.kind {
@@ -200,6 +200,7 @@ fn is_secret(path: &[String], text: &str) -> bool {
     if let Some((last, owner)) = generic.split_last()
         && let Some(Kind::Secret | Kind::UrlOrSecret) = kind_at(owner)
     {
+        // Nobody can tell the name of a stored secret from the secret itself, written in its place.
         return !(*last == "file" || *last == "env" && secret::is_variable(text));
     }
     match kind_at(&generic) {

@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 
 use watchbell_model::{MuteRule, matches_wildcard};
-use watchbell_schedule::{Limits, Part, Schedule, ScheduleError};
 
 use crate::name;
 use crate::problem::{Problem, quote};
 use crate::reader::{Field, Table};
-
-/// Used if `timezone` is absent.
-const TIMEZONE_DEFAULT: &str = "UTC";
+use crate::schedule::{self, Places, TIMEZONE_DEFAULT};
 
 /// The mute rules of a file, whose alarms are `alarms`.
 pub(crate) fn read(root: &mut Table<'_>, alarms: &[String]) -> BTreeMap<String, MuteRule> {
@@ -24,7 +21,6 @@ pub(crate) fn read(root: &mut Table<'_>, alarms: &[String]) -> BTreeMap<String, 
 }
 
 fn read_one(mut table: Table<'_>, alarms: &[String]) -> Option<MuteRule> {
-    let file = table.context.source.text;
     let muted = table.need("alarms").map(|field| muted(&field, alarms));
     let schedule_field = table.need("schedule");
     let schedule = schedule_field.as_ref().and_then(Field::text);
@@ -38,36 +34,16 @@ fn read_one(mut table: Table<'_>, alarms: &[String]) -> Option<MuteRule> {
     table.finish();
     let rule = MuteRule {
         alarms: muted?,
-        schedule: schedule.as_ref()?.value.to_owned(),
+        schedule: schedule?.value.to_owned(),
         duration_ms: duration_ms?,
         timezone: timezone?,
     };
-    // Each part beside good ones, so that all mistakes are told at once; then the parts together.
-    let (any_schedule, any_ms, any_zone) = ("cron(0 0 * * *)", 60_000, TIMEZONE_DEFAULT);
-    let error_in =
-        |schedule, duration_ms, zone| Schedule::parse(schedule, duration_ms, zone, Limits::NONE).err();
-    let alone = [
-        error_in(&rule.schedule, any_ms, any_zone),
-        error_in(any_schedule, rule.duration_ms, any_zone),
-        error_in(any_schedule, any_ms, &rule.timezone),
-    ];
-    let mut errors: Vec<ScheduleError> = alone.into_iter().flatten().collect();
-    if errors.is_empty() {
-        errors.extend(error_in(&rule.schedule, rule.duration_ms, &rule.timezone));
-    }
-    let is_good = errors.is_empty();
-    for error in errors {
-        let (place, at) = match error.part {
-            Part::Expression => (&schedule_field, schedule.as_ref().map(|text| text.part(file, &error.span))),
-            Part::Zone if timezone_field.is_some() => (&timezone_field, None),
-            Part::Zone => (&schedule_field, None),
-            Part::Duration | Part::Limits => (&duration_field, None),
-        };
-        if let Some(field) = place {
-            field.refuse_at(at.unwrap_or_else(|| field.span()), &error.message, Some(error.help));
-        }
-    }
-    is_good.then_some(rule)
+    let places = Places {
+        schedule: schedule_field.as_ref(),
+        duration: duration_field.as_ref(),
+        timezone: timezone_field.as_ref(),
+    };
+    schedule::is_good(&rule.schedule, rule.duration_ms, &rule.timezone, &places).then_some(rule)
 }
 
 /// The alarms that keep quiet; a pattern that fits none is noted.

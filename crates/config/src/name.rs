@@ -47,6 +47,25 @@ pub(crate) fn check(context: &Context<'_>, rule: &Rule, name: &str, span: Range<
     false
 }
 
+/// Longest name of the kind that [`check_small`] takes, so that what AWS makes of it keeps to its limit of 32.
+const SMALL_CHARS_MAX: usize = 24;
+
+/// Whether `name` has 1 to [`SMALL_CHARS_MAX`] small letters, digits and hyphens, a letter first and no hyphen last; if
+/// not, that is noted. `noun` is what messages call it, with its article.
+pub(crate) fn check_small(context: &Context<'_>, noun: &str, name: &str, span: Range<usize>) -> bool {
+    let fits = (1..=SMALL_CHARS_MAX).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && !name.ends_with('-');
+    if !fits {
+        let help = format!(
+            "write 1 to {SMALL_CHARS_MAX} small letters, digits and \"-\", a letter first and no \"-\" last"
+        );
+        context.report(Problem::error(span, format!("{noun} cannot be {}", quote(name))).help(help));
+    }
+    fits
+}
+
 fn broken(rule: &Rule, name: &str) -> Option<String> {
     let length = name.chars().count();
     if length == 0 || length > rule.chars_max {

@@ -1,7 +1,5 @@
 //! The whole file, and the keys that stand alone.
 
-use std::collections::BTreeMap;
-
 use toml::de::{DeTable, DeValue};
 use watchbell_model::Plan;
 
@@ -11,8 +9,8 @@ use crate::problem::Problem;
 use crate::reader::{Context, Field, Table};
 use crate::test_case::{Known, TestCase};
 use crate::{
-    access, agent, alarm, archive, composite, function, http, journal, log_group, metric_filter, mute, path,
-    queue, redaction, test_case, topic,
+    access, agent, alarm, archive, aws, composite, fleet, function, http, journal, log_group, maintenance,
+    metric_filter, mute, path, queue, redaction, secret, test_case, topic,
 };
 
 /// The version of the file's format that this version of Watchbell reads.
@@ -36,6 +34,7 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
     let composite_names = Names::of(document, "composite_alarms", "composite alarm");
     let topic_names = Names::of(document, "topics", "topic");
     let queue_names = Names::of(document, "queues", "queue");
+    let fleet_names = Names::of(document, "fleet", "fleet");
     let role_names = Names::of(document, "roles", "role");
 
     check_version(&mut root);
@@ -71,11 +70,18 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
         alarm_names.iter().chain(composite_names.iter()).map(str::to_owned).collect();
     let mute_rules = mute::read(&mut root, &every_name);
     filters.plan.append(&mut alarms.filters);
+    let fleet = fleet::read(&mut root, http.as_ref().map(|http| http.listen));
+    let maintenance = maintenance::read(&mut root);
+    let aws = aws::read(&mut root, &fleet_names, &topic_names, &mut alarms.told);
     let topics = topic::read(&mut root, &alarms.told);
     let access = access::read(&mut root, &role_names);
     let agent = agent::read(&mut root);
-    let archive = archive::read(&mut root, data_dir.as_deref());
+    let archive = archive::read(&mut root, data_dir.as_deref(), document.contains_key("aws"));
     let journal = journal::read(&mut root);
+    let mut secrets = secret::read_stored(&mut root);
+    for name in context.stored() {
+        secrets.entry(name).or_default();
+    }
     root.finish();
 
     Some(Plan {
@@ -94,10 +100,10 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
         agent: agent?,
         archive: Some(archive?),
         journal: journal?,
-        fleet: BTreeMap::new(),
-        maintenance: Vec::new(),
-        secrets: BTreeMap::new(),
-        aws: None,
+        fleet,
+        maintenance,
+        secrets,
+        aws: aws?,
     })
 }
 

@@ -4,7 +4,8 @@
 //! Which keys exist is decided by the table in `keys`, not here.
 
 use std::cell::{Cell, RefCell};
-use std::ops::Range;
+use std::collections::BTreeSet;
+use std::ops::{Range, RangeInclusive};
 
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
@@ -18,6 +19,8 @@ use crate::{Source, clock, duration, nearest, size};
 
 /// Most "did you mean" answers that are searched for in one file; the search is the dear part of a bad file.
 const SUGGESTIONS_MAX: usize = 200;
+/// A day, in milliseconds.
+pub(crate) const DAY_MS: i64 = 86_400_000;
 
 /// What every reader of one file shares: the file, and the problems found so far.
 pub(crate) struct Context<'a> {
@@ -27,6 +30,8 @@ pub(crate) struct Context<'a> {
     /// Lines (from 1) the TOML parser complained about. What it made of them is no ground for more complaints.
     broken_lines: Vec<usize>,
     suggestions: Cell<usize>,
+    /// Names of stored secrets that were referred to.
+    stored: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Context<'a> {
@@ -36,7 +41,14 @@ impl<'a> Context<'a> {
         let mut broken_lines: Vec<usize> =
             syntax.iter().map(|problem| lines.line(problem.span.start)).collect();
         broken_lines.sort_unstable();
-        Context { source, lines, problems: RefCell::new(syntax), broken_lines, suggestions: Cell::new(0) }
+        Context {
+            source,
+            lines,
+            problems: RefCell::new(syntax),
+            broken_lines,
+            suggestions: Cell::new(0),
+            stored: RefCell::default(),
+        }
     }
 
     /// Notes a problem, unless the TOML parser already complained about its line.
@@ -52,6 +64,16 @@ impl<'a> Context<'a> {
         if self.broken_lines.is_empty() {
             self.report(problem);
         }
+    }
+
+    /// Remembers that a stored secret is referred to.
+    pub(crate) fn refer_to_stored(&self, name: &str) {
+        self.stored.borrow_mut().insert(name.to_owned());
+    }
+
+    /// The names of stored secrets that were referred to so far.
+    pub(crate) fn stored(&self) -> BTreeSet<String> {
+        self.stored.borrow().clone()
     }
 
     /// The line, from 1, that the byte `at` is in.
@@ -265,6 +287,63 @@ impl<'a> Field<'a> {
             .ok()
     }
 
+    /// A string of at most so many characters.
+    pub(crate) fn text_up_to(&self, chars_max: usize) -> Option<&'a str> {
+        let text = self.text()?.value;
+        let length = text.chars().count();
+        if length > chars_max {
+            let message = format!("{} has {length} characters, more than {chars_max}", self.title());
+            self.refuse(message, "write less");
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A duration within `range`, in milliseconds; `spelled` says the range in the file's words.
+    pub(crate) fn duration_ms_within(&self, range: &RangeInclusive<i64>, spelled: &str) -> Option<i64> {
+        let ms = self.duration_ms()?;
+        if !range.contains(&ms) {
+            self.refuse(format!("{} is out of range", self.title()), format!("write {spelled}"));
+            return None;
+        }
+        Some(ms)
+    }
+
+    /// A duration of whole days.
+    pub(crate) fn days(&self) -> Option<u32> {
+        let ms = self.duration_ms()?;
+        let days = if ms % DAY_MS == 0 { u32::try_from(ms / DAY_MS).ok() } else { None };
+        if days.is_none() {
+            self.refuse(format!("{} is not a number of whole days", self.title()), "write it as in \"30d\"");
+        }
+        days
+    }
+
+    /// A duration of whole days within `range`.
+    pub(crate) fn days_within(&self, range: &RangeInclusive<u32>) -> Option<u32> {
+        let days = self.days()?;
+        if !range.contains(&days) {
+            let help = format!("write \"{}d\" to \"{}d\"", range.start(), range.end());
+            self.refuse(format!("{} is out of range", self.title()), help);
+            return None;
+        }
+        Some(days)
+    }
+
+    /// What `parse` makes of the string; its error is the end of a message about it.
+    pub(crate) fn parsed<T>(
+        &self,
+        parse: impl FnOnce(&str) -> Result<T, &'static str>,
+        help: &str,
+    ) -> Option<T> {
+        let text = self.text()?;
+        parse(text.value)
+            .map_err(|reason| {
+                self.refuse(format!("{} {reason}: {}", self.title(), quote(text.value)), help);
+            })
+            .ok()
+    }
+
     /// Yes or no.
     pub(crate) fn flag(&self) -> Option<bool> {
         let flag = self.value.get_ref().as_bool();
@@ -402,6 +481,32 @@ impl<'a> Table<'a> {
             self.context.report_absence(Problem::error(self.place.clone(), message).help(row.hint()));
         }
         field
+    }
+
+    /// What `read` makes of the value of `key`: `Some(None)` if there is none, `None` if it is wrong, which is noted.
+    #[expect(clippy::option_option, reason = "absent, wrong, good")]
+    pub(crate) fn optional<T>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(&Field<'a>) -> Option<T>,
+    ) -> Option<Option<T>> {
+        match self.field(key) {
+            Some(field) => read(&field).map(Some),
+            None => Some(None),
+        }
+    }
+
+    /// What `read` makes of the value of `key`; if there is none, `default`.
+    pub(crate) fn or<T>(
+        &mut self,
+        key: &str,
+        default: T,
+        read: impl FnOnce(&Field<'a>) -> Option<T>,
+    ) -> Option<T> {
+        match self.field(key) {
+            Some(field) => read(&field),
+            None => Some(default),
+        }
     }
 
     /// The named entries under `key`, as `[alarms.NAME]`; `noun` is what messages call one of them.

@@ -68,6 +68,9 @@ fn value(row: &Key) -> Value {
         | Kind::Schedule => json!({ "type": "string" }),
         Kind::Duration => json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$" }),
         Kind::Size => json!({ "type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB|TiB)$" }),
+        Kind::Percent => json!({ "type": "string", "pattern": "^[0-9]+%$" }),
+        Kind::Rate => json!({ "type": "string", "pattern": "^[0-9]+/(s|min)$" }),
+        Kind::SizeRate => json!({ "type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB|TiB)/s$" }),
         Kind::Condition => json!({ "type": "string", "pattern": "^\\s*(>|>=|<|<=)\\s*[^<>=\\s]+\\s*$" }),
         Kind::Datapoints => json!({ "type": "string", "pattern": "^\\s*[0-9]+\\s+of\\s+[0-9]+\\s*$" }),
         Kind::OneOf(words) => json!({ "enum": words }),
@@ -102,5 +105,5 @@ fn secret() -> Value {
         let properties = json!({ kind: { "type": "string" } });
         json!({ "type": "object", "properties": properties, "required": [kind], "additionalProperties": false })
     };
-    json!({ "anyOf": [reference("env"), reference("file")] })
+    json!({ "anyOf": [reference("env"), reference("file"), reference("secret")] })
 }

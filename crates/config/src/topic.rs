@@ -8,7 +8,7 @@ use watchbell_model::{Channel, Subscription, Topic, Url};
 use crate::problem::Problem;
 use crate::reader::{Field, Table};
 use crate::web_address::{self, WebAddressError};
-use crate::{name, secret};
+use crate::{email, name, secret};
 
 /// Reads every topic; `told` are the topics that some alarm tells.
 pub(crate) fn read(root: &mut Table<'_>, told: &BTreeSet<String>) -> BTreeMap<String, Topic> {
@@ -38,7 +38,7 @@ fn read_one(mut table: Table<'_>) -> Topic {
     }
     if is_empty && !table.has_refused_keys() {
         let message = format!("{} has no subscription", table.title);
-        let help = "write console = {}, or webhook or slack";
+        let help = "write console = {}, or webhook, slack, email or sms";
         table.context.report_absence(Problem::error(table.place.clone(), message).help(help));
     }
     table.finish();
@@ -46,13 +46,15 @@ fn read_one(mut table: Table<'_>) -> Topic {
 }
 
 /// The kinds of channels, in the order of a topic's subscriptions.
-const KINDS: [&str; 3] = ["console", "webhook", "slack"];
+const KINDS: [&str; 5] = ["console", "webhook", "slack", "email", "sms"];
 
 /// The channel that a table under the key `kind` describes.
 fn channel(kind: &str, table: Table<'_>) -> Option<Channel> {
     match kind {
         "webhook" => webhook(table),
         "slack" => slack(table),
+        "email" => email::email(table),
+        "sms" => email::sms(table),
         _ => {
             table.finish();
             Some(Channel::Console)

@@ -1,6 +1,7 @@
 //! Web addresses as they are written in the file.
 
 use crate::problem::holds_password;
+use crate::reader::Field;
 
 /// What is known of a web address without opening it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +41,37 @@ pub(crate) fn parse(text: &str) -> Result<WebAddress, WebAddressError> {
     Ok(WebAddress { is_exposed: is_plain && !is_loopback(host) })
 }
 
+/// A server that calls go to: a scheme, a host and a port, no slash at the end. What is wrong is noted, with what to
+/// write; `exposes` says what would be sent to it without encryption.
+pub(crate) fn read_server(field: &Field<'_>, exposes: &str, help: [&str; 2]) -> Option<String> {
+    let [help, help_password] = help;
+    let text = field.text()?.value;
+    match parse(text) {
+        Err(WebAddressError::HoldsPassword) => {
+            let message = format!("{} holds a password, which must not stand in the file", field.title());
+            field.refuse(message, help_password);
+            return None;
+        }
+        Err(WebAddressError::Malformed(reason)) => {
+            field.refuse(format!("{} {reason}", field.title()), help);
+            return None;
+        }
+        Ok(address) if address.is_exposed => {
+            field.refuse(format!("{} would send {exposes} without encryption", field.title()), help);
+            return None;
+        }
+        Ok(_) => {}
+    }
+    let base = text.trim_end_matches('/');
+    if base.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '?', '#'])) {
+        field.refuse(format!("{} has more than a host and a port", field.title()), help);
+        return None;
+    }
+    Some(base.to_owned())
+}
+
 /// The host of `host`, `host:port`, `[v6]` or `[v6]:port`.
-fn host(authority: &str) -> Option<&str> {
+pub(crate) fn host(authority: &str) -> Option<&str> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']')?;

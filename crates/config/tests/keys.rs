@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use watchbell_config::{KEYS, Kind, Presence, Source, check, schema};
 
 /// The good cases together use every key there is.
-const GOOD: [&str; 14] = [
+const GOOD: [&str; 15] = [
     include_str!("cases/design.toml"),
     include_str!("cases/access.toml"),
     include_str!("cases/every_key.toml"),
@@ -24,6 +24,7 @@ const GOOD: [&str; 14] = [
     include_str!("cases/listen_with_tls.toml"),
     include_str!("cases/inputs.toml"),
     include_str!("cases/journal.toml"),
+    include_str!("cases/on_aws.toml"),
 ];
 
 fn kind(path: &str) -> Option<Kind> {
@@ -105,6 +106,46 @@ fn defaults_are_those_of_the_table() {
     let bare = "version = 1\n[log_groups.a]\n[metric_filters.m]\nlog_group = \"a\"\npattern = \"\"\n\
         metric = { namespace = \"N\", name = \"M\" }\n[alarms.x]\nmetric_filter = \"m\"\nperiod = \"60s\"\ncondition = \"> 1\"\n";
     assert_eq!(plan(&written), plan(bare));
+}
+
+/// The same for fleets, maintenance and AWS: every default there is, written out or left out.
+#[test]
+fn defaults_of_aws_are_those_of_the_table() {
+    let text = |with_defaults: bool| {
+        let defaults = |parent: &str| {
+            let mut lines = String::new();
+            for key in KEYS.iter().filter(|key| with_defaults && key.parent() == parent) {
+                let Presence::Default(value) = key.presence else { continue };
+                let is_bare = matches!(key.kind, Kind::Flag | Kind::Count);
+                let quote = if is_bare { "" } else { "\"" };
+                writeln!(lines, "{} = {quote}{value}{quote}", key.name()).unwrap();
+            }
+            lines
+        };
+        let mut text =
+            "version = 1\n[fleet.a]\ncommand = [\"a\", \"{port}\"]\ninstances = { min = 1, max = 1 }\n\
+            listen = \"127.0.0.1:8080\"\n[fleet.a.health]\n"
+                .to_owned();
+        text += &defaults("fleet.*.health");
+        text += "[[maintenance]]\nname = \"a\"\nschedule = \"cron(0 3 * * *)\"\n";
+        text += &(defaults("maintenance") + "[maintenance.patch]\n" + &defaults("maintenance.patch"));
+        text += "[aws]\nregion = \"eu-central-1\"\nartifacts.url = \"s3://bucket\"\n";
+        writeln!(text, "artifacts.watchbell_sha256 = \"{}\"", "0".repeat(64)).unwrap();
+        text += &defaults("aws");
+        for (header, parent) in
+            [("aws.network", "aws.network"), ("aws.fleet.a", "aws.fleet.*"), ("aws.trail", "aws.trail")]
+        {
+            write!(text, "[{header}]\n{}", defaults(parent)).unwrap();
+        }
+        text + "[aws.network.bastion]\nallow = \"10.0.0.1\"\nkey_pair = \"ops\"\n"
+            + &defaults("aws.network.bastion")
+    };
+    let plan = |text: &str| {
+        let checked = check(&Source { name: "watchbell.toml", text, folder: Path::new("/x") });
+        checked.plan.unwrap_or_else(|| panic!("{text}\n{:?}", checked.problems))
+    };
+    assert_ne!(text(true), text(false));
+    assert_eq!(plan(&text(true)), plan(&text(false)));
 }
 
 /// The part of the schema that describes `path`.

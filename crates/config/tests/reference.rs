@@ -18,6 +18,8 @@ fn kind(kind: Kind) -> String {
         Kind::SocketAddress => "IP address and port",
         Kind::Duration => "duration",
         Kind::Size => "size",
+        Kind::Percent => "percentage",
+        Kind::Rate | Kind::SizeRate => "rate",
         Kind::Clock => "time of day",
         Kind::Date => "date",
         Kind::Count => "positive integer",

@@ -85,6 +85,6 @@ pub use shipment::{
 };
 pub use statistic::{Percentile, Statistic, StatisticError};
 pub use time::Timestamp;
-pub use topic::{Channel, Subscription, Topic, Url};
+pub use topic::{Channel, Email, Subscription, Topic, Url};
 pub use trail::{TrailOutcome, TrailRecord};
 pub use unit::{Unit, UnitError};
