@@ -99,6 +99,9 @@ fn table(sources: &[SourceReport]) -> String {
     for source in sources {
         let losses = source.losses.values().sum::<u64>();
         let lost = source.lost_bytes.values().sum();
+        let refused = source.refused.values().sum::<u64>();
+        let refused = (refused > 0).then(|| format!("{refused} refused"));
+        let notes: Vec<String> = source.reason.iter().map(|reason| visible(reason)).chain(refused).collect();
         rows.push([
             source.log_group.clone(),
             source.state.as_str().to_owned(),
@@ -110,9 +113,9 @@ fn table(sources: &[SourceReport]) -> String {
             words::size(source.skipped_bytes),
             // Not every loss has a known size.
             if losses == 0 { "none".to_owned() } else { format!("{losses} times, {}", words::size(lost)) },
-            match &source.reason {
-                Some(reason) => format!("{} ({})", visible(&source.path), visible(reason)),
-                None => visible(&source.path),
+            match notes.as_slice() {
+                [] => visible(&source.path),
+                notes => format!("{} ({})", visible(&source.path), notes.join("; ")),
             },
         ]);
     }

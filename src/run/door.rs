@@ -15,7 +15,7 @@ const HTTP_1: &[u8] = b"http/1.1";
 /// Connections turned away that are logged in a minute; more are only counted.
 pub const TURNED_AWAY_LOGGED_MAX: u32 = 10;
 
-/// The certificate of a plan, if it has one.
+/// The certificate of HTTP, if it has one.
 ///
 /// # Errors
 /// [`TlsError`] names the file and what is wrong with it.
@@ -34,9 +34,13 @@ pub fn web_address(address: SocketAddr, http: &Http) -> String {
     format!("{}://{address}", if http.tls.is_some() { "https" } else { "http" })
 }
 
-/// Connections that were turned away.
-#[derive(Debug, Default)]
+/// Those that were turned away at one door.
+#[derive(Debug)]
 pub struct TurnedAwayCount {
+    /// The door, as the log names it.
+    at: String,
+    /// What says which networks are allowed there.
+    key: String,
     network: AtomicU64,
     handshake: AtomicU64,
     /// The current minute, and how many in it.
@@ -44,8 +48,15 @@ pub struct TurnedAwayCount {
 }
 
 impl TurnedAwayCount {
+    /// None yet at this door; `key` is what says which networks are allowed.
+    pub fn new(at: impl Into<String>, key: impl Into<String>) -> TurnedAwayCount {
+        let (network, handshake, logged) = Default::default();
+        TurnedAwayCount { at: at.into(), key: key.into(), network, handshake, logged }
+    }
+
     /// Counts one, and logs it unless there were many in this minute.
     pub fn count(&self, peer: IpAddr, why: &TurnedAway, now: Timestamp) {
+        let at = self.at.as_str();
         let counter = match why {
             TurnedAway::Network => &self.network,
             TurnedAway::Handshake(_) => &self.handshake,
@@ -54,13 +65,13 @@ impl TurnedAwayCount {
         let seen = self.seen_in_minute(now);
         match why {
             _ if seen > TURNED_AWAY_LOGGED_MAX => {}
-            TurnedAway::Network => {
-                tracing::warn!(%peer, "connection refused: its network is not in http.allow");
+            TurnedAway::Network => tracing::warn!(at, %peer, "refused: its network is not in {}", self.key),
+            TurnedAway::Handshake(reason) => {
+                tracing::warn!(at, %peer, reason, "refused: no TLS with this peer");
             }
-            TurnedAway::Handshake(reason) => tracing::warn!(%peer, reason, "no TLS with this peer"),
         }
         if seen == TURNED_AWAY_LOGGED_MAX {
-            tracing::warn!("more connections that are turned away in this minute are only counted");
+            tracing::warn!(at, "what is refused beyond that in this minute is only counted");
         }
     }
 
@@ -88,7 +99,7 @@ mod tests {
 
     #[test]
     fn those_turned_away_are_counted_each_and_logged_up_to_a_bound() {
-        let count = TurnedAwayCount::default();
+        let count = TurnedAwayCount::new("http", "http.allow");
         let peer = "192.0.2.1".parse().unwrap();
         for _ in 0..100 {
             count.count(peer, &TurnedAway::Network, Timestamp(5000));

@@ -82,6 +82,8 @@ pub struct Figures {
     now: Timestamp,
     /// Connections turned away since the start, by reason.
     pub turned_away: Vec<(&'static str, u64)>,
+    /// Those whom inputs turned away since the start, by reason.
+    input_turned_away: BTreeMap<(GroupName, &'static str), u64>,
     /// Agents as they last told.
     pub agents: Vec<AgentReport>,
 }
@@ -109,6 +111,7 @@ impl Figures {
             otlp_rejected: 0,
             now,
             turned_away: Vec::new(),
+            input_turned_away: sources.turned_away(),
             agents: Vec::new(),
         }
     }
@@ -162,6 +165,15 @@ pub fn text(figures: &Figures) -> String {
     );
     for (reason, times) in &figures.turned_away {
         turned_away.get_or_create(&Reason { reason }).inc_by(*times);
+    }
+    let refused = Family::<Lost, Total>::default();
+    registry.register(
+        "syslog_refused",
+        "Connections and datagrams of syslog that were turned away, since the start",
+        refused.clone(),
+    );
+    for ((group, reason), times) in &figures.input_turned_away {
+        refused.get_or_create(&Lost { log_group: group.to_string(), reason }).inc_by(*times);
     }
     alarms(&mut registry, figures);
     gauge(&mut registry, "metric_series", "Series of metrics that some alarm watches", figures.series);
@@ -380,7 +392,7 @@ mod tests {
             source_lag_bytes: [(group.clone(), 5)].into(),
             source_read_bytes: [(group.clone(), 9)].into(),
             accounts: [(group.clone(), account)].into(),
-            redacted: [(group, 1)].into(),
+            redacted: [(group.clone(), 1)].into(),
             messages_waiting: 2,
             archive_waiting_bytes: 3,
             archived_events: 4,
@@ -398,6 +410,7 @@ mod tests {
             otlp_rejected: 6,
             now: Timestamp(0),
             turned_away: vec![("network", 2)],
+            input_turned_away: [((group.clone(), "network"), 1)].into(),
             agents: vec![AgentReport {
                 agent: "0123456789abcdef".into(),
                 name: "web-1".into(),

@@ -90,6 +90,7 @@ impl Running {
         record_secrets(&self.writer, &unlocked.read);
         // Read again, also where the file is as before: a renewed certificate has the same name.
         let certificate = door::certificate(plan.http.tls.as_ref())?;
+        let certificates = inputs::Certificates::read(&plan)?;
         let store = open_store(plan.archive.as_ref(), &plan.data_dir)?;
         // Before the plan: once it is in force an alarm may tell a new subscription at once, and a message to one that
         // nobody knows is given up.
@@ -113,6 +114,7 @@ impl Running {
             handshakes.replace(certificate);
         }
         self.door.admit(plan.http.allow.clone());
+        self.inputs.admit(&plan, certificates);
         self.store.replace(store);
         self.settings.replace(&plan.log_groups, &redactor);
         self.collector.follow(plan.log_groups.clone(), redactor);

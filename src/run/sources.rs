@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use watchbell_model::{GroupName, LossReason, Timestamp};
 
 use super::checkpoint::{CHECKPOINTS_MAX, FileId};
+use super::door::TurnedAwayCount;
 use super::ledger::{Account, Ledger};
 
 /// How long the collector may wait for the journal before its files count as paused, in milliseconds.
@@ -92,6 +93,8 @@ pub struct Sources(Arc<Mutex<Now>>);
 struct Now {
     files: BTreeMap<(GroupName, FileId), FileNow>,
     inputs: BTreeMap<(GroupName, String), InputNow>,
+    /// Those who were turned away at the sockets of inputs.
+    turned_away: BTreeMap<(GroupName, String), Arc<TurnedAwayCount>>,
     /// Paths that cannot be opened, and why.
     refused: BTreeMap<(GroupName, String), String>,
     /// Bytes read of each log stream and log group, since their accounts began.
@@ -138,6 +141,22 @@ impl Sources {
     /// An input, or a stream of one, is so now.
     pub(crate) fn input(&self, group: &GroupName, name: &str, input: InputNow) {
         self.lock().inputs.insert((group.clone(), name.to_owned()), input);
+    }
+
+    /// Whom an input turns away is counted here.
+    pub(crate) fn turns_away(&self, group: &GroupName, name: &str, count: Arc<TurnedAwayCount>) {
+        self.lock().turned_away.insert((group.clone(), name.to_owned()), count);
+    }
+
+    /// How many the inputs of each log group turned away since the start, by reason.
+    pub fn turned_away(&self) -> BTreeMap<(GroupName, &'static str), u64> {
+        let mut sum = BTreeMap::new();
+        for ((group, _), count) in &self.lock().turned_away {
+            for (reason, times) in count.look() {
+                *sum.entry((group.clone(), reason)).or_default() += times;
+            }
+        }
+        sum
     }
 
     /// These paths cannot be opened.
@@ -210,6 +229,11 @@ impl Sources {
             report.account(account);
         }
         for (name, report) in &mut reports {
+            let turned_away = now.turned_away.get(name).into_iter().flat_map(|count| count.look());
+            report.refused = turned_away
+                .filter(|(_, times)| *times > 0)
+                .map(|(reason, times)| (reason.to_owned(), times))
+                .collect();
             let settled = ledger.streams().get(name).map_or(0, Account::settled_bytes);
             report.read_bytes = now.read.get(name).copied().unwrap_or(settled);
         }
@@ -254,6 +278,9 @@ pub struct SourceReport {
     pub lost_bytes: BTreeMap<LossReason, u64>,
     /// Times that something was lost before it could be read, by reason.
     pub losses: BTreeMap<LossReason, u64>,
+    /// Connections and datagrams that were turned away since the start, by reason: `network` or `handshake`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<String, u64>,
     /// Events in the journal.
     pub events: u64,
     /// Events from which something was taken out that must not be stored.
@@ -277,6 +304,7 @@ impl SourceReport {
             skipped_bytes: 0,
             lost_bytes: BTreeMap::new(),
             losses: BTreeMap::new(),
+            refused: BTreeMap::new(),
             events: 0,
             redacted_events: 0,
         }

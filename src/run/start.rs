@@ -116,7 +116,7 @@ impl Running {
             agents: Arc::default(),
             clock: Arc::clone(&kept.clock),
             denials: Denials::default(),
-            turned_away: TurnedAwayCount::default(),
+            turned_away: TurnedAwayCount::new("http", "http.allow"),
             rejections: Rejections::default(),
             stopping: is_stopping.clone(),
             in_force: Mutex::new(in_force),

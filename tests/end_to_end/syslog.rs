@@ -1,13 +1,14 @@
 //! Messages of syslog over real sockets: both forms, both transports, what is lost is counted, what waits is not lost.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use watchbell_journal::{ModelDisk, Reader};
 use watchbell_model::{Entry, EventFlags, LINE_BYTES_MAX, LossReason, Severity, Source, Transport};
 
+use crate::support::authority::Authority;
 use crate::support::input::pieces;
 use crate::support::process::{Up, run, said};
 use crate::support::records::{archived, batches, record};
@@ -287,4 +288,131 @@ fn hosts_beyond_the_limit_share_a_stream_and_it_is_said() {
     assert_eq!(row(&rows, "h999")["events"], 1);
     up.wait_for_log("more than 1000 hosts send syslog");
     up.stop();
+}
+
+/// Over TLS and UDP, from one address of this machine only: 127.0.0.2 is a stranger.
+const GUARDED: &str = "[log_groups.\"net/syslog\"]\nsyslog = { listen = \"127.0.0.1:0\", transport = [\"tls\", \"udp\"], \
+    tls = { certificate = \"server.pem\", key = \"server.key\" }, allow = \"127.0.0.1\" }\n";
+
+/// A connection from this address.
+fn connect_from(from: &str, to: SocketAddr) -> TcpStream {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let stream = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
+        socket.connect(to).await.unwrap().into_std().unwrap()
+    });
+    stream.set_nonblocking(false).unwrap();
+    stream
+}
+
+#[test]
+fn over_tls_those_who_are_allowed_are_heard_and_others_are_turned_away_and_counted() {
+    let site = Site::new(GUARDED);
+    let authority = Authority::new();
+    authority.sign(&site);
+    let up = Up::start(&site);
+    let (tls, udp) = (listener(up.address, "tls"), listener(up.address, "udp"));
+    let silent = TcpStream::connect(tls).unwrap();
+    // Whoever only writes and closes at once has said everything.
+    let messages: Vec<String> =
+        (0..20_000).map(|number| format!("<14>Nov 22 06:55:46 h app: {number}\nof two lines")).collect();
+    let counted: Vec<String> = messages.iter().map(|it| format!("{} {it}", it.len())).collect();
+    let mut sender = authority.connect(tls).unwrap();
+    sender.write_all(counted.concat().as_bytes()).unwrap();
+    sender.conn.send_close_notify();
+    sender.flush().unwrap();
+    drop(sender);
+    send_datagrams(udp, &[b"<14>Nov 22 06:55:46 h app: known"]);
+    up.wait_for_events("net/syslog", 20_001);
+
+    let stranger = UdpSocket::bind("127.0.0.2:0").unwrap();
+    stranger.send_to(b"<14>Nov 22 06:55:46 h app: strange", udp).unwrap();
+    let mut rest = Vec::new();
+    let _ = connect_from("127.0.0.2", tls).read_to_end(&mut rest);
+    assert_eq!(rest, b"");
+    let mut plain = TcpStream::connect(tls).unwrap();
+    plain.write_all(b"<14>Nov 22 06:55:46 h app: in the clear\n").unwrap();
+    let _ = plain.read_to_end(&mut rest);
+    let refused = |name: String| row(&sources(up.address), &name)["refused"].clone();
+    eventually("all are counted", || {
+        refused(format!("tls://{tls}")) == json!({ "network": 1, "handshake": 1 })
+            && refused(format!("udp://{udp}")) == json!({ "network": 1 })
+    });
+    let metric = |reason| {
+        up.metric(&format!("watchbell_syslog_refused_total{{log_group=\"net/syslog\",reason=\"{reason}\"}}"))
+    };
+    assert_eq!((metric("network"), metric("handshake")), (2, 1));
+    up.wait_for_log("its network is not in log_groups.\"net/syslog\".syslog.allow");
+    let (_, table, _) = said(&run(&site, &["sources", "--address", &up.address.to_string()]));
+    assert!(table.contains(&format!("tls://{tls} (2 refused)")), "{table}");
+    drop(silent);
+    up.stop();
+    let batches = batches(&site.data());
+    let of = |wanted: Transport| {
+        let is_it =
+            |source: &Source| matches!(source, Source::Syslog { transport, .. } if *transport == wanted);
+        let wanted = batches.iter().filter(|(_, _, batch)| is_it(&batch.source));
+        wanted.flat_map(|(_, _, batch)| batch.events().map(|it| it.message.to_owned())).collect::<Vec<_>>()
+    };
+    assert!(of(Transport::Tls) == messages);
+    assert_eq!(of(Transport::Udp), ["<14>Nov 22 06:55:46 h app: known"]);
+}
+
+#[test]
+fn handshakes_that_never_end_hold_their_places_for_a_bounded_time() {
+    let site = Site::new(GUARDED);
+    let authority = Authority::new();
+    authority.sign(&site);
+    let up = Up::start(&site);
+    let tls = listener(up.address, "tls");
+    let all_places: Vec<TcpStream> = (0..256).map(|_| TcpStream::connect(tls).unwrap()).collect();
+    up.wait_for_log("256 connections are open");
+    // Waits in the kernel until their time is over.
+    authority.connect(tls).unwrap().write_all(b"32 <14>Nov 22 06:55:46 h app: heard").unwrap();
+    up.wait_for_events("net/syslog", 1);
+    let refused = row(&sources(up.address), &format!("tls://{tls}"))["refused"]["handshake"].as_u64();
+    assert!(refused > Some(0), "{refused:?}");
+    drop(all_places);
+    up.stop();
+}
+
+#[test]
+fn a_reload_changes_who_is_heard_and_under_which_certificate() {
+    let site = Site::new(GUARDED);
+    let (old, new) = (Authority::new(), Authority::new());
+    old.sign(&site);
+    let running = InProcess::start(&site, START);
+    let (tls, udp) = (listener(running.address(), "tls"), listener(running.address(), "udp"));
+    let mut before = old.connect(tls).unwrap();
+
+    site.write("server.pem", "not a certificate\n");
+    let error = running.reload(&site).unwrap_err().to_string();
+    assert!(error.contains("server.pem: no certificate in PEM is in this file"), "{error}");
+    old.connect(tls).unwrap();
+
+    new.sign(&site);
+    site.configure(&GUARDED.replace("allow = \"127.0.0.1\"", "allow = [\"127.0.0.1\", \"127.0.0.2\"]"));
+    running.reload(&site).unwrap();
+    assert!(old.connect(tls).is_err());
+    new.connect(tls).unwrap().write_all(b"30 <14>Nov 22 06:55:46 h app: new").unwrap();
+    before.write_all(b"30 <14>Nov 22 06:55:46 h app: old").unwrap();
+    let stranger = UdpSocket::bind("127.0.0.2:0").unwrap();
+    stranger.send_to(b"<14>Nov 22 06:55:46 h app: no stranger any more", udp).unwrap();
+    running.wait_for_events("net/syslog", 3);
+
+    site.configure(GUARDED);
+    running.reload(&site).unwrap();
+    stranger.send_to(b"<14>Nov 22 06:55:46 h app: a stranger again", udp).unwrap();
+    let refused = || row(&sources(running.address()), &format!("udp://{udp}"))["refused"]["network"].clone();
+    eventually("it is turned away", || refused() == 1);
+    running.drain();
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_for_syslog_keeps_it_from_starting() {
+    let site = Site::new(GUARDED);
+    let (code, _, stderr) = said(&run(&site, &["up"]));
+    assert!(code == Some(78) && stderr.contains("server.pem"), "{stderr}");
+    assert!(!site.data().exists(), "nothing was changed on disk");
 }

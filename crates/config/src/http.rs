@@ -22,9 +22,7 @@ pub(crate) fn read(root: &mut Table<'_>, document: &DeTable<'_>) -> Option<Http>
         None => Some(loopback),
     };
     let tls = table.field("tls").map(|field| tls(&field));
-    let allow = table
-        .field("allow")
-        .map(|field| network::read_list(&field, ", or remove the key: then only this machine may connect"));
+    let allow = table.field("allow").map(|field| network::read_list(&field, network::ONLY_THIS_MACHINE));
     if let (Some(field), Some(address)) = (listen_field, listen) {
         let has = [
             (tls.is_some(), "tls", "tls = { certificate = \"…\", key = \"…\" }"),
@@ -77,8 +75,9 @@ fn refuse_unprotected(field: &Field<'_>, address: SocketAddr, has: &[(bool, &str
     field.context.report_absence(Problem::error(field.span(), message).help(help));
 }
 
-fn tls(field: &Field<'_>) -> Option<Tls> {
-    let mut table = field.table("\"tls\" in [http]".into())?;
+/// A certificate and its key.
+pub(crate) fn tls(field: &Field<'_>) -> Option<Tls> {
+    let mut table = field.table(field.title())?;
     let path = |field: Field<'_>| plan::absolute_path(&field, field.text()?.value);
     let certificate = table.need("certificate").and_then(path);
     let key = table.need("key").and_then(path);

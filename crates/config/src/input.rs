@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use ipnet::IpNet;
 use watchbell_model::{Inputs, Journald, Otlp, Syslog, Transport};
 
 use crate::keys::quoted;
 use crate::problem::{Problem, quote};
 use crate::reader::{Context, Field, Table, Text};
+use crate::{http, network};
 
 /// What is listened on, and for which log group: nobody can listen where another one does.
 #[derive(Default)]
 pub(crate) struct Listeners<'a> {
+    /// By address, and whether datagrams or connections come there.
     sockets: BTreeMap<(SocketAddr, Transport), &'a str>,
     stdin: Option<&'a str>,
     services: BTreeMap<String, &'a str>,
@@ -35,10 +38,13 @@ impl<'a> Listeners<'a> {
                 context.report(Problem::error(group.span.clone(), message).help("name it in one of them"));
             }
         }
-        let Some(Syslog { listen, transports }) = &inputs.syslog else { return };
+        let Some(Syslog { listen, transports, .. }) = &inputs.syslog else { return };
         // Port 0 takes a free one each time.
         for transport in transports.iter().filter(|_| listen.port() != 0) {
-            if let Some(other) = self.sockets.insert((*listen, *transport), group.value) {
+            let socket = if *transport == Transport::Udp { Transport::Udp } else { Transport::Tcp };
+            if let Some(other) = self.sockets.insert((*listen, socket), group.value)
+                && other != group.value
+            {
                 let (one, other) = (quote(group.value), quote(other));
                 let message = format!("log groups {other} and {one} both listen on {transport}://{listen}");
                 let problem = Problem::error(group.span.clone(), message);
@@ -83,48 +89,111 @@ fn journald(field: &Field<'_>) -> Option<Journald> {
     Some(Journald { command: command?, units: units.iter().map(|unit| unit.value.to_owned()).collect() })
 }
 
-/// `syslog = { listen, transport }`.
+/// `syslog = { listen, transport, tls, allow }`.
 fn syslog(field: &Field<'_>) -> Option<Syslog> {
     let mut table = field.table(format!("{} of {}", quote("syslog"), field.owner()))?;
-    let listen = table.need("listen").and_then(|field| listen(&field));
-    let transports = match table.field("transport") {
-        Some(field) => transports(&field),
+    let tls_field = table.field("tls");
+    let tls = tls_field.as_ref().map(http::tls);
+    let allow = table.field("allow").map(|field| network::read_list(&field, network::ONLY_THIS_MACHINE));
+    let transport_field = table.field("transport");
+    let transports = match &transport_field {
+        Some(field) => transports(field),
+        None if tls.is_some() => Some(vec![Transport::Tls]),
         None => Some(vec![Transport::Udp, Transport::Tcp]),
     };
+    if let Some(transports) = &transports {
+        check_certificate(transport_field.as_ref(), tls_field.as_ref(), transports);
+    }
+    let listen = table.need("listen").and_then(|field| {
+        let transports = transports.as_deref().unwrap_or_default();
+        let address = listen(&field, transports)?;
+        check_protection(&field, address, transports, allow.as_deref());
+        Some(address)
+    });
     table.finish();
-    Some(Syslog { listen: listen?, transports: transports? })
+    let tls = match tls {
+        Some(tls) => Some(tls?),
+        None => None,
+    };
+    Some(Syslog { listen: listen?, transports: transports?, tls, allow: allow.unwrap_or_default() })
 }
 
-/// A loopback address.
-fn listen(field: &Field<'_>) -> Option<SocketAddr> {
+/// An address and a port; messages over TLS have a port of their own, which need not be written.
+fn listen(field: &Field<'_>, transports: &[Transport]) -> Option<SocketAddr> {
     let text = field.text()?;
-    let Ok(address) = text.value.parse::<SocketAddr>() else {
+    let with_port = text.value.parse::<SocketAddr>().ok();
+    let of_tls = || Some(SocketAddr::new(text.value.parse().ok()?, Syslog::TLS_PORT));
+    let address = with_port.or_else(|| transports.contains(&Transport::Tls).then(of_tls)?);
+    if address.is_none() {
         let message = format!("{} is not an IP address and a port: {}", field.title(), quote(text.value));
         field.refuse(message, "write it as \"127.0.0.1:5514\" or \"[::1]:5514\"; port 0 takes a free one");
-        return None;
-    };
-    if !address.ip().is_loopback() {
-        let message = format!(
-            "listening for syslog on {address} is not available in this version, which has no TLS there"
-        );
-        field.refuse(message, "write a loopback address: \"127.0.0.1:5514\"");
-        return None;
     }
-    Some(address)
+    address
+}
+
+/// A certificate is there exactly if messages come over TLS, and then plain TCP needs another port.
+fn check_certificate(transport: Option<&Field<'_>>, tls: Option<&Field<'_>>, transports: &[Transport]) {
+    match (transport, tls) {
+        (Some(field), None) if transports.contains(&Transport::Tls) => {
+            let message = format!("{} is \"tls\", and there is no certificate", field.title());
+            let problem = Problem::error(field.span(), message);
+            let help = "add tls = { certificate = \"…\", key = \"…\" }";
+            field.context.report_absence(problem.help(help));
+        }
+        (_, Some(field)) if !transports.contains(&Transport::Tls) => {
+            let message = format!("{} is of no use: no message comes over TLS", field.title());
+            field.refuse(message, "write transport = \"tls\", or remove tls");
+        }
+        (Some(field), Some(_)) if transports.contains(&Transport::Tcp) => {
+            let message = format!("{} has \"tcp\" and \"tls\", which cannot share a port", field.title());
+            field.refuse(message, "write \"tls\"; or give \"tcp\" a log group and a port of its own");
+        }
+        _ => {}
+    }
+}
+
+/// What other machines can reach needs `allow`; what they send there in the clear is told.
+fn check_protection(
+    field: &Field<'_>,
+    address: SocketAddr,
+    transports: &[Transport],
+    allow: Option<&[IpNet]>,
+) {
+    if address.ip().is_loopback() {
+        let of_this_machine = |it: &IpNet| it.addr().is_loopback() || it.contains(&address.ip());
+        if allow.is_some_and(|allow| !allow.is_empty() && !allow.iter().any(of_this_machine)) {
+            let message = format!("only this machine can reach {address}, and it is not in allow");
+            field.refuse(message, "listen on an address of this network, or remove allow");
+        }
+        return;
+    }
+    if allow.is_none() {
+        let message = format!("other machines can reach {address}, and there is no allow");
+        let help = "add allow = [\"10.0.0.0/8\"] with the networks of those who may send; or listen on a loopback address: \"127.0.0.1:5514\"";
+        field.context.report_absence(Problem::error(field.span(), message).help(help));
+    }
+    let plain = transports.iter().filter(|transport| **transport != Transport::Tls);
+    let plain: Vec<String> = plain.map(ToString::to_string).collect();
+    if allow.is_some() && !plain.is_empty() {
+        let plain = plain.join(" and ");
+        let message = format!("messages travel to {address} unencrypted over {plain}");
+        let help = "whoever is on the way can read, change and forge them; transport = \"tls\" protects them";
+        field.context.report(Problem::warning(field.span(), message).help(help));
+    }
 }
 
 fn transports(field: &Field<'_>) -> Option<Vec<Transport>> {
     if field.is_empty_array() {
-        field.refuse(format!("{} is empty", field.title()), "write \"udp\", \"tcp\" or both");
+        field.refuse(format!("{} is empty", field.title()), "write \"udp\", \"tcp\" or \"tls\"");
         return None;
     }
-    let known = [Transport::Udp, Transport::Tcp];
+    let known = [Transport::Udp, Transport::Tcp, Transport::Tls];
     let texts = field.texts();
     let mut found = Vec::new();
     for text in &texts {
         let Some(transport) = known.into_iter().find(|known| known.to_string() == text.value) else {
             let message = format!("{} cannot be {}", field.title(), quote(text.value));
-            let help = format!("write one or both of {}", quoted(&["udp", "tcp"]));
+            let help = format!("write one or more of {}", quoted(&["udp", "tcp", "tls"]));
             field.context.report(Problem::error(text.span.clone(), message).help(help));
             continue;
         };

@@ -7,6 +7,9 @@ use ipnet::IpNet;
 use crate::problem::{Problem, quote};
 use crate::reader::{Field, Text};
 
+/// What holds without the key, where one lets machines in.
+pub(crate) const ONLY_THIS_MACHINE: &str = ", or remove the key: then only this machine is let in";
+
 /// `10.0.0.0/8`, or an address alone; what is wrong is noted.
 pub(crate) fn read(field: &Field<'_>, text: &Text<'_>) -> Option<IpNet> {
     let refuse = |message: String, help: String| {

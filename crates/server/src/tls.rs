@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{InvalidMessage, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -89,6 +89,14 @@ impl Certificate {
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         Ok(Certificate(Arc::new(config)))
     }
+
+    /// The same for peers that only write. They get no tickets for another session: they would close with these unread,
+    /// which resets the connection, and what is still on its way is lost.
+    #[must_use]
+    pub fn for_writers(mut self) -> Certificate {
+        Arc::make_mut(&mut self.0).send_tls13_tickets = 0;
+        self
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
@@ -102,6 +110,16 @@ fn refuse_exposed(path: &Path) -> Result<(), TlsError> {
     let metadata = fs::metadata(path).map_err(|source| TlsError::Io { path: path.to_owned(), source })?;
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & MODE_REFUSED == 0 { Ok(()) } else { Err(TlsError::Exposed { path: path.to_owned(), mode }) }
+}
+
+/// People mistype transports; what rustls says of that takes knowing TLS.
+fn in_words(error: io::Error) -> io::Error {
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            io::Error::new(io::ErrorKind::InvalidData, "it does not speak TLS")
+        }
+        _ => error,
+    }
 }
 
 /// Makes handshakes with the certificate in force. Clones share it.
@@ -128,5 +146,6 @@ impl Handshakes {
         let accepted = timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(config).accept(stream)).await;
         accepted
             .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long")))
+            .map_err(in_words)
     }
 }

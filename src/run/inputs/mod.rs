@@ -21,8 +21,10 @@ use watchbell_model::{
     self as model, Batch, Entry, GroupName, Inputs, LogGroup, Loss, LossReason, Plan, StartAt,
 };
 use watchbell_parse::Timestamps;
+use watchbell_server::tls::{Certificate, TlsError};
 
 use self::pipe::{Stop, Stopper};
+use self::syslog::gate::{self, Gate};
 use super::clock::Clock;
 use super::collector;
 use super::cursors::Cursors;
@@ -97,7 +99,11 @@ pub(super) fn needs_restart(before: &Plan, after: &Plan) -> Option<&'static str>
         };
         all(before) != all(after)
     }
-    if differ(before, after, |inputs| inputs.syslog.clone()) {
+    let where_from = |inputs: &Inputs| {
+        let syslog = inputs.syslog.as_ref()?;
+        Some((syslog.listen, syslog.transports.clone()))
+    };
+    if differ(before, after, where_from) {
         Some("log_groups.*.syslog")
     } else if differ(before, after, |inputs| inputs.journald.clone()) {
         Some("log_groups.*.journald")
@@ -105,6 +111,23 @@ pub(super) fn needs_restart(before: &Plan, after: &Plan) -> Option<&'static str>
         Some("log_groups.*.stdin")
     } else {
         None
+    }
+}
+
+/// The certificates of inputs, read again: a renewed one has the same name.
+pub(super) struct Certificates(BTreeMap<GroupName, Option<Certificate>>);
+
+impl Certificates {
+    /// Those of a plan.
+    ///
+    /// # Errors
+    /// [`TlsError`] names the file and what is wrong with it.
+    pub(super) fn read(plan: &Plan) -> Result<Certificates, TlsError> {
+        let with_syslog =
+            plan.log_groups.iter().filter_map(|(name, group)| Some((name, group.inputs.syslog.as_ref()?)));
+        let read =
+            with_syslog.map(|(name, syslog)| Ok((name.clone(), gate::certificate(syslog.tls.as_ref())?)));
+        Ok(Certificates(read.collect::<Result<_, _>>()?))
     }
 }
 
@@ -131,7 +154,7 @@ enum PipeInput {
 /// Opens what the inputs of a plan need.
 ///
 /// # Errors
-/// [`Failure`] for an address that cannot be listened on.
+/// [`Failure`] for an address that cannot be listened on, or a certificate that cannot be used.
 pub(super) fn open(plan: &Plan) -> Result<Opened, Failure> {
     let mut opened = Opened { sockets: Vec::new(), pipes: Vec::new() };
     for (name, group) in &plan.log_groups {
@@ -154,9 +177,20 @@ pub(super) struct Running {
     tasks: Vec<tokio::task::JoinHandle<()>>,
     threads: Vec<JoinHandle<()>>,
     stoppers: Vec<Stopper>,
+    gates: BTreeMap<GroupName, Gate>,
 }
 
 impl Running {
+    /// From now on these are heard, under these certificates, which were read for this plan.
+    pub(super) fn admit(&self, plan: &Plan, certificates: Certificates) {
+        for (name, certificate) in certificates.0 {
+            let syslog = plan.log_groups.get(&name).and_then(|group| group.inputs.syslog.as_ref());
+            if let (Some(gate), Some(syslog)) = (self.gates.get(&name), syslog) {
+                gate.replace(syslog, certificate);
+            }
+        }
+    }
+
     /// Everything that came in is on disk, or counted as lost, when this resolves; `stopping` must have told.
     pub(super) async fn drain(self) {
         drop(self.stoppers);
@@ -186,6 +220,7 @@ impl Opened {
         let mut running = Running::default();
         let _inside = runtime.enter();
         for opened in self.sockets {
+            running.gates.insert(opened.group().clone(), opened.gate().clone());
             let (tasks, run) = opened.start(hands.clone(), stopping);
             running.tasks.extend(tasks);
             running.threads.push(spawn("syslog", run));

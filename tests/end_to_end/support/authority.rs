@@ -1,9 +1,14 @@
 //! Certificates for tests: an authority and what it signs.
 
 use std::fs::{self, Permissions};
+use std::io;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::site::Site;
 
@@ -15,6 +20,21 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// A connection, after the handshake, of a client that trusts this authority.
+    pub(crate) fn connect(&self, to: SocketAddr) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone()).unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let mut client = ClientConnection::new(Arc::new(config), ServerName::from(to.ip())).unwrap();
+        let mut stream = TcpStream::connect(to)?;
+        client.complete_io(&mut stream)?;
+        Ok(StreamOwned::new(client, stream))
     }
 
     /// Writes its certificate to `ca.pem` of the site.

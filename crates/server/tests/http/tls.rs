@@ -139,7 +139,7 @@ async fn plain_http_is_told_that_this_port_speaks_tls() {
     let mut noise = served.begin(&[0; 64]).await;
     let mut rest = Vec::new();
     let _ = soon(tokio::io::AsyncReadExt::read_to_end(&mut noise, &mut rest)).await;
-    assert!(why(&served).await.contains("corrupt message"));
+    assert!(why(&served).await.contains("does not speak TLS"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! Messages of syslog, over UDP and TCP.
+//! Messages of syslog, over UDP, TCP and TLS.
 //!
 //! A message is stored as it was sent, with its priority and without its line end. The log stream is the host that it
 //! names, else the address that it came from. What came waits within [`WAITING_BYTES_MAX`]; when that is full nothing
@@ -6,6 +6,7 @@
 
 mod drops;
 mod framing;
+pub(super) mod gate;
 mod socket;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,10 +24,12 @@ use watchbell_model::{
 use watchbell_parse::syslog_host;
 
 use self::framing::Frame;
+use self::gate::Gate;
 use self::socket::Door;
 use super::{Hands, Reading};
-use crate::Failure;
+use crate::run::door::TurnedAwayCount;
 use crate::run::sources::{InputNow, SourceState};
+use crate::{ExitStatus, Failure};
 
 /// Bytes that one log group's messages may have while they wait for the journal.
 const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -46,13 +49,17 @@ const HOST_BYTES_MAX: usize = 255;
 /// The sockets of one log group.
 pub(super) struct Opened {
     group: GroupName,
+    gate: Gate,
     sockets: Vec<socket::Opened>,
 }
 
-/// Binds what a log group listens on.
+/// Reads the certificate and binds what a log group listens on.
 pub(super) fn open(group: &GroupName, syslog: &Syslog) -> Result<Opened, Failure> {
+    let certificate = gate::certificate(syslog.tls.as_ref());
+    let certificate = certificate.map_err(|error| Failure::new(ExitStatus::Configuration, error))?;
     let sockets = syslog.transports.iter().map(|transport| socket::open(*transport, syslog.listen));
-    Ok(Opened { group: group.clone(), sockets: sockets.collect::<Result<_, _>>()? })
+    let gate = Gate::new(syslog, certificate);
+    Ok(Opened { group: group.clone(), gate, sockets: sockets.collect::<Result<_, _>>()? })
 }
 
 /// Messages that came together over one socket.
@@ -65,6 +72,14 @@ struct Piece {
 }
 
 impl Opened {
+    pub(super) fn group(&self) -> &GroupName {
+        &self.group
+    }
+
+    pub(super) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
     /// The tasks that read, and what the thread that makes events does.
     pub(super) fn start(
         self,
@@ -75,13 +90,18 @@ impl Opened {
         let room = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
         let mut tasks = Vec::new();
         let mut names = Vec::new();
+        let key = format!("log_groups.\"{}\".syslog.allow", self.group);
         for socket in self.sockets {
             let name = socket.name().to_owned();
             tracing::info!(log_group = %self.group, input = name, "listening for syslog");
             hands.tell(&self.group, &name, SourceState::Listening, None);
+            let turned_away = Arc::new(TurnedAwayCount::new(&name, &key));
+            hands.sources.turns_away(&self.group, &name, Arc::clone(&turned_away));
             let door = Door {
                 group: self.group.clone(),
                 name: name.clone(),
+                gate: self.gate.clone(),
+                turned_away: Arc::clone(&turned_away),
                 hands: hands.clone(),
                 room: Arc::clone(&room),
                 send: send.clone(),

@@ -1,4 +1,4 @@
-//! Sockets: datagrams, and connections that are accepted, bounded and ended.
+//! Sockets: datagrams, and connections that are accepted, bounded and ended. Who is not allowed is turned away first.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -7,17 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::net::sockopt;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, timeout};
 use watchbell_model::{GroupName, Loss, LossReason, Timestamp, Transport};
+use watchbell_server::TurnedAway;
 
 use super::drops::Drops;
 use super::framing::{Deframer, Frame};
+use super::gate::Gate;
 use super::{Hands, MESSAGE_BYTES_MIN, Piece, WAITING_BYTES_MAX};
+use crate::run::door::TurnedAwayCount;
 use crate::{ExitStatus, Failure};
 
 /// Connections of one listener open at a time; further ones wait in the kernel until one ends.
@@ -43,6 +46,9 @@ const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_mins(1), Duration::
 /// How long connections may take to hand over what they hold when the process stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long the other side may take to hear that its connection is ended. Source: RFC 5425 §4.4 asks for an answer.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Largest datagram, in bytes.
 const DATAGRAM_BYTES_MAX: usize = 65_535;
 
@@ -61,6 +67,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A socket that nobody reads yet.
 pub(super) struct Opened {
     name: String,
+    transport: Transport,
     socket: Socket,
 }
 
@@ -79,14 +86,14 @@ pub(super) fn open(transport: Transport, address: SocketAddr) -> Result<Opened, 
                 let address = socket.local_addr()?;
                 (Socket::Udp(socket), address)
             }
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls => {
                 let listener = std::net::TcpListener::bind(address)?;
                 listener.set_nonblocking(true)?;
                 let address = listener.local_addr()?;
                 (Socket::Tcp(listener), address)
             }
         };
-        Ok(Opened { name: format!("{transport}://{address}"), socket })
+        Ok(Opened { name: format!("{transport}://{address}"), transport, socket })
     };
     bind().map_err(|error| {
         let failure =
@@ -109,12 +116,23 @@ pub(super) struct Door {
     pub(super) group: GroupName,
     /// The socket's.
     pub(super) name: String,
+    pub(super) gate: Gate,
+    pub(super) turned_away: Arc<TurnedAwayCount>,
     pub(super) hands: Hands,
     pub(super) room: Arc<Semaphore>,
     pub(super) send: UnboundedSender<Piece>,
 }
 
 impl Door {
+    /// Whether this peer is allowed; if not, that is counted.
+    fn admits(&self, peer: IpAddr) -> bool {
+        let is_allowed = self.gate.hears(peer);
+        if !is_allowed {
+            self.turned_away.count(peer, &TurnedAway::Network, self.hands.clock.now());
+        }
+        is_allowed
+    }
+
     /// Hands messages over as soon as there is room for them.
     async fn pass(&self, transport: Transport, messages: Vec<(IpAddr, Frame)>, at: Timestamp) {
         if messages.is_empty() {
@@ -141,7 +159,7 @@ impl Opened {
                 Err(error) => Err(error),
             },
             Socket::Tcp(listener) => match TcpListener::from_std(listener) {
-                Ok(listener) => tcp(listener, &door, stopping).await,
+                Ok(listener) => connections(listener, self.transport, &door, stopping).await,
                 Err(error) => Err(error),
             },
         };
@@ -183,21 +201,26 @@ async fn udp(socket: UdpSocket, door: &Door, mut stopping: watch::Receiver<bool>
             tell_drops(door, &mut drops);
         }
     }
-    while pass_datagrams(&socket, &mut buffer, door).await {}
+    // What has come by now: the buffer held no more than this, whatever comes meanwhile.
+    let mut left = granted;
+    while left > 0 {
+        let bytes = pass_datagrams(&socket, &mut buffer, door).await;
+        left = if bytes == 0 { 0 } else { left.saturating_sub(bytes) };
+    }
     tell_drops(door, &mut drops);
     Ok(())
 }
 
-/// Passes on what has come; false if that was nothing.
-async fn pass_datagrams(socket: &UdpSocket, buffer: &mut [u8], door: &Door) -> bool {
+/// Passes on what has come from those who are allowed. The bytes that were read, as the kernel counts them at least.
+async fn pass_datagrams(socket: &UdpSocket, buffer: &mut [u8], door: &Door) -> usize {
     let at = door.hands.clock.now();
     let (mut messages, mut bytes) = (Vec::new(), 0);
     while bytes < DATAGRAMS_BYTES {
         match socket.try_recv_from(buffer) {
             Ok((length, peer)) => {
                 bytes += length + MESSAGE_BYTES_MIN;
-                // There is nothing to account for.
-                if length == 0 {
+                // Of an empty one there is nothing to account for.
+                if !door.admits(peer.ip()) || length == 0 {
                     continue;
                 }
                 let text = buffer[..length].to_vec();
@@ -211,9 +234,8 @@ async fn pass_datagrams(socket: &UdpSocket, buffer: &mut [u8], door: &Door) -> b
             }
         }
     }
-    let some = !messages.is_empty();
     door.pass(Transport::Udp, messages, at).await;
-    some
+    bytes
 }
 
 fn tell_drops(door: &Door, drops: &mut Drops) {
@@ -230,7 +252,12 @@ fn tell_drops(door: &Door, drops: &mut Drops) {
     }
 }
 
-async fn tcp(listener: TcpListener, door: &Door, mut stopping: watch::Receiver<bool>) -> io::Result<()> {
+async fn connections(
+    listener: TcpListener,
+    transport: Transport,
+    door: &Door,
+    mut stopping: watch::Receiver<bool>,
+) -> io::Result<()> {
     let mut connections = JoinSet::new();
     let long = Arc::new(Semaphore::new(LONG_MESSAGES_MAX));
     let (mut is_full, told) = (false, stopping.clone());
@@ -246,9 +273,10 @@ async fn tcp(listener: TcpListener, door: &Door, mut stopping: watch::Receiver<b
             () = stopped(&mut stopping) => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if !is_full => match accepted {
+                Ok((_, peer)) if !door.admits(peer.ip()) => {}
                 Ok((stream, peer)) => {
                     let (door, long, stopping) = (door.clone(), Arc::clone(&long), told.clone());
-                    connections.spawn(connection(stream, peer.ip(), door, long, stopping));
+                    connections.spawn(connection(stream, (transport, peer.ip()), door, long, stopping));
                 }
                 Err(error) => {
                     tracing::warn!(input = door.name, %error, "a connection cannot be accepted");
@@ -265,17 +293,43 @@ async fn tcp(listener: TcpListener, door: &Door, mut stopping: watch::Receiver<b
     Ok(())
 }
 
-/// Reads one connection to its end. Its errors are the peer's: what came before them counts.
+/// Serves one connection to its end, after the handshake if there is to be one.
 async fn connection(
-    mut stream: TcpStream,
-    peer: IpAddr,
+    stream: TcpStream,
+    from: (Transport, IpAddr),
     door: Door,
     long: Arc<Semaphore>,
     mut stopping: watch::Receiver<bool>,
 ) {
+    let (transport, peer) = from;
     if let Err(error) = keep_alive(&stream) {
         tracing::debug!(%peer, %error, "a connection whose other side is gone may stay open");
     }
+    if transport != Transport::Tls {
+        return messages(stream, from, &door, &long, stopping).await;
+    }
+    let handshakes = door.gate.handshakes().expect("check asks for a certificate with this transport");
+    let made = tokio::select! {
+        made = handshakes.accept(stream) => made,
+        () = stopped(&mut stopping) => return,
+    };
+    match made {
+        Ok(stream) => messages(stream, from, &door, &long, stopping).await,
+        Err(error) => {
+            let why = TurnedAway::Handshake(error.to_string());
+            door.turned_away.count(peer, &why, door.hands.clock.now());
+        }
+    }
+}
+
+/// Reads messages until the connection ends. Its errors are the peer's: what came before them counts.
+async fn messages<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    (transport, peer): (Transport, IpAddr),
+    door: &Door,
+    long: &Arc<Semaphore>,
+    mut stopping: watch::Receiver<bool>,
+) {
     let (mut deframer, mut buffer) = (Deframer::default(), vec![0; READ_BYTES]);
     let mut place = None;
     loop {
@@ -301,19 +355,20 @@ async fn connection(
         let mut frames = Vec::new();
         deframer.push(&buffer[..length], &mut frames);
         let messages = frames.into_iter().map(|frame| (peer, frame)).collect();
-        door.pass(Transport::Tcp, messages, at).await;
+        door.pass(transport, messages, at).await;
         if deframer.held_bytes() <= LONG_MESSAGE_BYTES {
             place = None;
         } else if place.is_none() {
             tokio::select! {
-                got = Arc::clone(&long).acquire_owned() => place = got.ok(),
+                got = Arc::clone(long).acquire_owned() => place = got.ok(),
                 () = stopped(&mut stopping) => break,
             }
         }
     }
     if let Some(frame) = deframer.finish() {
-        door.pass(Transport::Tcp, vec![(peer, frame)], door.hands.clock.now()).await;
+        door.pass(transport, vec![(peer, frame)], door.hands.clock.now()).await;
     }
+    let _ = timeout(CLOSE_TIMEOUT, stream.shutdown()).await;
 }
 
 fn keep_alive(stream: &TcpStream) -> io::Result<()> {
