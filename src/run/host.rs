@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 use watchbell_functions::queue::View;
 use watchbell_intake::{Joiner, Redactor};
-use watchbell_model::{Action, Batch, EventId, GroupName, InstallationId, LogGroup, Timestamp, TrailOutcome};
+use watchbell_model::{
+    Action, Batch, EventId, GroupName, InstallationId, LogGroup, ParseKind, Timestamp, TrailOutcome,
+};
 use watchbell_parse::Timestamps;
 use watchbell_server::{
     Accepted, AccessInForce, BoxFuture, Denied, GroupInForce, Host, IngestError, QueueAsk, QueueError,
@@ -32,6 +34,8 @@ struct Group {
     name: GroupName,
     /// Finds the time in them, unless nobody needs it.
     timestamps: Option<Arc<Timestamps>>,
+    /// They are JSON.
+    is_json: bool,
     /// Puts them together, if they are.
     joiner: Option<Arc<Joiner>>,
 }
@@ -60,7 +64,10 @@ impl InForce {
             let timestamps = Some(Arc::new(timestamps)).filter(|timestamps| timestamps.are_in_lines());
             let joiner = group.multiline.as_ref();
             let joiner = joiner.map(|it| Arc::new(Joiner::new(it).expect("the plan was checked")));
-            (name.to_string(), Group { name: name.clone(), timestamps, joiner })
+            (
+                name.to_string(),
+                Group { name: name.clone(), timestamps, is_json: group.parse == ParseKind::Json, joiner },
+            )
         };
         let services = |(name, group): (&GroupName, &LogGroup)| {
             Some((name.to_string(), group.inputs.otlp.as_ref()?.services.clone()))
@@ -170,14 +177,15 @@ impl Host for Process {
 
     fn group(&self, name: &str) -> Option<GroupInForce> {
         let in_force = self.lock();
-        let Group { name, timestamps, joiner } = in_force.groups.get(name)?;
+        let Group { name, timestamps, is_json, joiner } = in_force.groups.get(name)?;
         let (name, timestamps, joiner) = (name.clone(), timestamps.clone(), joiner.clone());
+        let whole_records = *is_json;
         let redactor = Arc::clone(&in_force.redactor);
         drop(in_force);
         let arrival = self.clock.now();
         let timestamp = timestamps
             .map(|timestamps| Arc::new(move |line: &str| timestamps.of(line, arrival)) as TimestampOf);
-        Some(GroupInForce { name, timestamp, redactor, joiner })
+        Some(GroupInForce { name, timestamp, redactor, whole_records, joiner })
     }
 
     fn otlp_services(&self) -> Vec<(String, Vec<String>)> {

@@ -9,9 +9,9 @@ use crate::support::records::archived;
 use crate::support::site::Site;
 
 #[test]
-fn records_keep_their_time_and_severity_into_the_archive_and_rejected_ones_are_counted() {
+fn records_keep_what_they_have_into_the_archive_and_rejected_ones_are_counted() {
     let site = Site::new(
-        "[log_groups.shop]\notlp = { service = \"shop\" }\n[log_groups.rest]\notlp = { service = \"team-*\" }\n\
+        "[log_groups.shop]\notlp = { service = \"shop\" }\n[log_groups.rest]\nparse = \"plain\"\notlp = { service = \"team-*\" }\n\
          [redaction]\npresets = \"emails\"\n",
     );
     let up = Up::start(&site);
@@ -19,7 +19,9 @@ fn records_keep_their_time_and_severity_into_the_archive_and_rejected_ones_are_c
         json!({
             "resource": { "attributes": [{ "key": "service.name", "value": { "stringValue": service } }] },
             "scopeLogs": [{ "logRecords": [
-                { "timeUnixNano": "1795381912125000000", "severityNumber": 18, "body": { "stringValue": text } },
+                { "timeUnixNano": "1795381912125000000", "severityNumber": 18, "body": { "stringValue": text },
+                  "attributes": [{ "key": "time", "value": { "stringValue": "2020-01-01T00:00:00Z" } },
+                                 { "key": "customer", "value": { "stringValue": "joe@mail.example.com" } }] },
             ] }],
         })
     };
@@ -36,12 +38,19 @@ fn records_keep_their_time_and_severity_into_the_archive_and_rejected_ones_are_c
     assert_eq!(get(up.address, "/readyz").status, 200);
     up.stop();
     let mut events = archived(&site.path("data/archive"));
-    events.sort_by(|a, b| a.message.cmp(&b.message));
+    events.sort_by(|a, b| a.log_group.cmp(&b.log_group));
     let found: Vec<_> =
         events.iter().map(|it| (it.message.as_str(), it.log_group.as_str(), it.severity)).collect();
     assert_eq!(
         found,
-        [("INFO of [redacted:email]", "shop", Severity::Error), ("other", "rest", Severity::Error)]
+        [
+            ("other", "rest", Severity::Error),
+            (
+                r#"{"body":"INFO of [redacted:email]","severity":"ERROR","attributes":{"customer":"[redacted:email]","time":"2020-01-01T00:00:00Z"}}"#,
+                "shop",
+                Severity::Error
+            ),
+        ]
     );
     assert!(events.iter().all(|it| it.timestamp.to_string() == "2026-11-22T21:11:52.125Z"));
 }

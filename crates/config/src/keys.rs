@@ -278,7 +278,7 @@ pub const KEYS: &[Key] = &[
         "log_groups.*.parse",
         Kind::OneOf(PARSE_KINDS),
         "plain",
-        "how lines are read; with syslog, if absent, syslog",
+        "how lines are read; if absent, syslog with syslog, json with otlp",
     ),
     optional(
         "log_groups.*.timestamp",

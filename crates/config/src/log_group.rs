@@ -72,6 +72,7 @@ fn read_one(mut table: Table<'_>, name: &Text<'_>) -> Option<LogGroup> {
     let parse = match table.field("parse") {
         Some(field) => field.one_of(PARSE_LATER),
         None if inputs.syslog.is_some() => Some(ParseKind::Syslog),
+        None if inputs.otlp.is_some() => Some(ParseKind::Json),
         None => Some(ParseKind::Plain),
     };
     let timestamp = timestamp(&mut table, parse);

@@ -92,6 +92,8 @@ pub struct GroupInForce {
     pub timestamp: Option<TimestampOf>,
     /// Takes out what must not be stored.
     pub redactor: Arc<Redactor>,
+    /// Log records of OpenTelemetry become JSON with everything they have; else they are their body.
+    pub whole_records: bool,
     /// Puts the lines of a body together into events; `None`: each is one.
     pub joiner: Option<Arc<Joiner>>,
 }

@@ -55,10 +55,24 @@ pub(super) struct LogRecord {
     /// 1 to 24; 0: not known.
     #[prost(int32, tag = "2")]
     pub(super) severity_number: i32,
+    /// As the sender's own logger names it; may be empty.
+    #[prost(string, tag = "3")]
+    pub(super) severity_text: String,
     #[prost(message, optional, tag = "5")]
     pub(super) body: Option<AnyValue>,
     #[prost(message, repeated, tag = "6")]
     pub(super) attributes: Vec<KeyValue>,
+    /// 16 bytes, or none.
+    #[prost(bytes = "vec", tag = "9")]
+    #[serde(deserialize_with = "hex")]
+    pub(super) trace_id: Vec<u8>,
+    /// 8 bytes, or none.
+    #[prost(bytes = "vec", tag = "10")]
+    #[serde(deserialize_with = "hex")]
+    pub(super) span_id: Vec<u8>,
+    /// What kind of event it is; may be empty.
+    #[prost(string, tag = "12")]
+    pub(super) event_name: String,
 }
 
 /// An attribute.
@@ -168,6 +182,17 @@ fn number<T: std::str::FromStr>(value: &serde_json::Value) -> Option<T> {
 fn unsigned<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let value = serde_json::Value::deserialize(deserializer)?;
     number(&value).ok_or_else(|| D::Error::custom(format!("{value} is no time in nanoseconds")))
+}
+
+/// Bytes that JSON writes in hexadecimal digits. What is no such text is none: an id is not worth a line.
+fn hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?.unwrap_or_default();
+    let digit = |digit: &u8| char::from(*digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let bytes = text.as_bytes().chunks(2).map(|pair| match pair {
+        [high, low] => Some(digit(high)? << 4 | digit(low)?),
+        _ => None,
+    });
+    Ok(bytes.collect::<Option<_>>().unwrap_or_default())
 }
 
 /// `ExportLogsServiceResponse`

@@ -1,5 +1,7 @@
 //! A log record as a log event: its text, its time, how grave it is, and who sent it.
 
+use std::fmt::Write;
+
 use serde_json::{Map, Value as Json};
 use watchbell_model::{Severity, Timestamp};
 
@@ -15,6 +17,73 @@ pub(super) fn text(record: &LogRecord) -> Option<String> {
         None if record.attributes.is_empty() => None,
         None => Some(object(&record.attributes).to_string()),
     }
+}
+
+/// The whole record as a JSON object, for groups that are read as JSON: its body, then what it has beside it. A body
+/// that is an object, or a text that is one, is that object as it came, and what is beside it is added at its end, but
+/// for members that it has itself. `None`: it has neither body nor attributes.
+///
+/// Source of the names of ids: OpenTelemetry, Trace Context in Non-OTLP Log Formats, "JSON formats".
+pub(super) fn whole(record: &LogRecord) -> Option<String> {
+    let body = record.body.as_ref().and_then(|body| body.value.as_ref());
+    let body = body.filter(|body| !matches!(body, Value::Text(text) if text.is_empty()));
+    if body.is_none() && record.attributes.is_empty() {
+        return None;
+    }
+    let (mut all, own) = match body.map(opened) {
+        Some(Some((object, own))) => (object, own),
+        Some(None) => (format!("{{\"body\":{}", body.map_or(Json::Null, json)), ["body".to_owned()].into()),
+        None => ("{".to_owned(), Vec::new()),
+    };
+    let mut is_first = own.is_empty();
+    for (name, value) in beside(record) {
+        if !own.iter().any(|own| own == name) {
+            let comma = if is_first { "" } else { "," };
+            write!(all, "{comma}\"{name}\":{value}").expect("writing to a string");
+            is_first = false;
+        }
+    }
+    all.push('}');
+    Some(all)
+}
+
+/// An object's text without its last brace, and the names of its members; `None`: it is none.
+fn opened(body: &Value) -> Option<(String, Vec<String>)> {
+    let mut text = match body {
+        Value::Text(text) => text.trim_ascii().to_owned(),
+        Value::Map(map) => object(&map.values).to_string(),
+        _ => return None,
+    };
+    let members: Map<String, Json> = serde_json::from_str(&text).ok()?;
+    text.truncate(text.rfind('}')?);
+    Some((text, members.into_iter().map(|(name, _)| name).collect()))
+}
+
+/// What a record has beside its body.
+fn beside(record: &LogRecord) -> impl Iterator<Item = (&'static str, Json)> {
+    let text = |text: &str| Some(text).filter(|text| !text.is_empty()).map(Json::from);
+    let id = |bytes: &[u8], length: usize| {
+        let is_valid = bytes.len() == length && bytes.iter().any(|byte| *byte != 0);
+        is_valid.then(|| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat().into())
+    };
+    let severity =
+        text(&record.severity_text).or_else(|| severity_name(record.severity_number).map(Json::from));
+    let attributes = Some(&record.attributes).filter(|attributes| !attributes.is_empty());
+    let all = [
+        ("severity", severity),
+        ("event_name", text(&record.event_name)),
+        ("attributes", attributes.map(|attributes| object(attributes))),
+        ("trace_id", id(&record.trace_id, 16)),
+        ("span_id", id(&record.span_id, 8)),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name, value?)))
+}
+
+/// Source: OpenTelemetry, Logs Data Model, "Displaying Severity": the short name, without its number.
+fn severity_name(number: i32) -> Option<&'static str> {
+    let names = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
+    let place = usize::try_from(number.checked_sub(1)?).ok()? / 4;
+    names.get(place).copied()
 }
 
 /// When it happened, else when it was first seen.
@@ -115,6 +184,56 @@ mod tests {
         assert_eq!(any_value(&bytes), "AP8=");
     }
 
+    #[test]
+    fn a_whole_record_is_an_object_with_everything_it_has() {
+        let attributes = r#""attributes":[{"key":"time","value":{"intValue":7}}]"#;
+        let ids = r#""traceId":"5B8EFFF798038103D269B633813FC60C","spanId":"eee19b7ec3c1b174""#;
+        for (record, expected) in [
+            (r#""body":{"stringValue":"paid \"1\""}"#, Some(r#"{"body":"paid \"1\""}"#)),
+            (
+                &format!(
+                    r#""body":{{"stringValue":"x"}},"severityNumber":18,"eventName":"e",{attributes},{ids}"#
+                ),
+                Some(
+                    r#"{"body":"x","severity":"ERROR","event_name":"e","attributes":{"time":7},"trace_id":"5b8efff798038103d269b633813fc60c","span_id":"eee19b7ec3c1b174"}"#,
+                ),
+            ),
+            // An object stays as it came, digits, order and all.
+            (
+                &format!(
+                    r#""body":{{"stringValue":" {{\"b\": 1.50, \"a\":{{}}}} \n"}},"severityText":"warn",{attributes}"#
+                ),
+                Some(r#"{"b": 1.50, "a":{},"severity":"warn","attributes":{"time":7}}"#),
+            ),
+            (
+                &format!(
+                    r#""body":{{"stringValue":"{{\"severity\":\"x\"}}"}},"severityText":"warn",{attributes}"#
+                ),
+                Some(r#"{"severity":"x","attributes":{"time":7}}"#),
+            ),
+            (
+                &format!(r#""body":{{"stringValue":"{{}}"}},{attributes}"#),
+                Some(r#"{"attributes":{"time":7}}"#),
+            ),
+            (
+                r#""body":{"kvlistValue":{"values":[{"key":"n","value":{"intValue":1}}]}},"severityNumber":1"#,
+                Some(r#"{"n":1,"severity":"TRACE"}"#),
+            ),
+            (r#""body":{"arrayValue":{"values":[{"boolValue":true}]}}"#, Some(r#"{"body":[true]}"#)),
+            (r#""body":{"stringValue":"{\"broken\":"}"#, Some(r#"{"body":"{\"broken\":"}"#)),
+            (attributes, Some(r#"{"attributes":{"time":7}}"#)),
+            // What is no id, or the one that stands for none, is none.
+            (
+                r#""body":{"stringValue":"x"},"traceId":"W47/95gDgQPSabYzgT/GDA==","spanId":"0000000000000000","severityNumber":25"#,
+                Some(r#"{"body":"x"}"#),
+            ),
+            (r#""body":{"stringValue":""},"severityNumber":9"#, None),
+            (ids, None),
+        ] {
+            assert_eq!(whole(&records(&format!("{{{record}}}"))[0]).as_deref(), expected, "{record}");
+        }
+    }
+
     proptest! {
         #[test]
         fn any_bytes_have_an_answer(
@@ -131,6 +250,9 @@ mod tests {
             ];
             for logs in all.into_iter().flatten().flat_map(|request: Request| request.resource_logs) {
                 for record in logs.scope_logs.iter().flat_map(|scope| &scope.log_records) {
+                    if let Some(whole) = whole(record) {
+                        serde_json::from_str::<Map<String, Json>>(&whole).unwrap();
+                    }
                     let _ = (text(record), time(record), severity(record));
                 }
             }

@@ -140,6 +140,7 @@ impl Host for Recorder {
             name: GroupName::new(name).unwrap(),
             timestamp: Some(from_line).filter(|_| name == "shop/access"),
             redactor: Arc::default(),
+            whole_records: name == "/aws/x#y",
             joiner: (name == "/aws/x#y").then(|| Arc::new(Joiner::new(&JAVA).unwrap())),
         })
     }

@@ -57,7 +57,8 @@ async fn records_in_json_go_to_the_group_that_names_their_service() {
         },
         { "body": { "kvlistValue": { "values": [{ "key": "n", "value": { "doubleValue": 1.5 } }] } } },
     ]);
-    let all = json!({ "resourceLogs": [logs("shop", &records), logs("site", &body("7")), logs("x", &body("ERROR z"))] });
+    let all =
+        json!({ "resourceLogs": [logs("shop", &records), logs("site", &body("7")), logs("x", &records)] });
     let answer = post(&served, JSON, all.to_string()).await;
     assert_eq!((answer.status, answer.json()), (200, json!({})));
     let mut batches = served.host.batches();
@@ -67,6 +68,10 @@ async fn records_in_json_go_to_the_group_that_names_their_service() {
     let app: Vec<_> = batches[2].events().map(|it| (it.message, it.timestamp, it.severity)).collect();
     let time = Some(Timestamp(1_795_381_912_125));
     assert_eq!(app, [("paid\nand gone", time, Some(Severity::Error)), ("{\"n\":1.5}", None, None)]);
+    // A group that is read as JSON has all of it.
+    let whole: Vec<_> = batches[0].events().map(|it| it.message).collect();
+    let first = r#"{"body":"paid\nand gone","severity":"ERROR","attributes":{"a":1},"trace_id":"5b8efff798038103d269b633813fc60c"}"#;
+    assert_eq!(whole, [first, "{\"n\":1.5}"]);
     // The group's own timestamps come first.
     assert_eq!(batches[1].timestamp(0), Some(Timestamp(7)));
     assert_eq!(batches[0].source, Source::Http { principal: "loopback".into(), batch_id: None });
@@ -79,7 +84,8 @@ async fn records_in_protobuf_may_come_with_gzip_and_are_answered_likewise() {
     let resource = field(1, &field(1, &attribute));
     let time = [&[1 << 3 | 1_u8], 1_795_381_912_125_000_000_u64.to_le_bytes().as_slice()].concat();
     let severity = [2 << 3, 9_u8];
-    let record = [time.as_slice(), &severity, &field(5, &field(1, b"hello"))].concat();
+    let ids = [field(9, &[0xab; 16]), field(10, &[1; 8])].concat();
+    let record = [time.as_slice(), &severity, &field(5, &field(1, b"hello")), &ids].concat();
     let request = field(1, &[resource, field(2, &field(2, &record))].concat());
     for (headers, bytes) in [
         (PROTOBUF.to_owned(), request.clone()),
