@@ -294,6 +294,7 @@ impl Host for Process {
         figures.turned_away = self.turned_away.look().into();
         figures.agents = self.agents.report(self.clock.now());
         figures.otlp_rejected = self.rejections.total();
+        figures.functions = self.functions.told();
         metrics::text(&figures)
     }
 

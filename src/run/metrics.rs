@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -14,6 +15,7 @@ use watchbell_model::{AlarmState, GroupName, Timestamp};
 
 use super::agents::AgentReport;
 use super::fold::Fold;
+use super::functions;
 use super::ledger::Account;
 use super::own::SourceLag;
 use super::sources::Sources;
@@ -56,6 +58,11 @@ struct Queue {
     queue: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Function {
+    function: String,
+}
+
 type Total = Counter<u64, AtomicU64>;
 
 const NOTHING: FilterCounters =
@@ -86,6 +93,8 @@ pub struct Figures {
     input_turned_away: BTreeMap<(GroupName, &'static str), u64>,
     /// Agents as they last told.
     pub agents: Vec<AgentReport>,
+    /// Functions as they stand.
+    pub functions: Vec<functions::Told>,
 }
 
 impl Figures {
@@ -113,6 +122,7 @@ impl Figures {
             turned_away: Vec::new(),
             input_turned_away: sources.turned_away(),
             agents: Vec::new(),
+            functions: Vec::new(),
         }
     }
 }
@@ -206,6 +216,7 @@ pub fn text(figures: &Figures) -> String {
         figures.journal_next_offset,
     );
     queues(&mut registry, figures);
+    functions_at_work(&mut registry, figures);
     let archived = Total::default();
     archived.inc_by(figures.archived_events);
     registry.register("archived_events", "Events in the archive", archived);
@@ -313,6 +324,64 @@ fn queues(registry: &mut Registry, figures: &Figures) {
     }
 }
 
+/// What functions did since the start, and how many workers they have.
+fn functions_at_work(registry: &mut Registry, figures: &Figures) {
+    type Part = fn(&functions::Told) -> u64;
+    let label = |told: &functions::Told| Function { function: told.function.clone() };
+    let totals: [(&str, &str, Part); 9] = [
+        ("function_succeeded_messages", "Messages of which no event failed", |it| it.figures.whole_messages),
+        (
+            "function_bisected_messages",
+            "Messages of which some events became dead letters and the rest went on",
+            |it| it.figures.bisected_messages,
+        ),
+        (
+            "function_dead_lettered_messages",
+            "Messages that became dead letters with all their events",
+            |it| it.figures.dead_messages,
+        ),
+        ("function_failed_messages", "Attempts at messages that failed and are made again", |it| {
+            it.figures.tried_again
+        }),
+        (
+            "function_too_late_messages",
+            "Messages that were offered to somebody else before they were completed",
+            |it| it.figures.too_late,
+        ),
+        ("function_events", "Events of messages that were completed", |it| it.figures.events),
+        ("function_dead_lettered_events", "Events that became dead letters", |it| it.figures.failed_events),
+        ("function_raised_events", "Events that were raised", |it| it.figures.raised_events),
+        ("function_raised_values", "Values of metrics that were raised and that some alarm watches", |it| {
+            it.figures.raised_values
+        }),
+    ];
+    for (name, help, part) in totals {
+        let totals = family(registry, name, help);
+        for told in &figures.functions {
+            totals.get_or_create(&label(told)).inc_by(part(told));
+        }
+    }
+    let help = "Time that workers spent on messages, waiting for the disk included";
+    let work = Family::<Function, Counter<f64, AtomicU64>>::default();
+    registry.register_with_unit("function_work", help, Unit::Seconds, work.clone());
+    for told in &figures.functions {
+        let time = Duration::from_millis(told.figures.worked_ms);
+        work.get_or_create(&label(told)).inc_by(time.as_secs_f64());
+    }
+    let workers: [(&str, &str, fn(&functions::Told) -> u32); 3] = [
+        ("function_workers", "Workers that run", |it| it.workers),
+        ("function_workers_min", "Workers that there are at least", |it| it.bounds.min),
+        ("function_workers_max", "Workers that there are at most", |it| it.bounds.max),
+    ];
+    for (name, help, part) in workers {
+        let family = Family::<Function, Gauge>::default();
+        registry.register(name, help, family.clone());
+        for told in &figures.functions {
+            family.get_or_create(&label(told)).set(i64::from(part(told)));
+        }
+    }
+}
+
 fn alarms(registry: &mut Registry, figures: &Figures) {
     let states = Family::<Alarm, Gauge>::default();
     registry.register(
@@ -369,7 +438,7 @@ fn gauge(registry: &mut Registry, name: &str, help: &str, value: impl TryInto<i6
 mod tests {
     use std::collections::BTreeSet;
 
-    use watchbell_model::{LossReason, OwnMetric};
+    use watchbell_model::{LossReason, OwnMetric, Workers};
 
     use super::*;
 
@@ -420,6 +489,12 @@ mod tests {
                 silent_ms: 5000,
                 clock_ahead_ms: 0,
                 waiting_bytes: 7,
+            }],
+            functions: vec![functions::Told {
+                function: "enrich".into(),
+                figures: functions::Figures::default(),
+                workers: 1,
+                bounds: Workers { min: 1, max: 8 },
             }],
         }
     }

@@ -309,6 +309,8 @@ fn a_webhook_gets_each_event_at_least_once_under_one_name_and_refused_ones_alone
     let reason = letter["reason"].as_str().unwrap();
     assert!(reason.starts_with("function \"deliver\", webhook: ") && reason.contains("503"), "{reason}");
     assert!(reason.ends_with("tried 2 times"), "{reason}");
+    let failed = "watchbell_function_failed_messages_total{function=\"deliver\"}";
+    assert_eq!(up.metric(failed), 2, "each attempt is counted");
 
     receiver.answer(422);
     send(up.address, "{\"n\":5}\n{\"n\":6}\n");
@@ -515,6 +517,38 @@ fn the_verb_shows_how_functions_do_and_tries_one_on_a_file() {
     assert_eq!(lines.next(), Some("FUNCTION  QUEUE   WORKERS  MESSAGES  EVENTS  FAILED  RAISED  AGAIN"));
     assert_eq!(lines.next(), Some("enrich    events  1 (1-4)  1         1       1       0       0"));
     assert!(stdout.contains("last error: function \"enrich\", step 1"), "{stdout}");
+    up.stop();
+}
+
+#[test]
+fn what_functions_do_is_in_the_metrics() {
+    let site = Site::new(&format!(
+        "{}[alarms.slow]\nmetric = {{ namespace = \"Shop\", name = \"Spent\" }}\nperiod = \"60s\"\n\
+         condition = \"> 100\"\n",
+        enrich()
+    ));
+    let up = Up::start(&site);
+    let told = |name: &str| up.metric(&format!("watchbell_function_{name}{{function=\"enrich\"}}"));
+    let messages = |kind: &str| told(&format!("{kind}_messages_total"));
+    assert_eq!([told("workers_min"), told("workers_max")], [1, 4]);
+    send(up.address, "{\"level\":\"error\",\"ms\":7}\n{\"level\":\"info\"}\n");
+    eventually("one went through whole", || messages("succeeded") == 1);
+    send(up.address, "{\"level\":\"error\"}\nnot JSON\nnor this\n");
+    eventually("one was bisected", || messages("bisected") == 1);
+    send(up.address, "not JSON\nnor this\n");
+    eventually("one failed with all its events", || messages("dead_lettered") == 1);
+    assert_eq!(
+        [messages("succeeded"), messages("bisected"), messages("failed"), messages("too_late")],
+        [1, 1, 0, 0]
+    );
+    assert_eq!([told("events_total"), told("dead_lettered_events_total")], [7, 4]);
+    assert_eq!([told("raised_events_total"), told("raised_values_total")], [2, 1]);
+    assert!((1..=4).contains(&told("workers")));
+    assert!(
+        get(up.address, "/metrics")
+            .body
+            .contains("watchbell_function_work_seconds_total{function=\"enrich\"} ")
+    );
     up.stop();
 }
 

@@ -22,7 +22,7 @@ use watchbell_model::{AlarmState, InstallationId, TrailOutcome};
 use watchbell_notify::Webhook;
 
 use self::load::Functions as Loaded;
-pub use self::pool::Figures;
+pub use self::pool::{Figures, Told};
 use self::pool::{InForce, Pool, Shared};
 pub use self::remedy::OUTPUT_BYTES_MAX;
 use super::broker::Asked;
@@ -137,6 +137,11 @@ impl Functions {
     /// Every function, as it is told.
     pub fn report(&self) -> Vec<Value> {
         self.lock().values().filter_map(|pool| pool.report()).collect()
+    }
+
+    /// The same as figures.
+    pub fn told(&self) -> Vec<Told> {
+        self.lock().values().filter_map(|pool| pool.told()).collect()
     }
 
     /// Waits until every worker has ended; they do once the process is stopping.

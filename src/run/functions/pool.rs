@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use watchbell_functions::process::{Load, Scale, Scaled};
 use watchbell_intake::Redactor;
-use watchbell_model::{Function, InstallationId};
+use watchbell_model::{Function, InstallationId, Workers};
 use watchbell_notify::Webhook;
 
 use super::load::Loaded;
@@ -97,9 +97,13 @@ pub(super) struct InForce {
 /// What a function has done since the process began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// Messages completed.
-    pub messages: u64,
-    /// Their events.
+    /// Messages completed of which no event failed.
+    pub whole_messages: u64,
+    /// Messages completed of which some events became dead letters, and the rest went on.
+    pub bisected_messages: u64,
+    /// Messages that became dead letters with all their events.
+    pub dead_messages: u64,
+    /// Events of all these.
     pub events: u64,
     /// Events raised of them.
     pub raised_events: u64,
@@ -111,8 +115,42 @@ pub struct Figures {
     pub tried_again: u64,
     /// Messages that somebody else was offered before they were completed.
     pub too_late: u64,
+    /// From the receipt of a message to the end of what was done with it, added up, in milliseconds.
+    pub worked_ms: u64,
     /// Why the last event failed, or the last message was put off.
     pub last_error: Option<String>,
+}
+
+impl Figures {
+    /// Messages completed.
+    pub fn messages(&self) -> u64 {
+        self.whole_messages + self.bisected_messages + self.dead_messages
+    }
+
+    /// Counts a completed message of so many events, some of which failed.
+    pub(super) fn completed(&mut self, events: u64, failed: u64) {
+        let messages = match failed {
+            0 => &mut self.whole_messages,
+            _ if failed < events => &mut self.bisected_messages,
+            _ => &mut self.dead_messages,
+        };
+        *messages += 1;
+        self.events += events;
+        self.failed_events += failed;
+    }
+}
+
+/// A function as `/metrics` tells of it.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// Its name.
+    pub function: String,
+    /// What it has done.
+    pub figures: Figures,
+    /// How many workers it has.
+    pub workers: u32,
+    /// Between what they stay.
+    pub bounds: Workers,
 }
 
 struct State {
@@ -251,7 +289,7 @@ impl Pool {
             "function": self.name,
             "queue": queue,
             "workers": { "now": state.running.len(), "min": workers.min, "max": workers.max },
-            "messages": figures.messages,
+            "messages": figures.messages(),
             "events": figures.events,
             "failed_events": figures.failed_events,
             "raised_events": figures.raised_events,
@@ -261,6 +299,14 @@ impl Pool {
             "last_error": figures.last_error,
             "last_scaled": scaled,
         }))
+    }
+
+    /// The same as figures.
+    pub(super) fn told(&self) -> Option<Told> {
+        let state = self.lock();
+        let bounds = state.in_force.as_ref()?.loaded.function.workers;
+        let workers = u32::try_from(state.running.len()).expect("their numbers are such");
+        Some(Told { function: self.name.clone(), figures: state.figures.clone(), workers, bounds })
     }
 
     /// Every thread, to wait for its end.

@@ -67,11 +67,11 @@ impl Made<'_> {
         let body = || self.payload.body(self.message, self.installation).unwrap_or(Value::Null);
         self.body.get_or_init(body)
     }
+}
 
-    /// How many events it has.
-    fn events(&self) -> u64 {
-        u64::from(self.message.last - self.message.first) + 1
-    }
+/// How many events a message has.
+fn events_of(message: &MessageId) -> u64 {
+    u64::from(message.last - message.first) + 1
 }
 
 /// One worker of a function.
@@ -92,7 +92,7 @@ impl Worker {
             let Some(in_force) = self.pool.in_force() else { break };
             let queue = &in_force.loaded.function.queue;
             let worked = match self.receive(queue, &mut changed) {
-                Ok(Ok(delivered)) => delivered.into_iter().try_for_each(|it| self.work(queue, it)),
+                Ok(Ok(delivered)) => delivered.into_iter().try_for_each(|it| self.timed(queue, it)),
                 Ok(Err(QueueError::Stopping)) | Err(Ended) => break,
                 // A queue that a reload is taking away, or a journal that cannot be read, which the broker has said.
                 Ok(Err(_)) => {
@@ -131,6 +131,15 @@ impl Worker {
         Ok(answer.try_recv().unwrap_or(Ok(Vec::new())))
     }
 
+    fn timed(&self, queue: &str, delivered: Delivered) -> Result<(), Ended> {
+        let begun = self.shared.clock.now();
+        let worked = self.work(queue, delivered);
+        // A clock that was set back meanwhile says nothing.
+        let ms = u64::try_from(self.shared.clock.now().ms_since(begun)).unwrap_or(0);
+        self.pool.note(|figures| figures.worked_ms += ms);
+        worked
+    }
+
     fn work(&self, queue: &str, delivered: Delivered) -> Result<(), Ended> {
         let Delivered { message, receipt, receives, enqueued, until, payload } = delivered;
         let mut lease = Lease { queue, receipt, until };
@@ -146,15 +155,14 @@ impl Worker {
             },
         };
         let raised = done.raised.as_ref().map_or(0, |raised| raised.events.len());
-        let (samples, failed) = (done.samples.len(), done.dead.len());
+        let samples = done.samples.len();
+        let failed = done.dead.iter().map(|(part, ..)| events_of(part)).sum();
         let error = done.dead.first().map(|(_, _, reason)| reason.clone());
         match self.complete(queue, done)? {
             Ok(Completes::Done) => self.pool.note(|figures| {
-                figures.messages += 1;
-                figures.events += made.events();
+                figures.completed(events_of(&made.message), failed);
                 figures.raised_events += raised as u64;
                 figures.raised_values += samples as u64;
-                figures.failed_events += failed as u64;
                 figures.last_error = error.or(figures.last_error.take());
             }),
             Ok(Completes::TooLate) => self.pool.note(|figures| figures.too_late += 1),
