@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use watchbell_functions::process::{Input, InputEvent, Outcome};
+use watchbell_functions::process::{Input, InputEvent, Keep, Outcome};
 use watchbell_model::{LINE_BYTES_MAX, Sample, Timestamp, without_end};
 use watchbell_notify::visible;
 
@@ -126,14 +126,13 @@ fn test(global: &Global, name: &str, file: &Path) -> Result<(), Failure> {
             break;
         }
         number += 1;
-        let text =
-            String::from_utf8_lossy(without_end(line.strip_suffix(b"\n").unwrap_or(&line))).into_owned();
+        let text = String::from_utf8_lossy(without_end(line.strip_suffix(b"\n").unwrap_or(&line)));
         let event = InputEvent { timestamp: Timestamp(0), text };
         let runs = loaded.program.commands(&event);
         let input = Input { events: vec![event], hops: 0, backfill: false };
-        let outcome = loaded.program.process(&input);
+        let outcome = loaded.program.process(&input, Keep::All);
         counts.add(&outcome);
-        let posts = outcome.events.iter().any(|(_, event)| loaded.program.posts(event));
+        let posts = outcome.events.iter().any(|event| event.posts);
         let told = Tried { number, outcome, posts, runs };
         written(match global.format {
             Format::Json => out::line(&told.json().to_string()),
@@ -176,8 +175,8 @@ impl Tried {
         let mut line = |what: &str, text: &str| {
             writeln!(shown, "{:>6}  {what:<8}  {}", self.number, visible(text)).expect("a string takes all");
         };
-        for (_, event) in &self.outcome.events {
-            line("becomes", &event.text());
+        for event in &self.outcome.events {
+            line("becomes", &event.text);
         }
         for _ in &self.outcome.raised {
             line("raised", "into the log group of the function");
@@ -200,7 +199,7 @@ impl Tried {
     fn json(&self) -> Value {
         json!({
             "line": self.number,
-            "becomes": self.outcome.events.first().map(|(_, event)| event.text()),
+            "becomes": self.outcome.events.first().map(|event| &event.text),
             "raised": !self.outcome.raised.is_empty(),
             "values": self.outcome.samples,
             "posts": self.posts,

@@ -368,16 +368,16 @@ fn functions_at_work(registry: &mut Registry, figures: &Figures) {
         let time = Duration::from_millis(told.figures.worked_ms);
         work.get_or_create(&label(told)).inc_by(time.as_secs_f64());
     }
-    let workers: [(&str, &str, fn(&functions::Told) -> u32); 3] = [
-        ("function_workers", "Workers that run", |it| it.workers),
-        ("function_workers_min", "Workers that there are at least", |it| it.bounds.min),
-        ("function_workers_max", "Workers that there are at most", |it| it.bounds.max),
+    let workers: [(&str, &str, Part); 3] = [
+        ("function_workers", "Workers that run", |it| it.workers.into()),
+        ("function_workers_min", "Workers that there are at least", |it| it.bounds.min.into()),
+        ("function_workers_max", "Workers that there are at most", |it| it.bounds.max.into()),
     ];
     for (name, help, part) in workers {
         let family = Family::<Function, Gauge>::default();
         registry.register(name, help, family.clone());
         for told in &figures.functions {
-            family.get_or_create(&label(told)).set(i64::from(part(told)));
+            family.get_or_create(&label(told)).set(i64::try_from(part(told)).unwrap_or(i64::MAX));
         }
     }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::{env, fs};
 
 use watchbell_config::{Source, check, render};
-use watchbell_functions::process::{Input, InputEvent, Program, Table};
+use watchbell_functions::process::{Input, InputEvent, Keep, Outcome, Program, Table};
 use watchbell_model::{Function, HOPS_MAX, Sample, Timestamp};
 
 const OUTCOME: &str = "--- outcome\n";
@@ -40,8 +40,8 @@ fn program(function: &Function, files: &BTreeMap<&str, &str>) -> Program {
     Program::new(function, &tables, files.get("program.vrl").copied()).unwrap()
 }
 
-fn input<'a>(lines: impl IntoIterator<Item = &'a str>) -> Input {
-    let event = |text: &str| InputEvent { timestamp: Timestamp(1000), text: text.to_owned() };
+fn input<'a>(lines: impl IntoIterator<Item = &'a str>) -> Input<'a> {
+    let event = |text: &'a str| InputEvent { timestamp: Timestamp(1000), text: text.into() };
     Input { events: lines.into_iter().map(event).collect(), hops: 0, backfill: false }
 }
 
@@ -61,10 +61,10 @@ fn outcome(case: &str) -> String {
     }
     let files = parts.iter().filter_map(|(name, content)| Some((name.strip_prefix("file ")?, *content)));
     let program = program(&function(parts["function"]), &files.collect());
-    let outcome = program.process(&input(parts["events"].lines()));
+    let outcome = program.process(&input(parts["events"].lines()), Keep::All);
     let mut out = String::new();
-    for (index, event) in &outcome.events {
-        writeln!(out, "{index} becomes {}", event.text()).unwrap();
+    for event in &outcome.events {
+        writeln!(out, "{} becomes {}", event.index, event.text).unwrap();
     }
     for raised in &outcome.raised {
         writeln!(out, "raised {}", raised.text).unwrap();
@@ -102,7 +102,7 @@ fn functions_do_what_the_cases_say() {
 fn an_event_that_functions_have_raised_too_often_is_not_raised_again() {
     let program = program(&function("raise = { log_group = \"shop/alerts\" }\n"), &BTreeMap::new());
     let raised = |hops| {
-        let outcome = program.process(&Input { hops, ..input(["again"]) });
+        let outcome = program.process(&Input { hops, ..input(["again"]) }, Keep::Posted);
         (outcome.raised.len(), outcome.failed.len())
     };
     assert_eq!([raised(HOPS_MAX - 1), raised(HOPS_MAX)], [(1, 0), (0, 1)]);
@@ -113,17 +113,53 @@ fn what_was_there_before_its_group_was_watched_is_raised_as_an_event_and_counts_
     let raise =
         "raise = [{ log_group = \"shop/alerts\" }, { metric = { namespace = \"Shop\", name = \"All\" } }]\n";
     let program = program(&function(raise), &BTreeMap::new());
-    let outcome = program.process(&Input { backfill: true, ..input(["old"]) });
+    let outcome = program.process(&Input { backfill: true, ..input(["old"]) }, Keep::Posted);
     assert_eq!((outcome.raised.len(), outcome.samples.len()), (1, 0));
+}
+
+/// Enough events that they are looked at in several goes.
+#[test]
+fn each_event_of_a_message_becomes_what_it_becomes_alone() {
+    let keys = "steps = [{ parse = \"json\" }, { severity = { from = \"level\" } }, { rename = { a = \"b\" } }]\n\
+                raise = [{ log_group = \"shop/alerts\", when = '{ $.severity = \"error\" }' },\n\
+                { metric = { namespace = \"Shop\", name = \"Spent\", value = \"$.ms\" } },\n\
+                { metric = { namespace = \"Shop\", name = \"Bs\", dimensions = { B = \"$.b\" } }, when = '{ $.b = * }' }]\n\
+                webhook = { url = \"http://127.0.0.1:9/\", signing_key = { env = \"KEY\" }, when = '{ $.ms > 4000 }' }\n";
+    let program = program(&function(keys), &BTreeMap::new());
+    let line = |n: usize| match n % 5 {
+        0 => format!("{{\"level\":\"ERR\",\"ms\":{n},\"text\":\"{}\"}}", "a \\u00e9 \\n".repeat(n % 50)),
+        1 => format!("{{\"a\":\"{n}\",\"b\":1,\"ms\":\"{n}\"}}"),
+        2 => format!("no JSON {n}"),
+        3 => format!("{{\"ms\":1e400,\"n\":{n}}}"),
+        _ => format!(" {{ \"level\" : \"info\", \"ms\" : {n}.5, \"b\" : null }} "),
+    };
+    let lines: Vec<String> = (0..6000).map(line).collect();
+    let message = input(lines.iter().map(String::as_str));
+    assert!(lines.iter().map(String::len).sum::<usize>() > 4 * 64 * 1024);
+    for keep in [Keep::Posted, Keep::All] {
+        let whole = program.process(&message, keep);
+        let mut alone = Outcome::default();
+        for at in 0..lines.len() {
+            let one = program.process_part(&message, at..at + 1, keep);
+            alone.events.extend(one.events);
+            alone.raised.extend(one.raised);
+            alone.samples.extend(one.samples);
+            alone.failed.extend(one.failed);
+        }
+        assert!(whole == alone, "{keep:?}");
+        assert_eq!((whole.raised.len(), whole.failed.len()), (1200, 2400));
+        assert_eq!(whole.events.iter().filter(|event| event.posts).count(), 799, "numbers above 4000");
+        assert_eq!(whole.events.len(), if keep == Keep::All { 3600 } else { 799 });
+    }
 }
 
 #[test]
 fn a_message_raises_no_more_than_its_bound_and_the_events_beyond_fail() {
     let program = program(&function("raise = { log_group = \"shop/alerts\" }\n"), &BTreeMap::new());
     let line = "x".repeat(1024 * 1024);
-    let outcome = program.process(&input(std::iter::repeat_n(line.as_str(), 6)));
+    let outcome = program.process(&input(std::iter::repeat_n(line.as_str(), 6)), Keep::Posted);
     let failed: Vec<u32> = outcome.failed.iter().map(|failed| failed.index).collect();
     assert_eq!((outcome.raised.len(), failed), (4, vec![4, 5]));
     let longer = format!("{line}x");
-    assert_eq!(program.process(&input([longer.as_str(), "short"])).failed[0].index, 0);
+    assert_eq!(program.process(&input([longer.as_str(), "short"]), Keep::Posted).failed[0].index, 0);
 }

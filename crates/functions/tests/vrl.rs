@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use watchbell_functions::process::{Input, InputEvent, Outcome, Program};
+use watchbell_functions::process::{Input, InputEvent, Keep, Outcome, Program};
 use watchbell_model::{Function, GroupName, ParseKind, Raise, RaiseTo, Step, Timestamp, Workers};
 
 fn compile(source: &str) -> Result<Program, String> {
@@ -25,9 +25,9 @@ fn compile(source: &str) -> Result<Program, String> {
 }
 
 fn run(source: &str, lines: &[&str]) -> Outcome {
-    let event = |text: &&str| InputEvent { timestamp: Timestamp(0), text: (*text).to_owned() };
+    let event = |text: &&'static str| InputEvent { timestamp: Timestamp(0), text: (*text).into() };
     let input = Input { events: lines.iter().map(event).collect(), hops: 0, backfill: false };
-    compile(source).unwrap().process(&input)
+    compile(source).unwrap().process(&input, Keep::All)
 }
 
 fn texts(outcome: &Outcome) -> Vec<&str> {

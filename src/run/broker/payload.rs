@@ -137,7 +137,7 @@ impl Payload {
     }
 
     /// The events of `message`, for a function; `None` if they are not here.
-    pub fn input(&self, message: MessageId, installation: InstallationId) -> Option<Input> {
+    pub fn input(&self, message: MessageId, installation: InstallationId) -> Option<Input<'_>> {
         match self {
             Payload::Entry(record) => Input::of_record(record, message, installation),
             Payload::Copy(body) => Input::of_body(body),

@@ -1,7 +1,7 @@
 //! Events by webhook: at least once, with the message's name as the idempotency key.
 
 use serde_json::{Value, json};
-use watchbell_functions::process::{Event, Failed};
+use watchbell_functions::process::{Became, Failed};
 use watchbell_model::{InstallationId, MessageId};
 use watchbell_notify::{SendError, Webhook};
 
@@ -32,23 +32,23 @@ impl Posting<'_> {
     pub(super) fn post(
         &self,
         webhook: &Webhook,
-        events: &[&(u32, Event)],
+        events: &[Became],
         block_on: impl Fn(&Webhook, &str, Vec<u8>) -> Result<(), (Option<u16>, SendError)>,
         mut keep: impl FnMut() -> Result<(), Passing>,
     ) -> Result<Vec<Failed>, Passing> {
         let (mut left, mut failed, mut requests) = (vec![events], Vec::new(), 0);
         while let Some(part) = left.pop() {
-            let (Some((first, _)), Some((last, _))) = (part.first(), part.last()) else { continue };
+            let (Some(first), Some(last)) = (part.first(), part.last()) else { continue };
             keep()?;
             requests += 1;
-            let name = self.name(*first, *last);
+            let name = self.name(first.index, last.index);
             match block_on(webhook, &name, self.payload(&name, part)) {
                 Ok(()) => {}
                 Err((Some(status), error)) if REFUSED.contains(&status) => {
                     if part.len() == 1 || requests >= REQUESTS_MAX {
                         let reason = format!("webhook: {error}");
                         failed.extend(
-                            part.iter().map(|(index, _)| Failed { index: *index, reason: reason.clone() }),
+                            part.iter().map(|event| Failed { index: event.index, reason: reason.clone() }),
                         );
                     } else {
                         let (front, back) = part.split_at(part.len() / 2);
@@ -70,10 +70,14 @@ impl Posting<'_> {
         MessageId { offset, first: base + first, last: base + last }.name(self.installation)
     }
 
-    fn payload(&self, name: &str, part: &[&(u32, Event)]) -> Vec<u8> {
-        let event = |(_, event): &&(u32, Event)| match event.fields() {
-            Some(fields) => json!({ "timestamp": event.timestamp.to_string(), "fields": fields }),
-            None => json!({ "timestamp": event.timestamp.to_string(), "message": event.text() }),
+    fn payload(&self, name: &str, part: &[Became]) -> Vec<u8> {
+        let event = |event: &Became| {
+            let (key, value) = if event.has_fields {
+                ("fields", serde_json::from_str(&event.text).expect("fields are written as JSON"))
+            } else {
+                ("message", json!(event.text))
+            };
+            json!({ "timestamp": event.timestamp.to_string(), key: value })
         };
         let mut payload = json!({
             "id": name,
@@ -103,10 +107,14 @@ mod tests {
     fn posted(lines: &[&str], status: u16) -> (Result<Vec<u32>, String>, Vec<String>) {
         let webhook =
             Webhook::new(Client::new().unwrap(), "http://127.0.0.1:9", None, Arc::new(|| Timestamp(0)));
-        let events: Vec<(u32, Event)> = (0..)
-            .zip(lines)
-            .map(|(index, line)| (index, Event::new(Timestamp(0), (*line).to_owned())))
-            .collect();
+        let event = |(index, line): (u32, &&str)| Became {
+            index,
+            timestamp: Timestamp(0),
+            text: (*line).to_owned(),
+            has_fields: false,
+            posts: true,
+        };
+        let events: Vec<Became> = (0..).zip(lines).map(event).collect();
         let message =
             MessageId { offset: Offset(7), first: 10, last: 10 + u32::try_from(lines.len()).unwrap() - 1 };
         let body = json!({ "log_group": "shop/app" });
@@ -120,7 +128,7 @@ mod tests {
             let error = SendError::Again { reason: "receiver answered".to_owned(), after: None };
             if is_bad { Err((Some(status), error)) } else { Ok(()) }
         };
-        let outcome = posting.post(&webhook.unwrap(), &events.iter().collect::<Vec<_>>(), send, || Ok(()));
+        let outcome = posting.post(&webhook.unwrap(), &events, send, || Ok(()));
         let failed = outcome.map(|failed| failed.iter().map(|failed| failed.index).collect());
         (failed.map_err(|passing: Passing| passing.reason), seen.into_inner())
     }

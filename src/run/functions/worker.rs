@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::{oneshot, watch};
-use watchbell_functions::process::{Event, Failed, Input, Outcome, Program, single};
+use watchbell_functions::process::{Failed, Input, Keep, Outcome, Program, single};
 use watchbell_model::{BatchBuilder, InstallationId, Kept, MessageId, Sample, Timestamp};
 use watchbell_notify::{Webhook, backoff};
 use watchbell_server::{QueueCall, QueueError};
@@ -222,12 +222,10 @@ impl Worker {
         let program = &in_force.loaded.program;
         let Outcome { events, raised, samples, mut failed } = process(program, &input);
         if let Some(hook) = &in_force.hook {
-            let posted: Vec<&(u32, Event)> =
-                events.iter().filter(|(_, event)| program.posts(event)).collect();
             let (installation, function) = (self.shared.installation, self.pool.name.as_str());
             let posting = Posting { installation, function, message, body: made.body() };
             let send = |hook: &Webhook, name: &str, body| self.shared.runtime.block_on(hook.post(name, body));
-            failed.extend(posting.post(hook, &posted, send, || self.keep(lease, POST_MS, POST_KEPT_MS))?);
+            failed.extend(posting.post(hook, &events, send, || self.keep(lease, POST_MS, POST_KEPT_MS))?);
         }
         if let Some(remedy) = &function.command {
             for (index, event) in (0..).zip(&input.events).filter(|(_, event)| program.commands(event)) {
@@ -305,18 +303,18 @@ impl Worker {
 }
 
 /// Processes a message; should an event make the program panic, only that one fails.
-fn process(program: &Program, input: &Input) -> Outcome {
-    if let Ok(outcome) = catch_unwind(AssertUnwindSafe(|| program.process(input))) {
+fn process(program: &Program, input: &Input<'_>) -> Outcome {
+    if let Ok(outcome) = catch_unwind(AssertUnwindSafe(|| program.process(input, Keep::Posted))) {
         return outcome;
     }
     let mut outcome = Outcome::default();
-    for (index, event) in (0..).zip(&input.events) {
-        let alone = Input { events: vec![event.clone()], ..*input };
-        if let Ok(one) = catch_unwind(AssertUnwindSafe(|| program.process(&alone))) {
+    for (at, index) in (0..input.events.len()).zip(0..) {
+        let alone = || program.process_part(input, at..at + 1, Keep::Posted);
+        if let Ok(one) = catch_unwind(AssertUnwindSafe(alone)) {
             outcome.raised.extend(one.raised);
             outcome.samples.extend(one.samples);
-            outcome.failed.extend(one.failed.into_iter().map(|failed| Failed { index, ..failed }));
-            outcome.events.extend(one.events.into_iter().map(|(_, event)| (index, event)));
+            outcome.failed.extend(one.failed);
+            outcome.events.extend(one.events);
         } else {
             let reason = "the event made the program panic; this is a defect of Watchbell: please report it";
             outcome.failed.push(Failed { index, reason: reason.to_owned() });

@@ -2,56 +2,57 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
-use watchbell_model::Timestamp;
+use super::value::{Fields, Value};
 
-use super::path::Fields;
-
-/// An event as the steps so far have left it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Event {
-    /// When it happened.
-    pub timestamp: Timestamp,
-    text: String,
-    fields: Option<Fields>,
+/// An event as the steps so far have left it. It is used for one event after another, so that what fields take of memory
+/// is taken once.
+#[derive(Default)]
+pub(super) struct Event<'a> {
+    text: &'a str,
+    fields: Fields<'a>,
+    has_fields: bool,
 }
 
-impl Event {
-    /// An event as it came.
-    pub fn new(timestamp: Timestamp, text: String) -> Event {
-        Event { timestamp, text, fields: None }
+impl<'a> Event<'a> {
+    /// Begins anew with an event as it came.
+    pub(super) fn begin(&mut self, text: &'a str) {
+        self.text = text;
+        self.fields.clear();
+        self.has_fields = false;
     }
 
     /// The text that it came with.
-    pub(super) fn original(&self) -> &str {
-        &self.text
+    pub(super) fn original(&self) -> &'a str {
+        self.text
     }
 
-    /// Its fields, if some step has read or made any.
-    pub fn fields(&self) -> Option<&serde_json::Map<String, serde_json::Value>> {
-        self.fields.as_ref()
+    /// Whether some step has read or made fields.
+    pub(super) fn has_fields(&self) -> bool {
+        self.has_fields
     }
 
-    /// Its fields, to change them. An event that has none yet gets its text as `message`.
-    pub(super) fn fields_mut(&mut self) -> &mut Fields {
-        let text = &self.text;
-        self.fields
-            .get_or_insert_with(|| Fields::from_iter([("message".to_owned(), Value::String(text.clone()))]))
-    }
-
-    /// Puts fields that were read out of the text beside those that were made before.
-    pub(super) fn add(&mut self, fields: Fields) {
-        match &mut self.fields {
-            Some(known) => known.extend(fields),
-            None => self.fields = Some(fields),
+    /// Its fields, to look at and to change. An event that has none yet gets its text as `message`.
+    pub(super) fn fields_mut(&mut self) -> &mut Fields<'a> {
+        if !self.has_fields {
+            self.has_fields = true;
+            *self.fields.entry("message") = Value::Text(Cow::Borrowed(self.text));
         }
+        &mut self.fields
     }
 
-    /// What it is now: its fields as a JSON object, or the text it came with if it has none.
-    pub fn text(&self) -> Cow<'_, str> {
-        match &self.fields {
-            Some(fields) => Cow::Owned(serde_json::to_string(fields).expect("fields have texts as keys")),
-            None => Cow::Borrowed(&self.text),
+    /// Its fields, to put others beside them that were read out of the text.
+    pub(super) fn fields_read(&mut self) -> &mut Fields<'a> {
+        self.has_fields = true;
+        &mut self.fields
+    }
+
+    /// Writes what it is now: its fields as a JSON object, or the text it came with if it has none.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        if self.has_fields {
+            serde_json::to_writer(out, &self.fields)
+                .expect("memory takes all, and fields have texts as names");
+        } else {
+            out.extend_from_slice(self.text.as_bytes());
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The events of a message, out of its payload.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 use watchbell_model::{Entry, InstallationId, MessageId, Record, Timestamp};
 
@@ -7,49 +9,54 @@ use crate::queue::body;
 
 /// An event as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InputEvent {
+pub struct InputEvent<'a> {
     /// When it happened.
     pub timestamp: Timestamp,
     /// Its text; of an alarm's state change, the event of EventBridge as JSON.
-    pub text: String,
+    pub text: Cow<'a, str>,
 }
 
 /// A message as a function sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Input {
+pub struct Input<'a> {
     /// Its events.
-    pub events: Vec<InputEvent>,
+    pub events: Vec<InputEvent<'a>>,
     /// How many functions had a hand in them.
     pub hops: u32,
     /// They were there before their log group was first watched.
     pub backfill: bool,
 }
 
-impl Input {
+impl<'a> Input<'a> {
     /// What `message` holds, whose entry is `record`; `None` if it holds no such message. The same as its payload says, without
     /// putting that in words: a function sees many messages, and few of them go to somebody else.
-    pub fn of_record(record: &Record, message: MessageId, installation: InstallationId) -> Option<Input> {
+    pub fn of_record(
+        record: &'a Record,
+        message: MessageId,
+        installation: InstallationId,
+    ) -> Option<Input<'a>> {
         let Entry::Batch(batch) = &record.entry else {
-            return Input::of_body(&body(record, message, installation)?);
+            return Some(Input::of_body(&body(record, message, installation)?)?.into_owned());
         };
         if record.offset != message.offset || message.last as usize >= batch.len() {
             return None;
         }
         let event = |line: u32| {
             let event = batch.event(line as usize);
-            InputEvent { timestamp: event.timestamp.unwrap_or(record.time), text: event.message.to_owned() }
+            let timestamp = event.timestamp.unwrap_or(record.time);
+            InputEvent { timestamp, text: Cow::Borrowed(event.message) }
         };
         let events = (message.first..=message.last).map(event).collect();
         Some(Input { events, hops: batch.hops(), backfill: batch.backfill })
     }
 
     /// What the payload of a message holds; `None` if it is none.
-    pub fn of_body(body: &Value) -> Option<Input> {
+    pub fn of_body(body: &'a Value) -> Option<Input<'a>> {
         let events = match (body.get("events"), body.get("event")) {
             (Some(Value::Array(events)), _) => events.iter().map(event).collect::<Option<Vec<_>>>()?,
             (None, Some(change)) => {
                 let timestamp = time(change.pointer("/detail/state/timestamp")?.as_str()?)?;
-                vec![InputEvent { timestamp, text: change.to_string() }]
+                vec![InputEvent { timestamp, text: Cow::Owned(change.to_string()) }]
             }
             _ => return None,
         };
@@ -57,10 +64,19 @@ impl Input {
         let backfill = body.get("backfill").and_then(Value::as_bool).unwrap_or(false);
         Some(Input { events, hops: hops.unwrap_or(0), backfill })
     }
+
+    fn into_owned(self) -> Input<'static> {
+        let own = |InputEvent { timestamp, text }: InputEvent<'_>| InputEvent {
+            timestamp,
+            text: Cow::Owned(text.into_owned()),
+        };
+        let events = self.events.into_iter().map(own).collect();
+        Input { events, hops: self.hops, backfill: self.backfill }
+    }
 }
 
-fn event(event: &Value) -> Option<InputEvent> {
-    let text = event.get("message")?.as_str()?.to_owned();
+fn event(event: &Value) -> Option<InputEvent<'_>> {
+    let text = Cow::Borrowed(event.get("message")?.as_str()?);
     Some(InputEvent { timestamp: time(event.get("timestamp")?.as_str()?)?, text })
 }
 
@@ -100,7 +116,8 @@ mod tests {
             Record { offset: Offset(7), time: Timestamp(1_795_381_930_456), entry: Entry::Batch(batch) };
         for (first, last) in [(0, 2), (1, 1), (0, 3), (3, 3)] {
             let message = MessageId { offset: Offset(7), first, last };
-            let of_body = body(&record, message, installation).and_then(|body| Input::of_body(&body));
+            let body = body(&record, message, installation);
+            let of_body = body.as_ref().and_then(Input::of_body);
             assert_eq!(Input::of_record(&record, message, installation), of_body, "{first} to {last}");
             assert_eq!(of_body.is_some(), last < 3);
         }

@@ -13,10 +13,13 @@ mod scale;
 mod script;
 mod step;
 mod table;
+mod value;
+mod words;
 
-pub use event::Event;
 pub use input::{Input, InputEvent, single};
-pub use program::{EVENT_BYTES_MAX, Failed, Outcome, Program, ProgramError, RAISED_BYTES_MAX, RaisedEvent};
+pub use program::{
+    Became, EVENT_BYTES_MAX, Failed, Keep, Outcome, Program, ProgramError, RAISED_BYTES_MAX, RaisedEvent,
+};
 pub use scale::{IDLE_MS, Load, Scale, Scaled, WAIT_MS_MAX};
 pub use script::{EXPRESSIONS_MAX, PROGRAM_BYTES_MAX};
 pub use table::{Table, TableError};

@@ -1,14 +1,15 @@
 //! A whole function, ready to process messages.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use watchbell_model::{Function, HOPS_MAX, LINE_BYTES_MAX, Sample, Timestamp};
-use watchbell_pattern::{Line, Pattern, PatternError};
+use watchbell_pattern::{Line, Pattern, PatternError, PatternSet, Scratch};
 
 use super::event::Event;
 use super::input::{Input, InputEvent};
-use super::raise::{self, Raised};
+use super::raise;
 use super::script::{Left, Script};
 use super::step;
 use super::table::Table;
@@ -18,6 +19,10 @@ pub const EVENT_BYTES_MAX: usize = LINE_BYTES_MAX;
 
 /// Bytes of text that one message raises; the events beyond fail.
 pub const RAISED_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of text that come out of the steps before it is looked what is raised of them: they are looked at together, while
+/// the processor still has them at hand.
+const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Why a function cannot be made ready. Its plan was checked, so this is about what it needs beside it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -59,11 +64,35 @@ pub struct Failed {
     pub reason: String,
 }
 
+/// An event as it came out of the steps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Became {
+    /// Which event of the message, from 0.
+    pub index: u32,
+    /// When it happened.
+    pub timestamp: Timestamp,
+    /// What it is now: its fields as a JSON object, or the text it came with if it has none.
+    pub text: String,
+    /// Whether it has fields.
+    pub has_fields: bool,
+    /// Whether the function's webhook gets it.
+    pub posts: bool,
+}
+
+/// Which events are kept as they came out of the steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Those that the webhook gets.
+    Posted,
+    /// All.
+    All,
+}
+
 /// What became of a message.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
-    /// The events as they came out, with their index in the message.
-    pub events: Vec<(u32, Event)>,
+    /// Events as they came out.
+    pub events: Vec<Became>,
     /// Events for the function's log group.
     pub raised: Vec<RaisedEvent>,
     /// Values for metrics.
@@ -77,7 +106,8 @@ pub struct Program {
     steps: Vec<step::Ready>,
     script: Option<Script>,
     raise: Vec<raise::Ready>,
-    posts: Option<Pattern>,
+    /// What events are to match: for each of `raise`, and behind them, if there is one, for the webhook.
+    when: PatternSet,
     commands: Option<Pattern>,
 }
 
@@ -93,64 +123,64 @@ impl Program {
         source: Option<&str>,
     ) -> Result<Program, ProgramError> {
         let steps = function.steps.iter().map(|step| step::Ready::new(step, tables));
-        let raise = function.raise.iter().map(raise::Ready::new);
-        let pattern = |when: Option<&String>| when.map(|when| Pattern::parse(when)).transpose();
+        let (mut when, mut raise) = (Vec::new(), Vec::new());
+        for raised in &function.raise {
+            let (pattern, ready) = raise::Ready::new(raised)?;
+            when.push(pattern);
+            raise.push(ready);
+        }
+        if let Some(hook) = &function.webhook {
+            when.push(Pattern::parse(&hook.when)?);
+        }
         let compile = |file: &String| {
             let script = source.map_or_else(|| Err("was not read".to_owned()), Script::compile);
             script.map_err(|reason| ProgramError::Script { file: file.clone(), reason })
         };
+        let command = function.command.as_ref().map(|command| Pattern::parse(&command.when));
         Ok(Program {
             script: function.program.as_ref().map(compile).transpose()?,
             steps: steps.collect::<Result<_, _>>()?,
-            raise: raise.collect::<Result<_, _>>()?,
-            posts: pattern(function.webhook.as_ref().map(|hook| &hook.when))?,
-            commands: pattern(function.command.as_ref().map(|command| &command.when))?,
+            raise,
+            when: PatternSet::new(when),
+            commands: command.transpose()?,
         })
     }
 
-    /// Whether the function's webhook gets an event that came out of the steps.
-    pub fn posts(&self, event: &Event) -> bool {
-        self.posts.as_ref().is_some_and(|when| when.matches(&event.text()))
-    }
-
     /// Whether the function's command is for an event as it came.
-    pub fn commands(&self, event: &InputEvent) -> bool {
+    pub fn commands(&self, event: &InputEvent<'_>) -> bool {
         self.commands.as_ref().is_some_and(|when| when.matches(&event.text))
     }
 
     /// Processes a message.
-    pub fn process(&self, input: &Input) -> Outcome {
-        let mut outcome = Outcome::default();
-        let mut raised_bytes = 0;
-        for (index, event) in (0..).zip(&input.events) {
-            let mut event = Event::new(event.timestamp, event.text.clone());
-            let left = self.steps(&mut event);
-            if left == Ok(Left::Nothing) {
-                continue;
+    pub fn process(&self, input: &Input<'_>, keep: Keep) -> Outcome {
+        self.process_part(input, 0..input.events.len(), keep)
+    }
+
+    /// Processes some of a message's events.
+    pub fn process_part(&self, input: &Input<'_>, part: Range<usize>, keep: Keep) -> Outcome {
+        let mut raising =
+            Raising { program: self, input, keep, raised_bytes: 0, outcome: Outcome::default() };
+        let (mut event, mut chunk, mut scratch) = (Event::default(), Chunk::default(), Scratch::default());
+        for (index, came) in (0..).zip(&input.events).take(part.end).skip(part.start) {
+            event.begin(&came.text);
+            match self.steps(&mut event) {
+                Ok(Left::Event) => chunk.push(index, came.timestamp, &event),
+                Ok(Left::Nothing) => {}
+                Err(reason) => raising.outcome.failed.push(Failed { index, reason }),
             }
-            match left.and_then(|_| self.raise(&event, input)) {
-                Ok(Raised { event: is_raised, samples }) => {
-                    if is_raised {
-                        let text = event.text().into_owned();
-                        raised_bytes += text.len();
-                        if raised_bytes > RAISED_BYTES_MAX {
-                            let reason =
-                                format!("raise: the message raises more than {RAISED_BYTES_MAX} bytes");
-                            outcome.failed.push(Failed { index, reason });
-                            continue;
-                        }
-                        outcome.raised.push(RaisedEvent { timestamp: event.timestamp, text });
-                    }
-                    outcome.samples.extend(samples);
-                    outcome.events.push((index, event));
-                }
-                Err(reason) => outcome.failed.push(Failed { index, reason }),
+            if chunk.text.len() >= CHUNK_BYTES {
+                raising.raise(&chunk, &mut scratch);
+                chunk.clear();
             }
         }
+        raising.raise(&chunk, &mut scratch);
+        let mut outcome = raising.outcome;
+        // Those that fail in the steps of a chunk come before those that cannot be raised.
+        outcome.failed.sort_by_key(|failed| failed.index);
         outcome
     }
 
-    fn steps(&self, event: &mut Event) -> Result<Left, String> {
+    fn steps<'a>(&'a self, event: &mut Event<'a>) -> Result<Left, String> {
         for (number, step) in (1..).zip(&self.steps) {
             step.apply(event).map_err(|reason| format!("step {number} ({}): {reason}", step.name()))?;
         }
@@ -159,24 +189,115 @@ impl Program {
             None => Ok(Left::Event),
         }
     }
+}
 
-    fn raise(&self, event: &Event, input: &Input) -> Result<Raised, String> {
-        let text = event.text();
-        let line = Line::new(&text);
-        let mut raised = Raised::default();
-        self.raise.iter().for_each(|raise| raise.apply(&line, &mut raised));
-        if input.backfill {
-            // As with metric filters: what was there before Watchbell was is no news.
-            raised.samples.clear();
+/// Texts of events that came out of the steps, one behind the other.
+#[derive(Default)]
+struct Chunk {
+    text: Vec<u8>,
+    /// Where each event ends; a line feed follows.
+    ends: Vec<u32>,
+    events: Vec<Stepped>,
+}
+
+/// An event that came out of the steps.
+struct Stepped {
+    index: u32,
+    timestamp: Timestamp,
+    has_fields: bool,
+}
+
+impl Chunk {
+    fn push(&mut self, index: u32, timestamp: Timestamp, event: &Event<'_>) {
+        event.write(&mut self.text);
+        self.ends.push(u32::try_from(self.text.len()).expect("a chunk and an event are much less"));
+        self.text.push(b'\n');
+        self.events.push(Stepped { index, timestamp, has_fields: event.has_fields() });
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+        self.events.clear();
+    }
+}
+
+/// One thing that an event has to do.
+enum Hit {
+    Raise,
+    Sample(Sample),
+    Post,
+}
+
+/// Raises what is made of events.
+struct Raising<'a> {
+    program: &'a Program,
+    input: &'a Input<'a>,
+    keep: Keep,
+    raised_bytes: usize,
+    outcome: Outcome,
+}
+
+impl Raising<'_> {
+    fn raise(&mut self, chunk: &Chunk, scratch: &mut Scratch) {
+        let text = std::str::from_utf8(&chunk.text).expect("texts and JSON are UTF-8");
+        let mut hits: Vec<(usize, Hit)> = Vec::new();
+        self.program.when.matches(text, &chunk.ends, scratch, |line: &Line<'_>, number, pattern| {
+            let hit = match self.program.raise.get(pattern) {
+                None => Some(Hit::Post),
+                Some(raise::Ready::Event) => Some(Hit::Raise),
+                // As with metric filters: what was there before Watchbell was is no news.
+                Some(raise::Ready::Metric(_)) if self.input.backfill => None,
+                Some(raise::Ready::Metric(metric)) => metric.sample(line).map(Hit::Sample),
+            };
+            hits.extend(hit.map(|hit| (number, hit)));
+        });
+        let mut hits = hits.into_iter().peekable();
+        let mut start = 0;
+        for (number, (stepped, end)) in chunk.events.iter().zip(&chunk.ends).enumerate() {
+            let of_this = std::iter::from_fn(|| hits.next_if(|(of, _)| *of == number).map(|(_, hit)| hit));
+            let text = &text[start..*end as usize];
+            start = *end as usize + 1;
+            self.event(stepped, text, of_this);
         }
-        if raised.event && input.hops >= HOPS_MAX {
+    }
+
+    fn event(&mut self, stepped: &Stepped, text: &str, hits: impl Iterator<Item = Hit>) {
+        let Stepped { index, timestamp, has_fields } = *stepped;
+        let (mut raises, mut posts, mut samples) = (false, false, Vec::new());
+        for hit in hits {
+            match hit {
+                Hit::Raise => raises = true,
+                Hit::Sample(sample) => samples.push(sample),
+                Hit::Post => posts = true,
+            }
+        }
+        if raises {
+            if let Err(reason) = self.allows(text) {
+                return self.outcome.failed.push(Failed { index, reason });
+            }
+            self.outcome.raised.push(RaisedEvent { timestamp, text: text.to_owned() });
+        }
+        self.outcome.samples.extend(samples);
+        if posts || self.keep == Keep::All {
+            self.outcome.events.push(Became { index, timestamp, text: text.to_owned(), has_fields, posts });
+        }
+    }
+
+    /// Whether one more event may be raised.
+    fn allows(&mut self, text: &str) -> Result<(), String> {
+        if self.input.hops >= HOPS_MAX {
             return Err(format!(
                 "raise: {HOPS_MAX} functions, one after another, have raised this event already; they feed each other"
             ));
         }
-        if raised.event && text.len() > EVENT_BYTES_MAX {
+        if text.len() > EVENT_BYTES_MAX {
             return Err(format!("raise: the event has {} bytes, {EVENT_BYTES_MAX} is the limit", text.len()));
         }
-        Ok(raised)
+        self.raised_bytes += text.len();
+        if self.raised_bytes > RAISED_BYTES_MAX {
+            return Err(format!("raise: the message raises more than {RAISED_BYTES_MAX} bytes"));
+        }
+        Ok(())
     }
 }

@@ -8,37 +8,25 @@ use watchbell_pattern::{Line, Pattern, PatternError, Selector, number};
 /// A pattern for JSON: selectors of a metric that every event raises are read for it.
 const ANY_JSON: &str = "{ $.x = * }";
 
-/// What is raised, ready.
-pub(super) struct Ready {
-    when: Pattern,
-    to: To,
-}
-
-enum To {
+/// What is raised of an event that matches, ready.
+pub(super) enum Ready {
     Event,
     Metric(Box<Metric>),
 }
 
-struct Metric {
+/// A metric that gets a value, ready.
+pub(super) struct Metric {
     written: MetricTransformation,
     /// `None` for a literal value.
     value: Option<Selector>,
     dimensions: Vec<(String, Selector)>,
 }
 
-/// What one event becomes.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Raised {
-    /// Whether it is raised as an event.
-    pub(super) event: bool,
-    /// Values of metrics.
-    pub(super) samples: Vec<Sample>,
-}
-
 impl Ready {
-    pub(super) fn new(raise: &Raise) -> Result<Ready, PatternError> {
+    /// With the pattern that events are to match.
+    pub(super) fn new(raise: &Raise) -> Result<(Pattern, Ready), PatternError> {
         let when = Pattern::parse(&raise.when)?;
-        let RaiseTo::Metric(written) = &raise.to else { return Ok(Ready { when, to: To::Event }) };
+        let RaiseTo::Metric(written) = &raise.to else { return Ok((when, Ready::Event)) };
         let any_json = Pattern::parse(ANY_JSON).expect("a correct pattern");
         let lines_up = if raise.when.is_empty() { &any_json } else { &when };
         let value = match written.literal_value() {
@@ -48,24 +36,13 @@ impl Ready {
         let dimension =
             |(name, selector): (&String, &String)| Ok((name.clone(), Selector::parse(selector, lines_up)?));
         let dimensions = written.dimensions.iter().map(dimension).collect::<Result<_, PatternError>>()?;
-        Ok(Ready { when, to: To::Metric(Box::new(Metric { written: written.clone(), value, dimensions })) })
-    }
-
-    /// Adds what `line` becomes.
-    pub(super) fn apply(&self, line: &Line<'_>, raised: &mut Raised) {
-        if !self.when.matches_line(line) {
-            return;
-        }
-        match &self.to {
-            To::Event => raised.event = true,
-            To::Metric(metric) => raised.samples.extend(metric.sample(line)),
-        }
+        Ok((when, Ready::Metric(Box::new(Metric { written: written.clone(), value, dimensions }))))
     }
 }
 
 impl Metric {
     /// The value; as with a metric filter there is none if a selector finds nothing or no number.
-    fn sample(&self, line: &Line<'_>) -> Option<Sample> {
+    pub(super) fn sample(&self, line: &Line<'_>) -> Option<Sample> {
         let value = match &self.value {
             None => self.written.literal_value(),
             Some(selector) => number(&selector.value_in(line)?),

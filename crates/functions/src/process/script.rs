@@ -19,6 +19,7 @@ pub(super) enum Left {
     /// It goes on.
     Event,
     /// The program has aborted: the event ends here, and has not failed.
+    #[cfg_attr(not(feature = "vrl"), expect(dead_code, reason = "only programs abort"))]
     Nothing,
 }
 
@@ -62,10 +63,11 @@ mod with {
         ///
         /// # Errors
         /// Why it failed.
-        pub(in crate::process) fn run(&self, event: &mut Event) -> Result<Left, String> {
-            let fields = std::mem::take(event.fields_mut());
+        pub(in crate::process) fn run(&self, event: &mut Event<'_>) -> Result<Left, String> {
+            let fields = event.fields_mut();
+            let value = serde_json::to_value(&*fields).expect("fields have texts as names");
             let mut target = TargetValue {
-                value: Value::from(serde_json::Value::Object(fields)),
+                value: Value::from(value),
                 metadata: Value::Object(std::collections::BTreeMap::new()),
                 secrets: Secrets::default(),
             };
@@ -90,7 +92,7 @@ mod with {
             let value: Result<serde_json::Value, _> = target.value.try_into();
             match value {
                 Ok(serde_json::Value::Object(fields)) => {
-                    *event.fields_mut() = fields;
+                    *event.fields_mut() = fields.into();
                     Ok(Left::Event)
                 }
                 Ok(_) => Err("it leaves \".\" as something else than an object".to_owned()),
@@ -113,7 +115,7 @@ mod without {
             Err(reason.to_owned())
         }
 
-        pub(in crate::process) fn run(&self, _event: &mut Event) -> Result<Left, String> {
+        pub(in crate::process) fn run(&self, _event: &mut Event<'_>) -> Result<Left, String> {
             match *self {}
         }
     }

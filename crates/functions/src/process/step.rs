@@ -1,25 +1,28 @@
 //! The steps that need no program.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-use watchbell_model::{Mapping, ParseKind, Severity, Step, matches_wildcard};
+use serde_json::json;
+use watchbell_model::{ParseKind, Severity, Step};
 
 use super::event::Event;
-use super::path::{get, remove, set, text};
+use super::path::{get, remove, set};
 use super::program::ProgramError;
 use super::table::Table;
+use super::value::{Fields, Value};
+use super::words::Words;
 
 /// A step, ready.
 pub(super) enum Ready {
     Parse(ParseKind),
-    Set(BTreeMap<String, Value>),
+    Set(BTreeMap<String, Value<'static>>),
     Rename(BTreeMap<String, String>),
     Drop(Vec<String>),
     Lookup { table: Arc<Table>, key: String, field: String },
-    Severity(Mapping),
-    App(Mapping),
+    Severity(Words),
+    App(Words),
 }
 
 impl Ready {
@@ -30,7 +33,10 @@ impl Ready {
     ) -> Result<Ready, ProgramError> {
         Ok(match step {
             Step::Parse(kind) => Ready::Parse(*kind),
-            Step::Set(values) => Ready::Set(values.clone()),
+            Step::Set(values) => {
+                let ready = values.iter().map(|(path, value)| (path.clone(), value.clone().into()));
+                Ready::Set(ready.collect())
+            }
             Step::Rename(names) => Ready::Rename(names.clone()),
             Step::Drop(names) => Ready::Drop(names.clone()),
             Step::Lookup(lookup) => {
@@ -39,8 +45,8 @@ impl Ready {
                 let table = table.ok_or_else(|| ProgramError::NoTable { file: lookup.file.clone() })?;
                 Ready::Lookup { table, key: lookup.key.clone(), field: lookup.field.clone() }
             }
-            Step::Severity(mapping) => Ready::Severity(mapping.clone()),
-            Step::App(mapping) => Ready::App(mapping.clone()),
+            Step::Severity(mapping) => Ready::Severity(Words::new(mapping)),
+            Step::App(mapping) => Ready::App(Words::new(mapping)),
         })
     }
 
@@ -61,18 +67,18 @@ impl Ready {
     ///
     /// # Errors
     /// Why it cannot be done with this event.
-    pub(super) fn apply(&self, event: &mut Event) -> Result<(), String> {
+    pub(super) fn apply<'a>(&'a self, event: &mut Event<'a>) -> Result<(), String> {
         match self {
             Ready::Parse(kind) => parse(*kind, event)?,
             Ready::Set(values) => {
                 for (path, value) in values {
-                    set(event.fields_mut(), path, value.clone());
+                    set(event.fields_mut(), path, value.view());
                 }
             }
             Ready::Rename(names) => {
                 // All are taken out first: two fields can change places.
                 let fields = event.fields_mut();
-                let taken: Vec<(&String, Value)> =
+                let taken: Vec<(&String, Value<'_>)> =
                     names.iter().filter_map(|(old, new)| Some((new, remove(fields, old)?))).collect();
                 for (new, value) in taken {
                     set(fields, new, value);
@@ -86,20 +92,21 @@ impl Ready {
             }
             Ready::Lookup { table, key, field } => {
                 let fields = event.fields_mut();
-                let row = get(fields, key).and_then(text).and_then(|key| table.row(&key));
+                let row = get(fields, key).and_then(Value::text).and_then(|key| table.row(&key));
                 if let Some(row) = row {
-                    set(fields, field, Value::Object(row.clone()));
+                    set(fields, field, Value::Object(row.view()));
                 }
             }
-            Ready::Severity(mapping) => {
-                let as_it_stands = |word: String| severity(&word).map(str::to_owned);
-                if let Some(word) = word(mapping, event, as_it_stands) {
-                    set(event.fields_mut(), "severity", Value::String(word));
+            Ready::Severity(words) => {
+                let as_it_stands = |word: &str| severity(word).map(Cow::Borrowed);
+                if let Some(word) = word(words, event, as_it_stands) {
+                    set(event.fields_mut(), "severity", Value::Text(word));
                 }
             }
-            Ready::App(mapping) => {
-                if let Some(word) = word(mapping, event, Some) {
-                    set(event.fields_mut(), "app", Value::String(word));
+            Ready::App(words) => {
+                let as_it_stands = |word: &str| Some(Cow::Owned(word.to_owned()));
+                if let Some(word) = word(words, event, as_it_stands) {
+                    set(event.fields_mut(), "app", Value::Text(word));
                 }
             }
         }
@@ -107,12 +114,18 @@ impl Ready {
     }
 }
 
-fn parse(kind: ParseKind, event: &mut Event) -> Result<(), String> {
-    let fields = watchbell_parse::parse(kind, event.original()).fields;
+fn parse(kind: ParseKind, event: &mut Event<'_>) -> Result<(), String> {
+    // What JSON says is read where it stands: `watchbell_parse` takes an object exactly if it can be read, and gives it as
+    // it stands but for spaces. Should it not be one, it says whether it has the form at least.
+    let text = event.original();
+    if kind == ParseKind::Json && event.fields_read().read(text).is_ok() {
+        return Ok(());
+    }
+    let fields = watchbell_parse::parse(kind, text).fields;
     let fields = fields.ok_or_else(|| format!("the text is not {}", spelled(kind)))?;
-    let fields =
-        serde_json::from_str(&fields).map_err(|error| format!("the text cannot be kept: {error}"))?;
-    event.add(fields);
+    let mut read = Fields::default();
+    read.read(&fields).map_err(|error| format!("the text cannot be kept: {error}"))?;
+    event.fields_read().extend(read.into_owned());
     Ok(())
 }
 
@@ -127,26 +140,21 @@ fn spelled(kind: ParseKind) -> &'static str {
 }
 
 /// The word of a mapping; a field without a table of words stands for itself, as `as_it_stands` reads it.
-fn word(
-    mapping: &Mapping,
-    event: &mut Event,
-    as_it_stands: impl Fn(String) -> Option<String>,
-) -> Option<String> {
-    let Mapping { from, map, default } = mapping;
-    let found = from.as_ref().and_then(|from| get(event.fields_mut(), from).and_then(text));
+fn word<'a>(
+    words: &'a Words,
+    event: &mut Event<'a>,
+    as_it_stands: impl Fn(&str) -> Option<Cow<'a, str>>,
+) -> Option<Cow<'a, str>> {
+    let found = words.from.as_ref().and_then(|from| get(event.fields_mut(), from)?.text());
     let word = found.and_then(|found| {
-        if map.is_empty() {
-            return as_it_stands(found);
-        }
-        let fitting = map.iter().filter(|(pattern, _)| matches_wildcard(pattern, &found));
-        fitting.max_by_key(|(pattern, _)| pattern.len()).map(|(_, word)| word.clone())
+        if words.is_empty() { as_it_stands(&found) } else { words.word(&found).map(Cow::Borrowed) }
     });
-    word.or_else(|| default.clone())
+    word.or_else(|| words.default.as_deref().map(Cow::Borrowed))
 }
 
 /// The severity that a word such as `ERR` or `Warning` names.
 fn severity(word: &str) -> Option<&'static str> {
-    let line = json!({ "level": word }).to_string();
+    let line = format!("{{\"level\":{}}}", serde_json::to_string(word).expect("a text is JSON"));
     match watchbell_parse::parse(ParseKind::Json, &line).severity {
         Severity::Unknown => None,
         severity => Some(severity.as_str()),

@@ -1,10 +1,9 @@
 //! A file of rows, to look things up in.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
-use super::path::{Fields, text};
+use super::value::{Fields, Value};
 
 /// Why a text is no table.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,7 +39,7 @@ pub enum TableError {
 /// Rows by the value of one column.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
-    rows: BTreeMap<String, Fields>,
+    rows: BTreeMap<String, Fields<'static>>,
 }
 
 impl Table {
@@ -51,18 +50,21 @@ impl Table {
     pub fn read(content: &str, column: &str) -> Result<Table, TableError> {
         let content = content.strip_prefix('\u{feff}').unwrap_or(content);
         let rows = if content.trim_start().starts_with('[') {
-            serde_json::from_str(content).map_err(|error| TableError::Json(error.to_string()))?
+            let rows: Vec<serde_json::Map<_, _>> =
+                serde_json::from_str(content).map_err(|error| TableError::Json(error.to_string()))?;
+            rows.into_iter().map(Fields::from).collect()
         } else {
             csv_rows(content, column)?
         };
         Table::of_rows(rows, column)
     }
 
-    fn of_rows(found: Vec<Fields>, column: &str) -> Result<Table, TableError> {
-        let mut rows: BTreeMap<String, (usize, Fields)> = BTreeMap::new();
+    fn of_rows(found: Vec<Fields<'static>>, column: &str) -> Result<Table, TableError> {
+        let mut rows: BTreeMap<String, (usize, Fields<'static>)> = BTreeMap::new();
         for (number, mut row) in (1..).zip(found) {
-            let Some(key) = row.remove(column).as_ref().and_then(text) else {
-                let columns = row.keys().cloned().collect();
+            let key = row.remove(column).and_then(|key| key.text().map(Cow::into_owned));
+            let Some(key) = key else {
+                let columns = row.names().map(str::to_owned).collect();
                 return Err(TableError::NoColumn { column: column.to_owned(), columns });
             };
             if let Some((first, _)) = rows.get(&key) {
@@ -75,12 +77,12 @@ impl Table {
     }
 
     /// The row whose key is `key`, without the key.
-    pub fn row(&self, key: &str) -> Option<&Fields> {
+    pub(super) fn row(&self, key: &str) -> Option<&Fields<'static>> {
         self.rows.get(key)
     }
 }
 
-fn csv_rows(content: &str, column: &str) -> Result<Vec<Fields>, TableError> {
+fn csv_rows(content: &str, column: &str) -> Result<Vec<Fields<'static>>, TableError> {
     let refused = |error: csv::Error| TableError::Csv(error.to_string());
     let mut reader = csv::Reader::from_reader(content.as_bytes());
     let names: Vec<String> = reader.headers().map_err(refused)?.iter().map(str::to_owned).collect();
@@ -88,7 +90,8 @@ fn csv_rows(content: &str, column: &str) -> Result<Vec<Fields>, TableError> {
         return Err(TableError::NoColumn { column: column.to_owned(), columns: names });
     }
     let row = |record: csv::StringRecord| {
-        names.iter().cloned().zip(record.iter().map(|value| Value::String(value.to_owned()))).collect()
+        let values = record.iter().map(|value| Value::Text(Cow::Owned(value.to_owned())));
+        names.iter().cloned().map(Cow::Owned).zip(values).collect()
     };
     reader.records().map(|record| record.map(row).map_err(refused)).collect()
 }
@@ -106,7 +109,7 @@ mod tests {
         let table = Table::read(csv, "ip").unwrap();
         assert_eq!(table, Table::read(json, "ip").unwrap());
         let row = table.row("10.0.0.7").unwrap();
-        assert_eq!(Value::Object(row.clone()), json!({ "owner": "a, b", "rack": "3" }));
+        assert_eq!(Value::Object(row.clone()), Value::from(json!({ "owner": "a, b", "rack": "3" })));
         assert_eq!(table.row("10.0.0.9"), None);
         let numbers = Table::read(r#"[{"code":7,"name":"x"}]"#, "code").unwrap();
         assert!(numbers.row("7").is_some());
