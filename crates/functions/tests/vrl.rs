@@ -25,8 +25,8 @@ fn compile(source: &str) -> Result<Program, String> {
 }
 
 fn run(source: &str, lines: &[&str]) -> Outcome {
-    let event = |text: &&'static str| InputEvent { timestamp: Timestamp(0), text: (*text).into() };
-    let input = Input { events: lines.iter().map(event).collect(), hops: 0, backfill: false };
+    let events = lines.iter().map(|text| InputEvent { timestamp: Timestamp(0), text: (*text).into() });
+    let input = Input { events: events.collect(), hops: 0, backfill: false };
     compile(source).unwrap().process(&input, Keep::All)
 }
 

@@ -37,6 +37,7 @@ mod with {
     use vrl::diagnostic::Formatter;
     use vrl::value::{Secrets, Value};
 
+    use super::super::value;
     use super::{EXPRESSIONS_MAX, Event, Left};
 
     /// Functions that do something beside the event: what they print would stand in Watchbell's own log.
@@ -64,10 +65,9 @@ mod with {
         /// # Errors
         /// Why it failed.
         pub(in crate::process) fn run(&self, event: &mut Event<'_>) -> Result<Left, String> {
-            let fields = event.fields_mut();
-            let value = serde_json::to_value(&*fields).expect("fields have texts as names");
+            let fields = std::mem::take(event.fields_mut());
             let mut target = TargetValue {
-                value: Value::from(value),
+                value: Value::from(serde_json::Value::from(value::Value::Object(fields))),
                 metadata: Value::Object(std::collections::BTreeMap::new()),
                 secrets: Secrets::default(),
             };

@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Number;
 
 /// What JSON can say.
@@ -171,22 +171,71 @@ impl From<serde_json::Map<String, serde_json::Value>> for Fields<'static> {
     }
 }
 
-impl Serialize for Value<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Value::Null => serializer.serialize_unit(),
-            Value::Bool(value) => serializer.serialize_bool(*value),
-            Value::Number(number) => number.serialize(serializer),
-            Value::Text(text) => serializer.serialize_str(text),
-            Value::Array(values) => serializer.collect_seq(values),
-            Value::Object(fields) => fields.serialize(serializer),
+/// For programs, which have values of their own.
+#[cfg(feature = "vrl")]
+impl From<Value<'_>> for serde_json::Value {
+    fn from(value: Value<'_>) -> Self {
+        match value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(value) => serde_json::Value::Bool(value),
+            Value::Number(number) => serde_json::Value::Number(number),
+            Value::Text(text) => serde_json::Value::String(text.into_owned()),
+            Value::Array(values) => values.into_iter().map(serde_json::Value::from).collect(),
+            Value::Object(Fields(members)) => {
+                let owned = |(name, value): (Cow<'_, str>, Value<'_>)| (name.into_owned(), Self::from(value));
+                members.into_iter().map(owned).collect()
+            }
         }
     }
 }
 
-impl Serialize for Fields<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+impl Fields<'_> {
+    /// Writes them as a JSON object, as `serde_json` does.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        for (number, (name, value)) in self.0.iter().enumerate() {
+            if number > 0 {
+                out.push(b',');
+            }
+            write_text(name, out);
+            out.push(b':');
+            value.write(out);
+        }
+        out.push(b'}');
+    }
+}
+
+impl Value<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Value::Null => out.extend_from_slice(b"null"),
+            Value::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
+            Value::Number(number) => serde_json::to_writer(out, number).expect("memory takes all"),
+            Value::Text(text) => write_text(text, out),
+            Value::Array(values) => {
+                out.push(b'[');
+                for (number, value) in values.iter().enumerate() {
+                    if number > 0 {
+                        out.push(b',');
+                    }
+                    value.write(out);
+                }
+                out.push(b']');
+            }
+            Value::Object(fields) => fields.write(out),
+        }
+    }
+}
+
+/// Most texts need no escape, and all bytes at once are looked at quicker than one by one.
+fn write_text(text: &str, out: &mut Vec<u8>) {
+    let is_escaped = |byte: u8| u8::from(byte < b' ') | u8::from(byte == b'"') | u8::from(byte == b'\\');
+    if text.bytes().fold(0, |any, byte| any | is_escaped(byte)) == 0 {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        serde_json::to_writer(out, text).expect("memory takes all, and a text is JSON");
     }
 }
 
@@ -309,7 +358,9 @@ mod tests {
     type Map = serde_json::Map<String, serde_json::Value>;
 
     fn written(fields: &Fields<'_>) -> String {
-        serde_json::to_string(fields).unwrap()
+        let mut out = Vec::new();
+        fields.write(&mut out);
+        String::from_utf8(out).unwrap()
     }
 
     fn json() -> impl Strategy<Value = String> {
