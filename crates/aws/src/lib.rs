@@ -5,13 +5,17 @@
 //! Not here: where a mistake stands in the file (`config`), calls to AWS (the root package).
 
 mod app;
+mod bastion;
 mod data;
+mod endpoint;
 mod finding;
+mod flow_log;
 mod name;
 mod network;
 mod output;
 mod pipeline;
 mod policy;
+mod security_group;
 mod stack;
 mod template;
 

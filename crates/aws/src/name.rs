@@ -1,5 +1,7 @@
 //! What things are called on AWS.
 
+use std::fmt::Write as _;
+
 use watchbell_model::Aws;
 
 /// The id of a resource in its template: the kind, and the user's name for it in the letters that CloudFormation takes.
@@ -15,7 +17,7 @@ pub(crate) fn logical_id(kind: &str, name: &str) -> String {
         id.push_str(characters.as_str());
     }
     if !is_plain(name) {
-        id.push_str(&format!("{:08x}", hash(name.as_bytes())));
+        write!(id, "{:08x}", hash(name.as_bytes())).expect("a string takes any text");
     }
     id
 }

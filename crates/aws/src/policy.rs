@@ -1,7 +1,7 @@
 //! Policies: who may do what, as narrow as AWS permits.
 //!
-//! Promise: a statement on every resource stands in [`EXCEPTIONS`] with its reason, or a test fails; no action ends with
-//! a wildcard.
+//! Promise: a statement on every resource stands in [`EXCEPTIONS`] with its reason, or a test fails; no action that is
+//! allowed has a wildcard.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,9 @@ pub(crate) struct Statement(Value);
 impl Statement {
     /// Allows actions on resources: ARNs, or what gives one.
     pub(crate) fn allow(id: &str, actions: &[&str], resources: Vec<Value>) -> Statement {
-        Statement(json!({ "Sid": id, "Effect": "Allow", "Action": actions, "Resource": resources }))
+        Statement(json!({
+            "Sid": id, "Effect": "Allow", "Action": actions, "Resource": Value::Array(resources),
+        }))
     }
 
     /// Allows actions that AWS does not let be narrowed; each stands in [`EXCEPTIONS`].
@@ -62,9 +64,23 @@ pub(crate) fn for_this_account() -> Value {
 
 /// The role of a component, which one service takes on.
 pub(crate) fn role(description: &str, service_name: &str, statements: Vec<Statement>) -> Resource {
-    let trust = Statement(json!({
-        "Effect": "Allow", "Principal": service(service_name), "Action": "sts:AssumeRole",
-    }));
+    role_of(description, trust(service_name), statements)
+}
+
+/// The same, for a service that says for which account it takes the role on.
+pub(crate) fn role_for_this_account(
+    description: &str,
+    service_name: &str,
+    statements: Vec<Statement>,
+) -> Resource {
+    role_of(description, trust(service_name).only_if(for_this_account()), statements)
+}
+
+fn trust(service_name: &str) -> Statement {
+    Statement(json!({ "Effect": "Allow", "Principal": service(service_name), "Action": "sts:AssumeRole" }))
+}
+
+fn role_of(description: &str, trust: Statement, statements: Vec<Statement>) -> Resource {
     Resource::new(
         "AWS::IAM::Role",
         json!({

@@ -64,8 +64,9 @@ impl Template {
     /// Makes a value known to other stacks and to people.
     pub(crate) fn output(&mut self, name: impl Into<String>, description: &str, value: Value) {
         let name = name.into();
-        let replaced =
-            self.outputs.insert(name.clone(), json!({ "Description": description, "Value": value }));
+        let mut output = json!({ "Description": description });
+        output["Value"] = value;
+        let replaced = self.outputs.insert(name.clone(), output);
         assert!(replaced.is_none(), "two outputs are called {name}");
     }
 
