@@ -6,18 +6,22 @@
 
 mod app;
 mod bastion;
+mod bucket;
 mod data;
 mod endpoint;
 mod finding;
 mod flow_log;
+mod key;
 mod name;
 mod network;
 mod output;
 mod pipeline;
 mod policy;
+mod secret;
 mod security_group;
 mod stack;
 mod template;
+mod trail;
 
 pub use finding::{Finding, Gravity, findings};
 pub use policy::{EXCEPTIONS, Exception};
