@@ -46,7 +46,9 @@ impl File {
 
     /// The plan, or everything that is wrong, rendered.
     pub(crate) fn plan(&self) -> Result<(Plan, Option<String>), Failure> {
-        let Checked { plan, problems, .. } = check(&self.source());
+        let Checked { plan, mut problems, .. } = check(&self.source());
+        // What AWS does otherwise is for `check` and `aws` to say.
+        problems.retain(|problem| plan.is_none() || !problem.is_about_aws);
         let colour = crate::out::colour_on_stderr();
         let said = watchbell_config::render(&problems, &self.source(), colour);
         let Some(plan) = plan else {

@@ -54,7 +54,7 @@ use watchbell_model::Plan;
 
 pub use clock::spell_ms;
 pub use duration::parse_ms;
-pub use keys::{KEYS, Key, Kind, Presence};
+pub use keys::{KEYS, Key, Kind, OnAws, Presence};
 pub use place::place;
 pub use problem::{Level, Problem};
 pub use render::{PROBLEMS_SHOWN_MAX, PlacedProblem, Report, render, report};
@@ -86,11 +86,11 @@ pub struct Checked {
 /// Reads a whole file.
 pub fn check(source: &Source<'_>) -> Checked {
     let (document, syntax) = DeTable::parse_recoverable(source.text);
-    let context =
-        reader::Context::new(source, syntax.iter().map(|error| syntax_problem(source.text, error)).collect());
+    let syntax = syntax.iter().map(|error| syntax_problem(source.text, error)).collect();
+    let context = reader::Context::new(source, syntax, document.get_ref().contains_key("aws"));
     let (plan, tests) = plan::read(&context, document.get_ref());
     let problems = context.into_problems();
-    let usable = problems.iter().all(|problem| problem.level == Level::Warning);
+    let usable = problems.iter().all(|problem| problem.level != Level::Error);
     Checked { plan: plan.filter(|_| usable), tests, problems }
 }
 

@@ -76,7 +76,7 @@ fn read_plan<'a>(mut root: Table<'a>, document: &'a DeTable<'a>) -> Option<Plan>
     let topics = topic::read(&mut root, &alarms.told);
     let access = access::read(&mut root, &role_names);
     let agent = agent::read(&mut root);
-    let archive = archive::read(&mut root, data_dir.as_deref(), document.contains_key("aws"));
+    let archive = archive::read(&mut root, data_dir.as_deref(), context.is_on_aws);
     let journal = journal::read(&mut root);
     let mut secrets = secret::read_stored(&mut root);
     for name in context.stored() {

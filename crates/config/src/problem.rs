@@ -14,6 +14,8 @@ pub enum Level {
     Error,
     /// The file can be used, but probably does not say what was meant.
     Warning,
+    /// The file is good; what it says is not done everywhere.
+    Note,
 }
 
 /// One mistake in a file.
@@ -31,11 +33,24 @@ pub struct Problem {
     pub label: Option<String>,
     /// What to write instead.
     pub help: Option<String>,
+    /// Whether it is about AWS alone; who runs the plan elsewhere need not read it.
+    pub is_about_aws: bool,
 }
 
 impl Problem {
     pub(crate) fn error(span: Range<usize>, message: impl Into<String>) -> Problem {
-        Problem { level: Level::Error, message: message.into(), span, label: None, help: None }
+        Problem {
+            level: Level::Error,
+            message: message.into(),
+            span,
+            label: None,
+            help: None,
+            is_about_aws: false,
+        }
+    }
+
+    pub(crate) fn note(span: Range<usize>, message: impl Into<String>) -> Problem {
+        Problem { level: Level::Note, ..Problem::error(span, message) }
     }
 
     pub(crate) fn warning(span: Range<usize>, message: impl Into<String>) -> Problem {

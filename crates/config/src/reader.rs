@@ -4,7 +4,7 @@
 //! Which keys exist is decided by the table in `keys`, not here.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Range, RangeInclusive};
 
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use serde::de::value::{self, StrDeserializer};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::keys::{self, Key, Kind};
+use crate::keys::{self, Key, Kind, OnAws};
 use crate::problem::{Lines, Problem, quote};
 use crate::{Source, clock, duration, nearest, size};
 
@@ -32,10 +32,25 @@ pub(crate) struct Context<'a> {
     suggestions: Cell<usize>,
     /// Names of stored secrets that were referred to.
     stored: RefCell<BTreeSet<String>>,
+    /// Whether the file is for AWS.
+    pub(crate) is_on_aws: bool,
+    /// What a row of the table of keys says of a key that is there, by the row, and by the place if each place counts.
+    remarks: RefCell<BTreeMap<(Remark, &'static str, usize), Problem>>,
+}
+
+/// What a row of the table of keys may say of a key that is there.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Remark {
+    /// `watchbell up` does not act on it.
+    Gap,
+    /// AWS does otherwise.
+    Difference,
+    /// AWS cannot have it.
+    Refused,
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(source: &'a Source<'a>, syntax: Vec<Problem>) -> Context<'a> {
+    pub(crate) fn new(source: &'a Source<'a>, syntax: Vec<Problem>, is_on_aws: bool) -> Context<'a> {
         let lines = Lines::of(source.text);
         let syntax: Vec<Problem> = syntax.into_iter().map(|problem| within(source.text, problem)).collect();
         let mut broken_lines: Vec<usize> =
@@ -48,6 +63,8 @@ impl<'a> Context<'a> {
             broken_lines,
             suggestions: Cell::new(0),
             stored: RefCell::default(),
+            is_on_aws,
+            remarks: RefCell::default(),
         }
     }
 
@@ -91,8 +108,40 @@ impl<'a> Context<'a> {
         (self.suggestions.get() <= SUGGESTIONS_MAX).then(|| nearest::nearest(wrong, known)).flatten()
     }
 
+    /// Notes what the row of a key that is at `span` says of it: each refusal, and the rest at the first place in the file.
+    fn remark(&self, row: &'static Key, span: &Range<usize>, owner: &str) {
+        let title = || format!("{}{}", quote(row.name()), within_owner(owner));
+        let add = |remark, place, problem: Problem| {
+            let mut remarks = self.remarks.borrow_mut();
+            let first = remarks.entry((remark, row.path, place)).or_insert_with(|| problem.clone());
+            if problem.span.start < first.span.start {
+                *first = problem;
+            }
+        };
+        if let Some(gap) = row.gap {
+            let message = format!("{} is only checked", title());
+            add(Remark::Gap, 0, Problem::note(span.clone(), message).label(gap));
+        }
+        match row.on_aws {
+            OnAws::Difference(what) if self.is_on_aws => {
+                let note =
+                    Problem::note(span.clone(), format!("{} is not the same on AWS", title())).label(what);
+                add(Remark::Difference, 0, Problem { is_about_aws: true, ..note });
+            }
+            OnAws::Refused(why) if self.is_on_aws => {
+                let error = Problem::error(span.clone(), format!("{} cannot be on AWS", title())).label(why);
+                let help = "remove it, or [aws]";
+                add(Remark::Refused, span.start, Problem { is_about_aws: true, ..error.help(help) });
+            }
+            _ => {}
+        }
+    }
+
     /// Every problem, in file order.
     pub(crate) fn into_problems(self) -> Vec<Problem> {
+        for remark in self.remarks.take().into_values() {
+            self.report(remark);
+        }
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|problem| (problem.span.start, problem.span.end));
         problems
@@ -467,7 +516,8 @@ impl<'a> Table<'a> {
     pub(crate) fn field(&mut self, key: &str) -> Option<Field<'a>> {
         let key = keys::find(&self.path, key).expect("every key that is read has a row in keys.rs");
         self.taken.push(key.path);
-        let value = self.entries.get(key.name())?;
+        let (name, value) = self.entries.get_key_value(key.name())?;
+        self.context.remark(key, &name.span(), &self.title);
         Some(Field { context: self.context, key, owner: self.title.clone(), value })
     }
 

@@ -24,7 +24,7 @@ const MASK: &str = "********";
 /// The problems as text: each with its line, the reason and the way out, then one line that counts them.
 ///
 /// Empty without problems. `colour` adds ANSI colours. At most [`PROBLEMS_SHOWN_MAX`] problems are written out,
-/// errors first choice.
+/// the gravest first choice.
 pub fn render(problems: &[Problem], source: &Source<'_>, colour: bool) -> String {
     if problems.is_empty() {
         return String::new();
@@ -45,25 +45,30 @@ pub fn render(problems: &[Problem], source: &Source<'_>, colour: bool) -> String
     text
 }
 
-/// The problems to write out, in file order: all, or as many errors as fit and then warnings.
+/// The problems to write out, in file order: all, or as many as fit, the gravest first.
 fn shown(problems: &[Problem]) -> Vec<&Problem> {
-    let is_error = |problem: &&Problem| problem.level == Level::Error;
-    let errors = problems.iter().filter(is_error).take(PROBLEMS_SHOWN_MAX);
-    let warnings = problems.iter().filter(|problem| !is_error(problem));
-    let mut shown: Vec<&Problem> = errors.chain(warnings).take(PROBLEMS_SHOWN_MAX).collect();
+    let of = |level| problems.iter().filter(move |problem| problem.level == level);
+    let gravest_first = of(Level::Error).chain(of(Level::Warning)).chain(of(Level::Note));
+    let mut shown: Vec<&Problem> = gravest_first.take(PROBLEMS_SHOWN_MAX).collect();
     shown.sort_by_key(|problem| (problem.span.start, problem.span.end));
     shown
 }
 
-/// `5 errors and 1 warning in watchbell.toml`.
+/// How many problems of a level there are.
+fn count(problems: &[Problem], level: Level) -> usize {
+    problems.iter().filter(|problem| problem.level == level).count()
+}
+
+/// `5 errors, 1 warning and 2 notes in watchbell.toml`.
 fn summary(problems: &[Problem], name: &str) -> String {
-    let count = |level, one: &str| {
-        let count = problems.iter().filter(|problem| problem.level == level).count();
-        (count > 0).then(|| format!("{count} {one}{}", if count == 1 { "" } else { "s" }))
-    };
-    let counts: Vec<String> =
-        [count(Level::Error, "error"), count(Level::Warning, "warning")].into_iter().flatten().collect();
-    let counts = counts.join(" and ");
+    let counts: Vec<String> = [(Level::Error, "error"), (Level::Warning, "warning"), (Level::Note, "note")]
+        .into_iter()
+        .map(|(level, noun)| (count(problems, level), noun))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, noun)| format!("{count} {noun}{}", if count == 1 { "" } else { "s" }))
+        .collect();
+    let (last, before) = counts.split_last().expect("there are problems");
+    let counts = if before.is_empty() { last.clone() } else { format!("{} and {last}", before.join(", ")) };
     if problems.len() > PROBLEMS_SHOWN_MAX {
         return format!("{counts} in {name}, of which {PROBLEMS_SHOWN_MAX} are shown");
     }
@@ -125,6 +130,7 @@ impl<'a> Excerpt<'a> {
         let diagnostic = match problem.level {
             Level::Error => Diagnostic::error(),
             Level::Warning => Diagnostic::warning(),
+            Level::Note => Diagnostic::note(),
         };
         let marked = self.marked.clone().unwrap_or_default();
         let label = Label::primary((), marked).with_message(problem.label.as_deref().unwrap_or(""));
@@ -179,7 +185,9 @@ pub struct Report<'a> {
     pub errors: usize,
     /// How many warnings there are.
     pub warnings: usize,
-    /// In file order; at most [`PROBLEMS_SHOWN_MAX`], errors first choice.
+    /// How many notes there are.
+    pub notes: usize,
+    /// In file order; at most [`PROBLEMS_SHOWN_MAX`], the gravest first choice.
     pub problems: Vec<PlacedProblem<'a>>,
 }
 
@@ -226,11 +234,11 @@ pub fn report<'a>(problems: &'a [Problem], source: &Source<'a>) -> Report<'a> {
             help: problem.help.as_deref(),
         }
     };
-    let errors = problems.iter().filter(|problem| problem.level == Level::Error).count();
     Report {
         file: source.name,
-        errors,
-        warnings: problems.len() - errors,
+        errors: count(problems, Level::Error),
+        warnings: count(problems, Level::Warning),
+        notes: count(problems, Level::Note),
         problems: shown(problems).into_iter().map(place).collect(),
     }
 }

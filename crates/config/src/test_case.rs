@@ -82,7 +82,7 @@ pub struct CheckedTests {
 pub fn check_tests(source: &Source<'_>, plan: &Plan) -> CheckedTests {
     let (document, syntax) = DeTable::parse_recoverable(source.text);
     let problems = syntax.iter().map(|error| syntax_problem(source.text, error)).collect();
-    let context = Context::new(source, problems);
+    let context = Context::new(source, problems, false);
     let document = document.get_ref();
     for (key, value) in document.iter().filter(|(key, _)| *key.get_ref() != "test") {
         let noun = if value.get_ref().is_table() { "table" } else { "key" };

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};
-use watchbell_config::{KEYS, Kind, Presence, Source, check, schema};
+use watchbell_config::{KEYS, Key, Kind, Level, OnAws, Presence, Source, check, schema};
 
 /// The good cases together use every key there is.
 const GOOD: [&str; 15] = [
@@ -77,6 +77,73 @@ fn every_key_has_one_row_a_table_and_a_doc() {
             Some(Kind::Table | Kind::Tables | Kind::Named | Kind::OneOfOrTable(_) | Kind::Lines)
         );
         assert!(key.parent().is_empty() || is_table, "{} stands in no table", key.path);
+    }
+}
+
+/// What a row says of AWS, and of `up`, is said where the key stands: rows of names and of tables in arrays have no such place.
+#[test]
+fn every_row_says_something_of_aws_that_can_be_said() {
+    for key in KEYS.iter().filter(|key| key.is_available()) {
+        let parent = KEYS.iter().find(|row| row.path == key.parent());
+        let texts = match key.on_aws {
+            OnAws::Difference(text) | OnAws::Refused(text) => vec![text],
+            OnAws::AsTable => {
+                let says = |row: &Key| row.on_aws != OnAws::Same;
+                assert!(parent.is_some_and(says), "{}: its table says nothing", key.path);
+                Vec::new()
+            }
+            OnAws::Same | OnAws::Only => Vec::new(),
+        };
+        for text in texts.into_iter().chain(key.gap) {
+            assert_ne!(key.name(), "*", "{}", key.path);
+            let begins = |name: &str| text.starts_with(name);
+            let is_low = !text.starts_with(|c: char| c.is_uppercase());
+            assert!(is_low || begins("CloudWatch") || begins("Amazon"), "{text}");
+            assert!(!text.ends_with('.'), "{text}");
+        }
+        if key.path.starts_with("aws.") {
+            assert_eq!(key.on_aws, OnAws::AsTable, "{}", key.path);
+        }
+    }
+}
+
+/// However often a key stands in a file, what its row says is noted once, at the first place.
+#[test]
+fn what_rows_say_of_aws_is_noted_once_and_only_for_files_that_are_for_it() {
+    let folder = Path::new("/x");
+    let labels = |text: &str, about_aws: bool| {
+        let checked = check(&Source { name: "watchbell.toml", text, folder });
+        let about = checked.problems.iter().filter(|it| it.is_about_aws == about_aws);
+        let mut labels: Vec<(Level, String)> = about
+            .filter(|it| it.level != Level::Warning)
+            .map(|it| (it.level, it.label.clone().unwrap()))
+            .collect();
+        labels.sort_by(|a, b| a.1.cmp(&b.1));
+        labels
+    };
+    for text in GOOD {
+        let mut found = BTreeSet::new();
+        paths("", DeTable::parse(text).unwrap().get_ref(), &mut found);
+        let rows = || KEYS.iter().filter(|key| found.contains(key.path));
+        let is_on_aws = found.contains("aws");
+        let for_aws =
+            if is_on_aws { text.to_owned() } else { format!("{text}\n[aws]\nregion = \"eu-central-1\"\n") };
+        let mut expected: Vec<(Level, String)> = rows()
+            .filter_map(|key| match key.on_aws {
+                OnAws::Difference(what) => Some((Level::Note, what.to_owned())),
+                OnAws::Refused(why) => Some((Level::Error, why.to_owned())),
+                _ => None,
+            })
+            .collect();
+        expected.sort_by(|a, b| a.1.cmp(&b.1));
+        assert_eq!(labels(&for_aws, true), expected, "{text}");
+        if !is_on_aws {
+            assert_eq!(labels(text, true), [], "{text}");
+        }
+        let mut gaps: Vec<(Level, String)> =
+            rows().filter_map(|key| key.gap).map(|gap| (Level::Note, gap.to_owned())).collect();
+        gaps.sort_by(|a, b| a.1.cmp(&b.1));
+        assert_eq!(labels(text, false), gaps, "{text}");
     }
 }
 

@@ -1,11 +1,11 @@
-//! The reference page lists exactly the keys of the table. `UPDATE=1` rewrites the list; the diff is the review.
+//! The reference pages list exactly the keys of the table. `UPDATE=1` rewrites the lists; the diff is the review.
 
 use std::fmt::Write;
 use std::path::Path;
 
-use watchbell_config::{KEYS, Key, Kind, Presence};
+use watchbell_config::{KEYS, Key, Kind, OnAws, Presence};
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/configuration.md");
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference");
 const BEGIN: &str = "<!-- keys: written by crates/config/tests/reference.rs -->\n";
 const END: &str = "<!-- end of keys -->\n";
 
@@ -96,15 +96,55 @@ fn tables() -> String {
     out
 }
 
-#[test]
-fn the_reference_page_lists_every_key_as_the_table_has_it() {
-    let page = std::fs::read_to_string(Path::new(PAGE)).unwrap();
+/// What becomes of a key on AWS, as its row or that of the table it stands in says.
+fn on_aws(key: &Key) -> String {
+    let table =
+        || KEYS.iter().find(|row| row.path == key.parent()).expect("a row that says so stands in a table");
+    match key.on_aws {
+        OnAws::Same => "same".to_owned(),
+        OnAws::Only => "only there".to_owned(),
+        OnAws::Difference(what) => format!("**difference**: {what}"),
+        OnAws::Refused(why) => format!("**refused**: {why}"),
+        OnAws::AsTable if table().on_aws == OnAws::Only => "only there".to_owned(),
+        OnAws::AsTable if table().on_aws == OnAws::AsTable => on_aws(table()),
+        OnAws::AsTable => format!("as `{}`", shown(table().path)),
+    }
+}
+
+fn aws_table() -> String {
+    let mut out = "\n| key | on AWS | in `watchbell up` |\n| --- | --- | --- |\n".to_owned();
+    for key in KEYS.iter().filter(|key| key.is_available() && key.name() != "*") {
+        let here = match key.gap {
+            Some(gap) => format!("**not yet**: {gap}"),
+            None if key.path == "aws" || key.path.starts_with("aws.") => "only checked".to_owned(),
+            None => String::new(),
+        };
+        writeln!(out, "| `{}` | {} | {here} |", shown(key.path), on_aws(key)).expect("writing to a string");
+    }
+    out.push('\n');
+    out
+}
+
+/// Holds what stands between the marks of a page against `expected`.
+fn hold(page: &str, expected: &str) {
+    let path = Path::new(FOLDER).join(page);
+    let page = std::fs::read_to_string(&path).unwrap();
     let (before, rest) = page.split_once(BEGIN).expect("the page marks where the keys begin");
     let (_, after) = rest.split_once(END).expect("the page marks where the keys end");
-    let expected = format!("{before}{BEGIN}{}{END}{after}", tables());
+    let expected = format!("{before}{BEGIN}{expected}{END}{after}");
     if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(Path::new(PAGE), &expected).unwrap();
+        std::fs::write(&path, &expected).unwrap();
     } else {
         assert_eq!(page, expected, "run with UPDATE=1 and look at the diff");
     }
+}
+
+#[test]
+fn the_reference_page_lists_every_key_as_the_table_has_it() {
+    hold("configuration.md", &tables());
+}
+
+#[test]
+fn the_page_about_aws_lists_what_becomes_of_every_key() {
+    hold("aws-keys.md", &aws_table());
 }
