@@ -163,7 +163,7 @@ pub struct Key {
     pub doc: &'static str,
     /// What becomes of it on AWS.
     pub on_aws: OnAws,
-    /// What `watchbell up` of this version does not do of it, if so.
+    /// What `watchbell up` of this version does instead of acting on it, if it does not.
     pub gap: Option<&'static str>,
 }
 
@@ -455,7 +455,7 @@ pub const KEYS: &[Key] = &[
         AsTable,
     ),
     later(
-        "`watchbell up` of this version keeps events as [journal] says, and in the archive",
+        "it keeps events as [journal] says, and in the archive",
         optional(
             "log_groups.*.retention",
             Kind::Duration,
@@ -754,7 +754,7 @@ pub const KEYS: &[Key] = &[
         AsTable,
     ),
     later(
-        "`watchbell up` of this version sends no mail",
+        "it sends no mail",
         optional(
             "topics.*.email",
             Kind::Tables,
@@ -774,10 +774,7 @@ pub const KEYS: &[Key] = &[
     ),
     optional("topics.*.email.user", Kind::Text, "who logs in there; with password", AsTable),
     optional("topics.*.email.password", Kind::Secret, "with which password", AsTable),
-    later(
-        "`watchbell up` of this version sends no text messages",
-        optional("topics.*.sms", Kind::Tables, "text messages", Same),
-    ),
+    later("it sends no text messages", optional("topics.*.sms", Kind::Tables, "text messages", Same)),
     required(
         "topics.*.sms.to",
         Kind::Texts,
@@ -1079,7 +1076,7 @@ pub const KEYS: &[Key] = &[
         AsTable,
     ),
     later(
-        "`watchbell up` of this version leaves objects where they are",
+        "it leaves objects where they are",
         optional(
             "archive.lifecycle",
             Kind::Tables,
@@ -1194,7 +1191,7 @@ pub const KEYS: &[Key] = &[
     optional("test.message_contains", Kind::Texts, "texts that must stand in some message", Same),
     //
     later(
-        "`watchbell up` of this version does not run it",
+        "it runs no processes of the application",
         optional(
             "fleet",
             Kind::Named,
@@ -1243,7 +1240,7 @@ pub const KEYS: &[Key] = &[
     optional("fleet.*.scale_on.log_bytes_per_instance", Kind::SizeRate, "log lines of each instance", Same),
     //
     later(
-        "`watchbell up` of this version does not do it",
+        "it does no scheduled work",
         optional(
             "maintenance",
             Kind::Tables,
@@ -1286,7 +1283,7 @@ pub const KEYS: &[Key] = &[
     ),
     //
     later(
-        "`watchbell up` of this version has no store of secrets",
+        "it has no store of secrets",
         optional("secrets", Kind::Named, "the store's secrets, by name: letters, digits, - and _", Same),
     ),
     optional(

@@ -119,7 +119,7 @@ impl<'a> Context<'a> {
             }
         };
         if let Some(gap) = row.gap {
-            let message = format!("{} is only checked", title());
+            let message = format!("{} has no effect in `watchbell up` of this version", title());
             add(Remark::Gap, 0, Problem::note(span.clone(), message).label(gap));
         }
         match row.on_aws {

@@ -116,7 +116,7 @@ fn aws_table() -> String {
     for key in KEYS.iter().filter(|key| key.is_available() && key.name() != "*") {
         let here = match key.gap {
             Some(gap) => format!("**not yet**: {gap}"),
-            None if key.path == "aws" || key.path.starts_with("aws.") => "only checked".to_owned(),
+            None if key.path == "aws" || key.path.starts_with("aws.") => "nothing".to_owned(),
             None => String::new(),
         };
         writeln!(out, "| `{}` | {} | {here} |", shown(key.path), on_aws(key)).expect("writing to a string");
@@ -128,12 +128,12 @@ fn aws_table() -> String {
 /// Holds what stands between the marks of a page against `expected`.
 fn hold(page: &str, expected: &str) {
     let path = Path::new(FOLDER).join(page);
-    let page = std::fs::read_to_string(&path).unwrap();
+    let page = std::fs::read_to_string(&path).expect("the page is there");
     let (before, rest) = page.split_once(BEGIN).expect("the page marks where the keys begin");
     let (_, after) = rest.split_once(END).expect("the page marks where the keys end");
     let expected = format!("{before}{BEGIN}{expected}{END}{after}");
     if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&path, &expected).unwrap();
+        std::fs::write(&path, &expected).expect("the page can be written");
     } else {
         assert_eq!(page, expected, "run with UPDATE=1 and look at the diff");
     }
