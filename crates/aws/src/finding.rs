@@ -26,6 +26,5 @@ pub struct Finding {
 
 /// Everything in the plan that AWS does not take as it is, in the order of the plan. Empty for a plan without `[aws]`.
 pub fn findings(plan: &Plan) -> Vec<Finding> {
-    let _ = plan;
-    Vec::new()
+    crate::app::findings(plan)
 }

@@ -23,6 +23,7 @@ mod stack;
 mod template;
 mod trail;
 
+pub use app::{USER_DATA_BYTES_MAX, file_findings};
 pub use finding::{Finding, Gravity, findings};
 pub use policy::{EXCEPTIONS, Exception};
 pub use stack::{Files, Part, Stack, render};

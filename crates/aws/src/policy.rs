@@ -101,4 +101,41 @@ pub struct Exception {
 }
 
 /// Every action that some role of ours may do on every resource.
-pub const EXCEPTIONS: &[Exception] = &[];
+pub const EXCEPTIONS: &[Exception] = &[
+    // Instances.
+    Exception {
+        action: "cloudwatch:PutMetricData",
+        reason: "metrics are no resources; the namespace is narrowed by a condition",
+    },
+    Exception { action: "ssmmessages:CreateControlChannel", reason: SESSION },
+    Exception { action: "ssmmessages:CreateDataChannel", reason: SESSION },
+    Exception { action: "ssmmessages:OpenControlChannel", reason: SESSION },
+    Exception { action: "ssmmessages:OpenDataChannel", reason: SESSION },
+    Exception { action: "ec2messages:AcknowledgeMessage", reason: MESSAGE },
+    Exception { action: "ec2messages:DeleteMessage", reason: MESSAGE },
+    Exception { action: "ec2messages:FailMessage", reason: MESSAGE },
+    Exception { action: "ec2messages:GetEndpoint", reason: MESSAGE },
+    Exception { action: "ec2messages:GetMessages", reason: MESSAGE },
+    Exception { action: "ec2messages:SendReply", reason: MESSAGE },
+    Exception {
+        action: "logs:DescribeLogGroups",
+        reason: "a listing; the agent of Systems Manager looks for the log group of its output",
+    },
+    Exception {
+        action: "ssm:GetDeployablePatchSnapshotForInstance",
+        reason: "AWS has no resource for it; it is read only",
+    },
+    Exception {
+        action: "ssm:PutInventory",
+        reason: "AWS has no resource for it; a caller reports on itself",
+    },
+    // Maintenance windows.
+    Exception { action: "ssm:CancelCommand", reason: COMMAND },
+    Exception { action: "ssm:GetCommandInvocation", reason: COMMAND },
+    Exception { action: "ssm:ListCommandInvocations", reason: COMMAND },
+    Exception { action: "ssm:ListCommands", reason: COMMAND },
+];
+
+const SESSION: &str = "AWS has no resource for channels; an instance opens its own";
+const MESSAGE: &str = "AWS has no resource for messages; an instance takes its own";
+const COMMAND: &str = "AWS has no resource for commands that were sent";
