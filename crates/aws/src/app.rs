@@ -8,7 +8,7 @@
 mod auto_scaling;
 mod instance_role;
 mod launch_template;
-mod load_balancer;
+pub(crate) mod load_balancer;
 mod maintenance;
 mod prune;
 mod quote;
@@ -24,7 +24,6 @@ use crate::name::physical;
 use crate::stack::{Files, Input};
 use crate::template::Template;
 
-pub(crate) use load_balancer::redirected;
 pub use user_data::BYTES_MAX as USER_DATA_BYTES_MAX;
 
 /// The tag by which the instances of fleets are found, by maintenance and by people. Its value is [`Place::full_name`].

@@ -195,7 +195,7 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::path::{Path, PathBuf};
     use std::process::{Command, Output};
-    use std::time::{Duration, SystemTime};
+    use std::time::Duration;
 
     use super::*;
 
@@ -223,7 +223,9 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             let file = File::create(path).unwrap();
             let age = Duration::from_secs(days_old * 86_400 + 3600);
-            file.set_modified(SystemTime::now() - age).unwrap();
+            // It is new: that is now.
+            let now = file.metadata().unwrap().modified().unwrap();
+            file.set_modified(now - age).unwrap();
         }
 
         /// Removes what is older than ten days.

@@ -22,9 +22,6 @@ const UNIT: &str = include_str!("../../../../deploy/watchbell-agent.service");
 /// What is otherwise with CloudWatch, as it is shipped.
 const DROP_IN: &str = include_str!("../../../../deploy/watchbell-agent-cloudwatch.conf");
 
-/// The user that the application runs as, and its group.
-const USER: &str = "app";
-
 /// What a program's name or path begins with, beside letters and digits. Other signs have a meaning in units.
 const PROGRAM_STARTS: &[char] = &['/', '_'];
 
@@ -63,10 +60,11 @@ export AWS_DEFAULT_REGION={region}
 export WATCHBELL_FLEET={fleet_name}
 export WATCHBELL_ARTIFACTS={url}
 
-aws s3 cp --only-show-errors "${{WATCHBELL_ARTIFACTS}}watchbell" "$work/watchbell"
+aws s3 cp --only-show-errors "$WATCHBELL_ARTIFACTS/watchbell" "$work/watchbell"
 sha256sum --check --quiet <<<"{sha256}  $work/watchbell"
 install -m 755 "$work/watchbell" /usr/local/bin/watchbell
-id {USER} >/dev/null 2>&1 || useradd --system --create-home --home-dir /var/lib/{USER} --shell /sbin/nologin {USER}
+# The application's own user: if the image has one of this name, it is another's.
+useradd --system --user-group --create-home --home-dir /var/lib/fleet-{user} --shell /sbin/nologin {user}
 
 install -d -m 755 /etc/watchbell /etc/systemd/system/watchbell-agent.service.d
 unpack 644 /etc/watchbell/watchbell.toml <<'END'
@@ -78,7 +76,7 @@ unpack 644 /etc/systemd/system/watchbell-agent.service.d/cloudwatch.conf <<'END'
 cat >/etc/systemd/system/watchbell-agent.service.d/fleet.conf <<'END'
 [Service]
 Environment=AWS_REGION={region_name} WATCHBELL_FLEET={full_name}
-SupplementaryGroups={USER}
+SupplementaryGroups={user}
 END
 cat >/etc/systemd/system/{unit_name} <<'END'
 {application}END
@@ -87,10 +85,11 @@ systemctl enable --now watchbell-agent.service
 "#,
         region = shell(&aws.region),
         region_name = aws.region,
+        user = place.name,
         stack = shell(&format!("{}-app", aws.name)),
         group = shell(&auto_scaling::id(place)),
         fleet_name = shell(&full_name),
-        url = shell(&format!("s3://{}/{}", artifacts.bucket, artifacts.prefix)),
+        url = shell(format!("s3://{}/{}", artifacts.bucket, artifacts.prefix).trim_end_matches('/')),
         sha256 = artifacts.watchbell_sha256,
         plan = packed(&input.files.plan),
         unit = packed(UNIT),
@@ -146,8 +145,8 @@ fn application(place: Place<'_>) -> String {
          \n\
          [Service]\n\
          ExecStart={command}\n\
-         User={USER}\n\
-         WorkingDirectory=/var/lib/{USER}\n\
+         User={user}\n\
+         WorkingDirectory=/var/lib/fleet-{user}\n\
          Restart=always\n\
          RestartSec=1s\n\
          StandardOutput=journal\n\
@@ -157,6 +156,7 @@ fn application(place: Place<'_>) -> String {
          [Install]\n\
          WantedBy=multi-user.target\n",
         name = place.full_name(),
+        user = place.name,
         command = command.join(" "),
     )
 }
