@@ -80,7 +80,11 @@ pub(crate) fn findings(plan: &Plan) -> Vec<Finding> {
     let Some(aws) = &plan.aws else { return Vec::new() };
     let fleets = places(plan, aws)
         .flat_map(|place| user_data::findings(place).into_iter().chain(load_balancer::findings(place)));
-    fleets.chain(maintenance::findings(plan)).collect()
+    let files = Files::default();
+    let role = (!plan.fleet.is_empty())
+        .then(|| instance_role::size_finding(Input { plan, aws, files: &files }))
+        .flatten();
+    fleets.chain(role).chain(maintenance::findings(plan)).collect()
 }
 
 /// What AWS cannot take of a plan because of the texts that it names: each instance's user data, and each script of

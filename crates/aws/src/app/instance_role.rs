@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::finding::{Finding, Gravity};
 use crate::name::logical_id;
 use crate::output::KEY_ARN;
-use crate::policy::{Statement, role};
+use crate::policy::{Statement, document, role};
 use crate::stack::Input;
 use crate::template::{Resource, Template, arn, reference, sub};
 
@@ -12,6 +13,11 @@ use super::{Place, maintenance};
 
 /// The namespace of what agents publish.
 pub(super) const NAMESPACE: &str = "Watchbell";
+
+/// Largest policies of a role, in bytes.
+///
+/// Source: IAM User Guide, "IAM and AWS STS quotas", "Role inline policies".
+const POLICY_BYTES_MAX: usize = 10_240;
 
 /// The id of a fleet's role.
 pub(super) fn id(place: Place<'_>) -> String {
@@ -25,16 +31,44 @@ pub(super) fn profile_id(place: Place<'_>) -> String {
 
 pub(super) fn add(template: &mut Template, input: Input<'_>, place: Place<'_>) {
     let key = template.parameter(KEY_ARN, "String", "The key that everything is encrypted with");
-    let mut statements = logs(input);
-    statements.extend(systems_manager(input));
-    statements.extend(artifacts(input));
-    statements.extend(secrets(input, &key));
+    let statements = statements(input, &key);
     let description = format!("What instances of {} may do", place.full_name());
     let id = id(place);
     let role = role(&description, "ec2", statements).tagged(&input.aws.tags, &place.full_name());
     template.add(id.as_str(), role);
     let profile = json!({ "Roles": [reference(&id)] });
     template.add(profile_id(place), Resource::new("AWS::IAM::InstanceProfile", profile));
+}
+
+fn statements(input: Input<'_>, key: &Value) -> Vec<Statement> {
+    let mut statements = logs(input);
+    statements.extend(systems_manager(input));
+    statements.extend(artifacts(input));
+    statements.extend(secrets(input, key));
+    statements
+}
+
+/// If the role's policy is larger than AWS takes it, because of many log groups or secrets.
+pub(super) fn size_finding(input: Input<'_>) -> Option<Finding> {
+    let key_arn = format!("arn:aws:kms:{}:000000000000:key/{}", input.aws.region, "0".repeat(36));
+    let text = document(statements(input, &json!(key_arn))).to_string();
+    // What CloudFormation makes of it.
+    let text = text
+        .replace("{\"Fn::Sub\":\"", "\"")
+        .replace("\"}", "\"")
+        .replace("${AWS::Partition}", "aws-us-gov")
+        .replace("${AWS::Region}", &input.aws.region)
+        .replace("${AWS::AccountId}", "000000000000");
+    (text.len() > POLICY_BYTES_MAX).then(|| Finding {
+        path: vec!["log_groups".to_owned()],
+        gravity: Gravity::Refused,
+        message: format!(
+            "the policy of an instance's role names each log group and secret and has {} bytes; AWS takes \
+             {POLICY_BYTES_MAX}",
+            text.len()
+        ),
+        help: Some("use fewer log groups that are read from files".to_owned()),
+    })
 }
 
 /// What the agent does: lines into the log groups that are read on instances, and how many there are.

@@ -144,6 +144,21 @@ fn what_instances_are_told_has_a_largest_size() {
 }
 
 #[test]
+fn a_role_has_a_largest_size() {
+    let mut plan = plan();
+    let group = plan.log_groups["shop/app"].clone();
+    let is_role = |plan: &Plan| findings(plan).iter().any(|it| it.path == ["log_groups"]);
+    let mut count = 1;
+    while !is_role(&plan) {
+        count += 1;
+        let name = format!("{:0>64}", count);
+        plan.log_groups.insert(watchbell_model::GroupName::new(name).unwrap(), group.clone());
+    }
+    // About 120 bytes each, and the rest of the policy.
+    assert!((50..90).contains(&count), "{count}");
+}
+
+#[test]
 fn an_instance_may_only_what_is_named() {
     let resources = rendered(&plan());
     let roles = of_type(&resources, "AWS::IAM::Role");
