@@ -112,6 +112,12 @@ impl Client {
         client.map(Client).map_err(|error| parts(&error))
     }
 
+    /// What it is made of, for libraries that bring their own calls.
+    #[cfg(feature = "aws")]
+    pub(crate) fn into_inner(self) -> reqwest::Client {
+        self.0
+    }
+
     /// Calls once.
     ///
     /// # Errors

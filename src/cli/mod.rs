@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and how it ends.
 
 mod agent;
+mod aws;
 mod backtest;
 mod backup;
 mod bench;
@@ -115,6 +116,8 @@ enum Verb {
     Queue(queue::Options),
     /// Functions of a running watchbell up: workers, what they did, why they scaled; or try one on a file
     Functions(functions::Options),
+    /// The plan on AWS: templates, what would change, deploy, status, destroy
+    Aws(aws::Options),
     /// Measure how fast this is, here
     #[command(subcommand)]
     Bench(bench::Verb),
@@ -150,6 +153,7 @@ pub fn main() -> ExitCode {
         Verb::Explain(options) => explain::run(&global, &options),
         Verb::Queue(options) => queue::run(&global, &options),
         Verb::Functions(options) => functions::run(&global, &options),
+        Verb::Aws(options) => aws::run(&global, &options),
         Verb::Bench(verb) => bench::run(&global, &verb),
         Verb::Backup(options) => backup::backup(&global, &options),
         Verb::Restore(options) => backup::bring_back(&global, &options),
