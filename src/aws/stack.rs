@@ -36,11 +36,6 @@ impl Wanted {
         let all = self.template["Parameters"].as_object().into_iter().flatten();
         all.filter(|(_, parameter)| parameter.get("Default").is_none()).map(|(name, _)| name.as_str())
     }
-
-    /// The outputs that it will have.
-    pub(super) fn outputs(&self) -> impl Iterator<Item = &str> {
-        self.template["Outputs"].as_object().into_iter().flatten().map(|(name, _)| name.as_str())
-    }
 }
 
 /// What can be done with a stack.

@@ -7,6 +7,7 @@
 mod app;
 mod bastion;
 mod bucket;
+pub mod cost;
 mod data;
 mod endpoint;
 mod finding;

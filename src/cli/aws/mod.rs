@@ -1,6 +1,8 @@
 //! `watchbell aws`: the plan on AWS.
 
 #[cfg(feature = "aws")]
+mod cost;
+#[cfg(feature = "aws")]
 mod deploy;
 #[cfg(feature = "aws")]
 mod destroy;
@@ -151,7 +153,7 @@ impl OnAws {
         }
         let Some(aws) = plan.aws.clone() else {
             let message = format!("{} has no [aws]: it does not say that it is to run there", file.name);
-            let help = "at least: [aws] with name = \"shop\" and region = \"eu-central-1\"";
+            let help = "at least: [aws] with region = \"eu-central-1\"";
             return Err(Failure::new(ExitStatus::Configuration, message).help(help));
         };
         Ok(OnAws { file, plan, aws })

@@ -6,6 +6,7 @@ use serde_json::json;
 use watchbell_notify::{visible, visible_cut};
 
 use super::OnAws;
+use super::cost::Costs;
 use super::session::Session;
 use crate::aws::{Action, Change, Property, StackPlan, Step, Wanted};
 use crate::cli::{Format, Global, written};
@@ -20,7 +21,7 @@ pub(super) fn run(global: &Global) -> Result<(), Failure> {
     let session = Session::open(&on_aws.aws)?;
     let plans = session.runtime.block_on(session.account.plan(&wanted))?;
     written(match global.format {
-        Format::Json => out::line(&json!({ "stacks": plans }).to_string()),
+        Format::Json => out::line(&json!({ "stacks": plans, "cost": Costs::of(&plans).json() }).to_string()),
         Format::Text => out::text(&text(&plans, out::colour())),
     })
 }
@@ -47,7 +48,7 @@ pub(super) fn text(plans: &[StackPlan], colour: bool) -> String {
             text += &one(change, colour);
         }
     }
-    text + &sum(plans)
+    text + &sum(plans) + &Costs::of(plans).text()
 }
 
 fn step(step: Step) -> &'static str {
