@@ -7,13 +7,13 @@ use watchbell_engine::alarms_that_fire_early;
 use watchbell_model::Plan;
 
 use super::file::File;
-use super::{Format, Global, written};
+use super::{Format, Global, findings, written};
 use crate::run::functions::load::load;
 use crate::{ExitStatus, Failure, out};
 
 pub(super) fn run(global: &Global) -> Result<(), Failure> {
     let file = File::read(&global.config)?;
-    let Checked { plan, problems, .. } = watchbell_config::check(&file.source());
+    let Checked { plan, problems, .. } = findings::check(&file.source());
     let unready = plan.as_ref().and_then(|plan| load(plan).err());
     match global.format {
         Format::Json => {

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use watchbell_config::{Checked, Source, TestCase, check};
+use watchbell_config::{Checked, Source, TestCase};
 use watchbell_model::Plan;
 
+use super::findings;
 use crate::{ExitStatus, Failure};
 
 /// A file that was read.
@@ -41,13 +42,13 @@ impl File {
 
     /// The tests in it; those with a mistake are not among them.
     pub(crate) fn tests(&self) -> Vec<TestCase> {
-        check(&self.source()).tests
+        watchbell_config::check(&self.source()).tests
     }
 
     /// The plan, or everything that is wrong, rendered.
     pub(crate) fn plan(&self) -> Result<(Plan, Option<String>), Failure> {
-        let Checked { plan, mut problems, .. } = check(&self.source());
-        // What AWS does otherwise is for `check` and `aws` to say.
+        let Checked { plan, mut problems, .. } = findings::check(&self.source());
+        // What AWS does otherwise is for `check` to say.
         problems.retain(|problem| plan.is_none() || !problem.is_about_aws);
         let colour = crate::out::colour_on_stderr();
         let said = watchbell_config::render(&problems, &self.source(), colour);

@@ -9,6 +9,7 @@ mod check;
 mod demo;
 mod explain;
 mod file;
+mod findings;
 mod functions;
 mod init;
 mod journal;

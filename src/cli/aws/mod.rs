@@ -6,7 +6,6 @@ mod cost;
 mod deploy;
 #[cfg(feature = "aws")]
 mod destroy;
-mod findings;
 #[cfg(feature = "aws")]
 mod plan;
 #[cfg(feature = "aws")]
@@ -141,6 +140,7 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
 struct OnAws {
     file: File,
     plan: Plan,
+    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only calls need it"))]
     aws: Aws,
 }
 
@@ -159,9 +159,8 @@ impl OnAws {
         Ok(OnAws { file, plan, aws })
     }
 
-    /// Its stacks; says what AWS does otherwise.
+    /// Its stacks.
     fn stacks(&self) -> Result<Vec<Stack>, Failure> {
-        findings::show(&self.file, &self.plan)?;
         let files = Files { plan: self.file.text.clone(), scripts: scripts(&self.plan)? };
         Ok(watchbell_aws::render(&self.plan, &files))
     }
