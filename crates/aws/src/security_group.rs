@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 use watchbell_model::{Aws, Bastion};
 
+use crate::app::load_balancer::redirected;
 use crate::name::physical;
 use crate::network::VPC;
 use crate::output::{INSTANCE_GROUP_ID, LOAD_BALANCER_GROUP_ID};
@@ -63,10 +64,13 @@ fn instances(template: &mut Template, aws: &Aws, app_ports: &BTreeSet<u16>) {
 }
 
 fn load_balancers(template: &mut Template, aws: &Aws, app_ports: &BTreeSet<u16>) {
+    let redirected = redirected(aws).map(|fleet| (HTTP, fleet));
     let allowed: BTreeSet<(u16, IpNet)> = aws
         .fleet
         .values()
-        .flat_map(|fleet| fleet.allow.iter().map(|network| (fleet.port, network.trunc())))
+        .map(|fleet| (fleet.port, fleet))
+        .chain(redirected)
+        .flat_map(|(port, fleet)| fleet.allow.iter().map(move |network| (port, network.trunc())))
         .collect();
     let users: Vec<Value> = allowed
         .iter()

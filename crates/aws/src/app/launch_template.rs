@@ -39,7 +39,7 @@ pub(super) fn add(template: &mut Template, input: Input<'_>, place: Place<'_>) {
         ),
     };
     let tags: Vec<Value> = tags(place).map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
-    let data = json!({
+    let mut data = json!({
         "ImageId": image,
         "InstanceType": place.own.instance_type,
         "IamInstanceProfile": { "Arn": attribute(&instance_role::profile_id(place), "Arn") },
@@ -64,6 +64,9 @@ pub(super) fn add(template: &mut Template, input: Input<'_>, place: Place<'_>) {
         ],
         "UserData": { "Fn::Base64": user_data::script(input, place) },
     });
+    if let Some(bastion) = &input.aws.network.bastion {
+        data["KeyName"] = json!(bastion.key_pair);
+    }
     let properties = json!({ "LaunchTemplateData": data });
     template.add(id(place), Resource::new("AWS::EC2::LaunchTemplate", properties));
 }

@@ -43,11 +43,10 @@ pub(super) fn listener_id(place: Place<'_>) -> String {
 
 /// The fleet that browsers are sent to when they come with plain HTTP: the one at the port of HTTPS, if nothing else is at
 /// the port of HTTP. Then the load balancer listens there, too.
-pub(crate) fn redirected(aws: &Aws) -> Option<(&str, &AwsFleet)> {
-    let mut fleets = aws.fleet.iter();
-    let at_https = fleets.find(|(_, own)| own.certificate.is_some() && own.port == HTTPS_PORT)?;
+pub(crate) fn redirected(aws: &Aws) -> Option<&AwsFleet> {
+    let at_https = aws.fleet.values().find(|own| own.certificate.is_some() && own.port == HTTPS_PORT)?;
     let is_free = aws.fleet.values().all(|own| own.port != HTTP_PORT);
-    is_free.then_some((at_https.0.as_str(), at_https.1))
+    is_free.then_some(at_https)
 }
 
 pub(super) fn add(template: &mut Template, input: Input<'_>) {

@@ -151,7 +151,7 @@ fn a_role_has_a_largest_size() {
     let mut count = 1;
     while !is_role(&plan) {
         count += 1;
-        let name = format!("{:0>64}", count);
+        let name = format!("{count:0>64}");
         plan.log_groups.insert(watchbell_model::GroupName::new(name).unwrap(), group.clone());
     }
     // About 120 bytes each, and the rest of the policy.
@@ -215,6 +215,17 @@ fn browsers_are_sent_to_https_where_they_can_be() {
     let resources = rendered(&plan);
     assert!(!resources.contains_key("RedirectListener"));
     assert_eq!(of_type(&resources, "AWS::AutoScaling::AutoScalingGroup").len(), 2);
+}
+
+#[test]
+fn the_network_lets_in_whom_the_load_balancer_answers() {
+    let plan = plan();
+    let stacks = crate::render(&plan, &files());
+    let network = stacks.iter().find(|stack| stack.part == crate::Part::Network).unwrap();
+    let (_, group) = network.template.resources().find(|(id, _)| *id == "LoadBalancerSecurityGroup").unwrap();
+    let rules = group["Properties"]["SecurityGroupIngress"].as_array().unwrap();
+    let ports: BTreeSet<u64> = rules.iter().map(|rule| rule["FromPort"].as_u64().unwrap()).collect();
+    assert_eq!(ports, BTreeSet::from([80, 443]));
 }
 
 #[test]
