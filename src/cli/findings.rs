@@ -3,6 +3,8 @@
 use watchbell_aws::{Finding, Gravity};
 use watchbell_config::{Checked, Level, Problem, Source, place};
 
+use crate::out;
+
 /// Everything that is wrong with a file: what its checker says, and what AWS refuses or does otherwise if it is to run
 /// there. No plan comes of what AWS refuses.
 pub(super) fn check(source: &Source<'_>) -> Checked {
@@ -14,6 +16,16 @@ pub(super) fn check(source: &Source<'_>) -> Checked {
     checked.problems.extend(findings.into_iter().map(|finding| problem(finding, source)));
     checked.problems.sort_by_key(|problem| (problem.span.start, problem.span.end));
     checked
+}
+
+/// Says findings, those that only show with the files that a plan names, and whether something is refused.
+pub(super) fn say_refused(findings: Vec<Finding>, source: &Source<'_>) -> bool {
+    let is_refused = findings.iter().any(|finding| finding.gravity == Gravity::Refused);
+    if !findings.is_empty() {
+        let problems: Vec<Problem> = findings.into_iter().map(|finding| problem(finding, source)).collect();
+        super::say(watchbell_config::render(&problems, source, out::colour_on_stderr()).trim_end());
+    }
+    is_refused
 }
 
 fn problem(finding: Finding, source: &Source<'_>) -> Problem {

@@ -25,6 +25,7 @@ use watchbell_model::{Aws, Plan, Work};
 
 use super::Global;
 use super::file::File;
+use super::findings;
 use crate::{ExitStatus, Failure};
 
 /// Has the plan run on AWS.
@@ -162,6 +163,10 @@ impl OnAws {
     /// Its stacks.
     fn stacks(&self) -> Result<Vec<Stack>, Failure> {
         let files = Files { plan: self.file.text.clone(), scripts: scripts(&self.plan)? };
+        let findings = watchbell_aws::file_findings(&self.plan, &files);
+        if findings::say_refused(findings, &self.file.source()) {
+            return Err(Failure::new(ExitStatus::Configuration, ""));
+        }
         Ok(watchbell_aws::render(&self.plan, &files))
     }
 }
