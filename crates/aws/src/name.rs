@@ -1,14 +1,16 @@
 //! What things are called on AWS.
 
-use std::fmt::Write as _;
-
 use watchbell_model::Aws;
+
+/// Longest id; what is added to some of ours, such as `Policy`, has room beside it.
+const ID_CHARS_MAX: usize = 240;
 
 /// The id of a resource in its template: the kind, and the user's name for it in the letters that CloudFormation takes.
 ///
-/// Two names never have the same id, and an id never depends on what else there is.
+/// Two names never have the same id, and an id never depends on what else there is, as long as no kind is the beginning
+/// of another: `Queue` and `PolicyOfQueue`, not `QueuePolicy`, which is the queue `policy-…`, too.
 ///
-/// Source: AWS CloudFormation User Guide, Resources, "Logical ID": letters and digits.
+/// Source: AWS CloudFormation User Guide, Resources, "Logical ID": letters and digits; quotas, at most 255 of them.
 pub(crate) fn logical_id(kind: &str, name: &str) -> String {
     let mut id = kind.to_owned();
     for word in name.split(|c: char| !c.is_ascii_alphanumeric()) {
@@ -16,10 +18,11 @@ pub(crate) fn logical_id(kind: &str, name: &str) -> String {
         id.extend(characters.next().map(|first| first.to_ascii_uppercase()));
         id.push_str(characters.as_str());
     }
-    if !is_plain(name) {
-        write!(id, "{:08x}", hash(name.as_bytes())).expect("a string takes any text");
+    if id.len() <= ID_CHARS_MAX && is_plain(name) {
+        return id;
     }
-    id
+    id.truncate(ID_CHARS_MAX - 8);
+    format!("{id}{:08x}", hash(name.as_bytes()))
 }
 
 /// Whether the words of the name can be told from the id.
@@ -58,5 +61,7 @@ mod tests {
         ids.sort();
         ids.dedup();
         assert_eq!(ids.len(), alike.len());
+        let long = ["a".repeat(600), "a".repeat(601)].map(|name| logical_id("LogGroup", &name));
+        assert!(long.iter().all(|id| id.len() == ID_CHARS_MAX) && long[0] != long[1]);
     }
 }
