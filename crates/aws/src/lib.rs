@@ -4,24 +4,38 @@
 //! [`findings`] says what is not. Text only: no clock, no network, no file is read.
 //! Not here: where a mistake stands in the file (`config`), calls to AWS (the root package).
 
+mod alarm;
 mod app;
 mod bastion;
 mod bucket;
+mod cis;
+mod composite;
 pub mod cost;
+mod dashboard;
 mod data;
 mod endpoint;
 mod finding;
 mod flow_log;
 mod key;
+mod log_group;
+mod math;
+mod metric;
+mod metric_filter;
+mod mute;
 mod name;
 mod network;
 mod output;
 mod pipeline;
 mod policy;
+mod query;
+mod queue;
 mod secret;
 mod security_group;
 mod stack;
 mod template;
+#[cfg(test)]
+mod testing;
+mod topic;
 mod trail;
 
 pub use app::{USER_DATA_BYTES_MAX, file_findings};
