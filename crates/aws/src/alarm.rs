@@ -212,7 +212,7 @@ fn of_metric_alarm(plan: &Plan, aws: &Aws, name: &str, alarm: &MetricAlarm) -> V
     }
     match &alarm.watched {
         Watched::Stat(stat) => {
-            findings.extend(of_stat(plan, &["alarms", name, watched_key(stat)], stat, aws))
+            findings.extend(of_stat(plan, &["alarms", name, watched_key(stat)], stat, aws));
         }
         Watched::Math { metrics, .. } => {
             for (id, stat) in metrics {

@@ -58,7 +58,7 @@ impl Finding {
 /// Everything in the plan that AWS does not take as it is, in the order of the plan. Empty for a plan without `[aws]`.
 pub fn findings(plan: &Plan) -> Vec<Finding> {
     let Some(aws) = &plan.aws else { return Vec::new() };
-    let mut findings = log_group::findings(plan);
+    let mut findings = log_group::findings(plan, aws);
     findings.extend(metric_filter::findings(plan));
     findings.extend(alarm::findings(plan, aws));
     findings.extend(composite::findings(plan));

@@ -1,10 +1,10 @@
 //! Log groups.
 
 use serde_json::json;
-use watchbell_model::{GroupName, LogGroup, Plan, RETENTION_DAYS};
+use watchbell_model::{Aws, GroupName, LogGroup, Plan, RETENTION_DAYS};
 
 use crate::finding::Finding;
-use crate::name::logical_id;
+use crate::name::{logical_id, physical};
 use crate::pipeline::{key, tagged};
 use crate::stack::Input;
 use crate::template::{Resource, Template};
@@ -41,12 +41,18 @@ fn retention_days(group: &LogGroup) -> u32 {
     enough.unwrap_or(RETENTION_DAYS[RETENTION_DAYS.len() - 1])
 }
 
-pub(crate) fn findings(plan: &Plan) -> Vec<Finding> {
+pub(crate) fn findings(plan: &Plan, aws: &Aws) -> Vec<Finding> {
+    let own = ["trail", "flow-logs"].map(|name| physical(aws, name));
     let mut findings = Vec::new();
     for (name, group) in &plan.log_groups {
         if name.as_str().starts_with(RESERVED) {
             let message =
                 format!("CloudWatch Logs keeps names that begin with {RESERVED:?} for itself: \"{name}\"");
+            findings
+                .push(Finding::refused(&["log_groups", name.as_str()], message).help("choose another name"));
+        }
+        if own.iter().any(|own| own == name.as_str()) {
+            let message = format!("the log group of the trail or of the network is called \"{name}\" on AWS");
             findings
                 .push(Finding::refused(&["log_groups", name.as_str()], message).help("choose another name"));
         }
@@ -114,5 +120,11 @@ mod tests {
         let reserved = crate::testing::plan("[log_groups.\"aws/app\"]\n[log_groups.\"/aws/app\"]");
         assert!(finding(&reserved, "log_groups.aws/app").starts_with("refused"));
         assert_eq!(finding(&reserved, "log_groups./aws/app"), "");
+        let own =
+            crate::testing::plan("[log_groups.shop-trail]\n[log_groups.shop-flow-logs]\n[log_groups.trail]");
+        for name in ["shop-trail", "shop-flow-logs"] {
+            assert!(finding(&own, &format!("log_groups.{name}")).starts_with("refused: the log group of"));
+        }
+        assert_eq!(finding(&own, "log_groups.trail"), "");
     }
 }

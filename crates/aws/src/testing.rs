@@ -10,12 +10,12 @@ use crate::pipeline::render;
 use crate::stack::{Files, Input};
 use crate::{Gravity, findings};
 
-/// The plan of a file, which has no mistake; it is to run on AWS under the name `shop`.
+/// The plan of a file, which has no mistake; without an `[aws]` of its own it is to run there under the name `shop`.
 pub(crate) fn plan(text: &str) -> Plan {
     let text = format!("version = 1\n{text}");
     let checked = check(&Source { name: "watchbell.toml", text: &text, folder: Path::new("/x") });
     let mut plan = checked.plan.unwrap_or_else(|| panic!("{:#?}", checked.problems));
-    plan.aws = Some(aws());
+    plan.aws.get_or_insert_with(aws);
     plan
 }
 
