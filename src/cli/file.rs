@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use watchbell_config::{Checked, Source, TestCase};
+use watchbell_config::{Checked, Level, Problem, Source, TestCase};
 use watchbell_model::Plan;
 
 use super::findings;
@@ -45,11 +45,23 @@ impl File {
         watchbell_config::check(&self.source()).tests
     }
 
-    /// The plan, or everything that is wrong, rendered.
+    /// The plan with what to say of it, or everything that is wrong, said.
     pub(crate) fn plan(&self) -> Result<(Plan, Option<String>), Failure> {
-        let Checked { plan, mut problems, .. } = findings::check(&self.source());
         // What AWS does otherwise is for `check` to say.
-        problems.retain(|problem| plan.is_none() || !problem.is_about_aws);
+        self.plan_without(|problem| problem.is_about_aws)
+    }
+
+    /// The same for what runs on AWS: what `up` does not do is of no interest there, either.
+    pub(crate) fn plan_on_aws(&self) -> Result<(Plan, Option<String>), Failure> {
+        self.plan_without(|problem| problem.level == Level::Note)
+    }
+
+    fn plan_without(
+        &self,
+        is_left_out: impl Fn(&Problem) -> bool,
+    ) -> Result<(Plan, Option<String>), Failure> {
+        let Checked { plan, mut problems, .. } = findings::check(&self.source());
+        problems.retain(|problem| plan.is_none() || !is_left_out(problem));
         let colour = crate::out::colour_on_stderr();
         let said = watchbell_config::render(&problems, &self.source(), colour);
         let Some(plan) = plan else {

@@ -148,7 +148,7 @@ struct OnAws {
 impl OnAws {
     fn read(global: &Global) -> Result<OnAws, Failure> {
         let file = File::read(&global.config)?;
-        let (plan, warnings) = file.plan()?;
+        let (plan, warnings) = file.plan_on_aws()?;
         if let Some(warnings) = warnings {
             super::say(warnings.trim_end());
         }
