@@ -1,8 +1,7 @@
 #!/bin/bash
-# Installs the shop on a new instance: nginx in front, the program from the artifacts. Runs once, as root.
+# Installs the shop on a new instance: the program from the artifacts, a folder for its logs. Runs once, as root; the
+# user and group "shop" are there already.
 set -euo pipefail
-dnf install --assumeyes nginx
-install -d -o shop -g shop -m 750 /opt/shop
+install -d -o shop -g shop -m 750 /opt/shop /var/log/shop
 aws s3 cp "$WATCHBELL_ARTIFACTS/shop" /opt/shop/shop
 chmod 755 /opt/shop/shop
-systemctl enable --now nginx
