@@ -2,12 +2,10 @@
 //!
 //! Each check says what is wrong in stacks; it is run on plans of every shape, and on a stack that has the fault.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::support::{Check, Rendered, Shape, for_every_plan, rendered};
 use serde_json::{Value, json};
-use support::{Check, Rendered, Shape, for_every_plan, rendered};
 use watchbell_aws::{BODY_BYTES_MAX, EXCEPTIONS, Part, RESOURCES_MAX};
 
 #[test]

@@ -1,0 +1,5 @@
+//! What plans are rendered to.
+
+mod invariants;
+mod network_and_data;
+mod support;
