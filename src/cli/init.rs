@@ -89,7 +89,8 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     }
 }
 
-fn in_the_way(target: &Path) -> Failure {
+/// A file is there already, and stays.
+pub(super) fn in_the_way(target: &Path) -> Failure {
     let failure = Failure::new(ExitStatus::Usage, format!("{} is there already", target.display()));
     failure.help("--force writes over it, --output FILE takes another name, --output - prints")
 }
@@ -165,7 +166,8 @@ fn check(text: &str, folder: &Path) -> Result<(), Failure> {
     Err(Failure::new(ExitStatus::Defect, "what was made of these files is not good; nothing was written"))
 }
 
-fn store(target: &Path, text: &str, force: bool) -> Result<(), Failure> {
+/// Writes a file; one that is there stays, unless `force`.
+pub(super) fn store(target: &Path, text: &str, force: bool) -> Result<(), Failure> {
     let mut options = OpenOptions::new();
     options.write(true);
     if force {

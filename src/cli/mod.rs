@@ -11,6 +11,7 @@ mod explain;
 mod file;
 mod findings;
 mod functions;
+mod import;
 mod init;
 mod journal;
 mod kept;
@@ -91,6 +92,8 @@ enum Verb {
     DemoShop(watchbell_example_shop::Options),
     /// Look at log files and write a watchbell.toml that suits them
     Init(init::Options),
+    /// Make a watchbell.toml of alarms that exist on AWS: templates, or what the AWS CLI describes
+    Import(import::Options),
     /// Collect, detect, alarm and archive until stopped
     Up(up::Options),
     /// Read the files of this machine and ship them to another Watchbell
@@ -141,6 +144,7 @@ pub fn main() -> ExitCode {
         Verb::Demo(options) => demo::run(&global, &options),
         Verb::DemoShop(options) => demo::shop::run(&options),
         Verb::Init(options) => init::run(&global, &options),
+        Verb::Import(options) => import::run(&global, &options),
         Verb::Up(options) => up::run(&global, &options),
         Verb::Agent(options) => agent::run(&global, &options),
         Verb::Check => check::run(&global),

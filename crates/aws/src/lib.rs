@@ -16,6 +16,7 @@ mod data;
 mod endpoint;
 mod finding;
 mod flow_log;
+mod import;
 mod key;
 mod log_group;
 mod math;
@@ -40,6 +41,10 @@ mod trail;
 
 pub use app::{USER_DATA_BYTES_MAX, file_findings};
 pub use finding::{Finding, Gravity, findings};
+pub use import::{
+    Counts, DOCUMENT_BYTES_MAX, DOCUMENT_DEPTH_MAX, Document, IMPORTED_MAX, ImportError, Imported,
+    Parameters, Remark, import,
+};
 pub use policy::{EXCEPTIONS, Exception};
 pub use stack::{Files, Part, Stack, render};
 pub use template::{BODY_BYTES_MAX, RESOURCES_MAX, Template};
