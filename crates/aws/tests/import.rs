@@ -101,3 +101,170 @@ fn composite_alarms_in_chains_and_circles_go_with_what_they_need() {
     let circle = text.replace("ALARM(c300)", "ALARM(c0)");
     assert_eq!(of(&[&circle]).unwrap().remarks.len(), 300);
 }
+
+mod laws {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+    use watchbell_aws::{Document, Parameters, import};
+    use watchbell_config::{Source, check};
+    use watchbell_model::{Comparison, LowSamples, Plan, TreatMissingData, Watched};
+
+    /// What `describe-alarms` and `describe-metric-filters` say of a plan: written here, apart from what reads it.
+    fn described(plan: &Plan) -> [Value; 2] {
+        let filters: Vec<Value> = plan
+            .metric_filters
+            .iter()
+            .map(|(name, filter)| {
+                let metric = &filter.metric;
+                let mut transformation = json!({
+                    "metricName": metric.metric.name, "metricNamespace": metric.metric.namespace,
+                    "metricValue": metric.value, "unit": metric.unit.as_str(), "dimensions": metric.dimensions,
+                });
+                if let Some(default) = metric.default {
+                    transformation["defaultValue"] = json!(default);
+                }
+                json!({
+                    "filterName": name, "filterPattern": filter.pattern, "creationTime": 1,
+                    "logGroupName": filter.log_group, "metricTransformations": [transformation],
+                })
+            })
+            .collect();
+        let (mut metric_alarms, mut composites) = (Vec::new(), Vec::new());
+        for (name, alarm) in &plan.alarms {
+            let actions: Vec<String> = alarm
+                .notify
+                .iter()
+                .map(|topic| format!("arn:aws:sns:eu-west-1:123456789012:{topic}"))
+                .collect();
+            let mut seen = json!({
+                "AlarmName": name, "ActionsEnabled": true, "AlarmActions": actions, "OKActions": actions,
+                "StateValue": "OK", "AlarmDescription": alarm.description,
+            });
+            let Some(metric) = alarm.metric() else {
+                seen["AlarmRule"] = json!(alarm.composite().unwrap().rule);
+                composites.push(seen);
+                continue;
+            };
+            let Watched::Stat(stat) = &metric.watched else { unreachable!("none is made") };
+            let dimension = |(name, value): (&String, &String)| json!({ "Name": name, "Value": value });
+            seen["Namespace"] = json!(stat.metric.namespace);
+            seen["MetricName"] = json!(stat.metric.name);
+            seen["Dimensions"] = stat.dimensions.iter().map(dimension).collect();
+            let key = if stat.statistic.percentile().is_some() { "ExtendedStatistic" } else { "Statistic" };
+            seen[key] = json!(stat.statistic.to_string());
+            if let Some(unit) = stat.unit {
+                seen["Unit"] = json!(unit.as_str());
+            }
+            seen["Period"] = json!(metric.period.as_s());
+            seen["EvaluationPeriods"] = json!(metric.evaluation_periods);
+            seen["DatapointsToAlarm"] = json!(metric.datapoints_to_alarm);
+            seen["Threshold"] = json!(metric.threshold);
+            seen["ComparisonOperator"] = json!(match metric.comparison {
+                Comparison::GreaterThanThreshold => "GreaterThanThreshold",
+                Comparison::GreaterThanOrEqualToThreshold => "GreaterThanOrEqualToThreshold",
+                Comparison::LessThanThreshold => "LessThanThreshold",
+                Comparison::LessThanOrEqualToThreshold => "LessThanOrEqualToThreshold",
+            });
+            let missing = match metric.treat_missing_data {
+                TreatMissingData::Missing => None,
+                TreatMissingData::Ignore => Some("ignore"),
+                TreatMissingData::Breaching => Some("breaching"),
+                TreatMissingData::NotBreaching => Some("notBreaching"),
+            };
+            if let Some(missing) = missing {
+                seen["TreatMissingData"] = json!(missing);
+            }
+            if metric.low_samples == LowSamples::Ignore {
+                seen["EvaluateLowSampleCountPercentile"] = json!("ignore");
+            }
+            metric_alarms.push(seen);
+        }
+        [
+            json!({ "metricFilters": filters }),
+            json!({ "MetricAlarms": metric_alarms, "CompositeAlarms": composites }),
+        ]
+    }
+
+    fn plan(text: &str) -> Plan {
+        let checked = check(&Source { name: "watchbell.toml", text, folder: std::path::Path::new("/") });
+        checked.plan.unwrap_or_else(|| panic!("{:?}\n{text}", checked.problems))
+    }
+
+    fn name() -> impl Strategy<Value = String> {
+        prop_oneof!["[a-z]{1,8}", "[A-Za-z]{1,4}[ ./'\"\\\\äé-][A-Za-z]{1,4}"]
+    }
+
+    /// A filter with an alarm on it, as keys of TOML.
+    fn pair() -> impl Strategy<Value = (String, String, String)> {
+        let statistic =
+            prop_oneof!["Sum", "Average", "Minimum", "Maximum", "SampleCount", "p9[0-9]", "p99\\.9"];
+        let condition = ("(>|>=|<|<=)", prop_oneof![any::<i32>().prop_map(f64::from), -1e9..1e9]);
+        let missing = prop_oneof!["missing", "ignore", "breaching", "not_breaching"];
+        let period = prop_oneof!["10s", "60s", "5m", "1h"];
+        let texts = (name(), any::<bool>(), any::<bool>(), "[ -~äπ\n\t]{0,30}");
+        let numbers = (statistic, condition, missing, period, 1_u32..4, 0_u32..3);
+        (texts, numbers).prop_map(|((name, has_dimension, has_default, description), numbers)| {
+            let (statistic, (sign, threshold), missing, period, m, more) = numbers;
+            let quoted = serde_json::to_string(&name).unwrap();
+            let extra = match (has_dimension, has_default) {
+                (true, _) => ", dimensions = { user = \"$.user\" }",
+                (false, true) => ", default = 0.5, unit = \"Count\"",
+                (false, false) => ", value = \"$.n\"",
+            };
+            let filter = format!(
+                "[metric_filters.{quoted}]\nlog_group = \"a/b\"\npattern = '{{ $.n > 1 }}'\n\
+                 metric = {{ namespace = \"N\", name = {quoted}{extra} }}\n"
+            );
+            let dimensions = if has_dimension { "dimensions = { user = \"root\" }\n" } else { "" };
+            let n = m + more;
+            let description = serde_json::to_string(&description).unwrap();
+            let alarm = format!(
+                "[alarms.{quoted}]\nmetric_filter = {quoted}\n{dimensions}statistic = \"{statistic}\"\nperiod = \"{period}\"\n\
+                 condition = \"{sign} {threshold}\"\ndatapoints = \"{m} of {n}\"\nmissing_data = \"{missing}\"\n\
+                 notify = [\"ops\"]\ndescription = {description}\n"
+            );
+            (name, filter, alarm)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn what_aws_describes_of_a_plan_gives_the_plan(pairs in prop::collection::vec(pair(), 1..5)) {
+            let mut text = "version = 1\n[log_groups.\"a/b\"]\n[topics.ops]\nconsole = {}\n".to_owned();
+            let mut rule = Vec::new();
+            let mut names = std::collections::BTreeSet::new();
+            for (name, filter, alarm) in pairs {
+                if names.insert(name.clone()) {
+                    text += &filter;
+                    text += &alarm;
+                    rule.push(format!("ALARM({})", serde_json::to_string(&name).unwrap()));
+                }
+            }
+            let rule = serde_json::to_string(&rule.join(" OR ")).unwrap();
+            text += &format!("[composite_alarms.ALL]\nrule = {rule}\nnotify = [\"ops\"]\n");
+            let mut expected = plan(&text);
+            // An empty description is as good as none.
+            for alarm in expected.alarms.values_mut() {
+                alarm.description.take_if(|description| description.is_empty());
+            }
+            let documents = described(&expected).map(|seen| Document { name: "x.json".to_owned(), text: seen.to_string() });
+            let imported = import(&documents, &Parameters::new()).unwrap();
+            prop_assert_eq!(plan(&imported.text), expected, "{}", imported.text);
+        }
+
+        #[test]
+        fn any_text_is_imported_or_refused_with_its_line(text in "[ -~\n\t\\PC]{0,80}") {
+            let property = format!("Resources:\n  F:\n    Type: AWS::Logs::MetricFilter\n    Properties: {text}");
+            for text in [text, property] {
+                let lines = text.split('\n').count() + 1;
+                match import(&[Document { name: "x".to_owned(), text }], &Parameters::new()) {
+                    Err(watchbell_aws::ImportError::Malformed { line, .. }) => prop_assert!(line <= lines),
+                    Err(watchbell_aws::ImportError::Defect { reason }) => panic!("{reason}"),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
