@@ -187,10 +187,10 @@ fn math(properties: &mut Properties) -> Result<(Watched, Vec<String>, u32), Lost
     for (id, query) in &queries {
         match query {
             Query::Stat(stat) if used.contains(&id.as_str()) => {
-                drop(metrics.insert(id.clone(), stat.clone()))
+                metrics.insert(id.clone(), stat.clone());
             }
             Query::Stat(_) => {
-                properties.remark(format!("the metric {id} is left out: the expression does not use it"))
+                properties.remark(format!("the metric {id} is left out: the expression does not use it"));
             }
             Query::Expression(_) | Query::Each(..) => {}
         }

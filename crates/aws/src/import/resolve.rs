@@ -45,6 +45,9 @@ const CALLED_AFTER_ID: [&str; 6] = [
     "AWS::SNS::Topic",
 ];
 
+/// Those before whose names `watchbell aws` puts the name of its stacks.
+const HAS_PREFIX: [&str; 2] = ["AWS::CloudWatch::AlarmMuteRule", "AWS::SNS::Topic"];
+
 /// Values from outside of a template, by the name of a parameter, of an `AWS::…` or of a resource.
 pub type Parameters = BTreeMap<String, String>;
 
@@ -246,7 +249,7 @@ impl<'a> Scope<'a> {
         let property = NAMED_BY.iter().find(|(known, _)| *known == kind).map(|(_, property)| property);
         let written = property.and_then(|property| resource.get("Properties")?.get(property));
         match written.map_or(Node::Null, |written| self.value(written, depth)) {
-            Node::Text(name) if kind == "AWS::SNS::Topic" => match self.own_prefix() {
+            Node::Text(name) if HAS_PREFIX.contains(&kind) => match self.own_prefix() {
                 Some(prefix) => Node::Text(name.strip_prefix(&prefix).unwrap_or(&name).to_owned()),
                 None => Node::Text(name),
             },
@@ -256,7 +259,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// What `watchbell aws` puts before the names of topics, if it made this template.
+    /// What `watchbell aws` puts before some names, if it made this template.
     fn own_prefix(&self) -> Option<String> {
         let description = self.template.get("Description")?.as_text()?;
         description.strip_suffix(": pipeline").map(|name| format!("{name}-"))

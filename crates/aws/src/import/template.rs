@@ -79,6 +79,9 @@ pub(super) fn read(file: &str, template: &Node, given: &Parameters) -> (Vec<Foun
                 continue;
             }
         };
+        if kind == Kind::MuteRule && properties.contains_key("Name") {
+            properties.insert("Name".to_owned(), scope.name_of(id));
+        }
         if kind == Kind::Topic {
             // The same name that references to it give.
             properties.insert("TopicName".to_owned(), scope.name_of(id));
