@@ -62,6 +62,7 @@ impl Account {
                 }
                 Some(ChangeSetStatus::Failed) => {
                     let reason = first.status_reason().unwrap_or("it gives no reason").to_owned();
+                    let reason = self.explained(stack, Some(&id), reason).await;
                     self.withdraw(stack, &id).await?;
                     if says_nothing_changes(&reason) {
                         return Ok(None);

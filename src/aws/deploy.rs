@@ -113,7 +113,13 @@ impl Account {
         let before = self.newest_event(&set.stack_id).await?;
         self.execute(name, set).await?;
         let end = self.follow(&set.stack_id, before, tell).await?;
-        end.judged(name, &["CREATE_COMPLETE", "UPDATE_COMPLETE"])
+        match end.judged(name, &["CREATE_COMPLETE", "UPDATE_COMPLETE"]) {
+            Err(AwsError::Failed { stack, status, resource, reason }) => {
+                let reason = self.explained(&set.stack_id, None, reason).await;
+                Err(AwsError::Failed { stack, status, resource, reason })
+            }
+            judged => judged,
+        }
     }
 
     /// Whether a stack can be deleted only after somebody has allowed it.

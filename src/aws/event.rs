@@ -1,6 +1,6 @@
 //! Events of a stack: what is going on in it, and what went wrong first.
 
-use aws_sdk_cloudformation::types::StackEvent;
+use aws_sdk_cloudformation::types::{EventFilter, StackEvent};
 use serde::Serialize;
 
 use super::account::{Account, Waits};
@@ -89,6 +89,31 @@ impl End {
 }
 
 impl Account {
+    /// A reason that only points at CloudFormation's validation, with what that found; any other as it is.
+    pub(super) async fn explained(&self, stack: &str, change_set: Option<&str>, reason: String) -> String {
+        if !reason.contains("DescribeEvents") {
+            return reason;
+        }
+        let call =
+            self.cloudformation.describe_events().filters(EventFilter::builder().failed_events(true).build());
+        let call = match change_set {
+            Some(change_set) => call.change_set_name(change_set),
+            None => call.stack_name(stack),
+        };
+        // Without an answer, the reason that is known is the best one.
+        let Ok(answer) = call.send().await else { return reason };
+        let found: Vec<String> = answer
+            .operation_events()
+            .iter()
+            .filter_map(|event| {
+                let (resource, found) = (event.logical_resource_id()?, event.validation_status_reason()?);
+                let path = event.validation_path().map_or_else(String::new, |path| format!(" ({path})"));
+                Some(format!("{resource}: {found}{path}"))
+            })
+            .collect();
+        if found.is_empty() { reason } else { found.join("; ") }
+    }
+
     /// The newest event of a stack: what comes after it is new.
     pub(super) async fn newest_event(&self, stack_id: &str) -> Result<Option<String>, AwsError> {
         let answer = self.cloudformation.describe_stack_events().stack_name(stack_id).send().await;

@@ -26,24 +26,67 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<(), F
     let programs = tools::virtual_environment(workspace, "venv", "tests/tools/requirements.txt")?;
     let mut cargo_test = workspace.cargo();
     cargo_test.args(cargo_arguments(arguments)).env("WATCHBELL_TEST_PYTHON", programs.join("python"));
-    step::announce("tests", &cargo_test);
-    let stopwatch = Stopwatch::start();
-    let (status, tally) = run_tallied(&mut cargo_test, io::stdout())?;
-    let outcome = step::finish("tests", status, stopwatch.elapsed());
+    let mut tally = Tally::default();
+    let mut outcome = run_step("tests", &mut cargo_test, &mut tally);
+    if outcome.is_ok() && !names_packages(arguments) {
+        outcome =
+            run_step("tests on an emulator of AWS", &mut on_emulator(workspace, arguments)?, &mut tally);
+    }
     writeln!(io::stdout(), "{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.ignored)
         .map_err(|error| Failure::io("standard output", &error))?;
     outcome
 }
 
-/// `--workspace` would make cargo ignore `-p`.
-fn cargo_arguments(arguments: &[OsString]) -> Vec<OsString> {
+/// Runs a test program in a network that only has a loopback; whatever it starts ends with it.
+const IN_PRIVATE_NETWORK: [&str; 6] =
+    ["unshare", "--map-root-user", "--net", "--pid", "--fork", "--kill-child"];
+
+/// Brings the loopback up (`SIOCSIFFLAGS` with `IFF_UP` and `IFF_RUNNING`), which not every machine has a program for.
+const WITH_LOOPBACK: &str = "import fcntl, os, socket, struct, sys; \
+    fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh14x', b'lo', 0x41)); os.execv(sys.argv[1], sys.argv[1:])";
+
+/// The tests of the client of AWS. The emulator opens ports on every address of the machine, so it gets a network of its
+/// own, as the tests demand.
+fn on_emulator(workspace: &Workspace, arguments: &[OsString]) -> Result<Command, Failure> {
+    let programs = tools::virtual_environment(workspace, "ministack", "tests/aws/requirements.txt")?;
+    let python = programs.join("python");
+    let python =
+        python.to_str().ok_or_else(|| Failure::unavailable("the target directory is not UTF-8".into()))?;
+    let runner = IN_PRIVATE_NETWORK.iter().chain(&[python, "-c", WITH_LOOPBACK]);
+    let runner: Vec<String> = runner.map(|word| format!("{word:?}")).collect();
+    let mut cargo_test = workspace.cargo();
+    cargo_test.args(["test", "--locked", "--package", "watchbell", "--features", "aws", "--test", "aws"]);
+    cargo_test.arg("--config").arg(format!("target.'cfg(unix)'.runner = [{}]", runner.join(", ")));
+    cargo_test.args(arguments);
+    cargo_test.env("WATCHBELL_TEST_MINISTACK", python);
+    // Anything will do, and nobody's own may be used.
+    cargo_test.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+    Ok(cargo_test)
+}
+
+/// Runs a test command to its end and adds what it counts.
+fn run_step(name: &str, command: &mut Command, tally: &mut Tally) -> Result<(), Failure> {
+    step::announce(name, command);
+    let stopwatch = Stopwatch::start();
+    let (status, counted) = run_tallied(command, io::stdout())?;
+    tally.passed += counted.passed;
+    tally.failed += counted.failed;
+    tally.ignored += counted.ignored;
+    step::finish(name, status, stopwatch.elapsed())
+}
+
+fn names_packages(arguments: &[OsString]) -> bool {
     let for_cargo = arguments.split(|argument| argument == "--").next().unwrap_or_default();
-    let names_packages = for_cargo
+    for_cargo
         .iter()
         .filter_map(|argument| argument.to_str())
-        .any(|argument| argument.starts_with("-p") || argument.starts_with("--package"));
+        .any(|argument| argument.starts_with("-p") || argument.starts_with("--package"))
+}
+
+/// `--workspace` would make cargo ignore `-p`.
+fn cargo_arguments(arguments: &[OsString]) -> Vec<OsString> {
     let mut all: Vec<OsString> = vec!["test".into(), "--locked".into()];
-    if !names_packages {
+    if !names_packages(arguments) {
         all.push("--workspace".into());
     }
     all.extend_from_slice(arguments);
