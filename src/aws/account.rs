@@ -1,5 +1,7 @@
 //! An account of AWS, in one region, as somebody who may call it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -22,8 +24,9 @@ pub struct Account {
     pub(super) cloudformation: aws_sdk_cloudformation::Client,
     pub(super) secrets: aws_sdk_secretsmanager::Client,
     pub(super) aws: Aws,
-    /// What nothing else is called.
-    pub(super) token: String,
+    /// What change sets are called, without their number: nothing else is called so.
+    token: String,
+    change_sets: Arc<AtomicU32>,
     credentials: SharedCredentialsProvider,
 }
 
@@ -55,11 +58,17 @@ impl Account {
             secrets: aws_sdk_secretsmanager::Client::new(&config),
             aws: aws.clone(),
             token: format!("watchbell-{}-{}", now.0, std::process::id()),
+            change_sets: Arc::default(),
             credentials,
         };
         // Asked here, once: the error of a call that found none does not say so.
         account.credentials().await?;
         Ok(account)
+    }
+
+    /// A name for the next change set: one that was executed keeps its own.
+    pub(super) fn change_set_name(&self) -> String {
+        format!("{}-{}", self.token, self.change_sets.fetch_add(1, Ordering::Relaxed))
     }
 
     pub(super) async fn credentials(&self) -> Result<Credentials, AwsError> {

@@ -39,7 +39,7 @@ impl Account {
             .cloudformation
             .create_change_set()
             .stack_name(stack)
-            .change_set_name(&self.token)
+            .change_set_name(self.change_set_name())
             .change_set_type(kind)
             .capabilities(Capability::CapabilityIam)
             .set_parameters(Some(parameters))

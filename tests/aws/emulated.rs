@@ -94,7 +94,7 @@ fn a_stack_without_what_is_dropped_is_whole() {
     assert_eq!(
         stack.template["Resources"],
         json!({ "Queue": { "Type": "AWS::SQS::Queue", "DependsOn": [], "Properties": {
-            "QueueName": "dropped-Address", "Other": "a dropped-Address",
+            "QueueName": "dropped-Address", "Other": { "Fn::Sub": "a dropped-Address" },
         }}})
     );
 }

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -102,7 +103,9 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn open(aws: &Aws) -> Client {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let account = runtime.block_on(Account::open(aws, Timestamp(0))).unwrap();
+        static OPENED: AtomicI64 = AtomicI64::new(0);
+        let now = Timestamp(OPENED.fetch_add(1, Ordering::Relaxed));
+        let account = runtime.block_on(Account::open(aws, now)).unwrap();
         Client { runtime, account }
     }
 
