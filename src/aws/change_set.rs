@@ -173,3 +173,45 @@ fn property(detail: &ResourceChangeDetail) -> Property {
         because_of: text(detail.causing_entity()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_cloudformation::types::{ResourceAttribute, ResourceTargetDefinition};
+
+    use super::*;
+
+    #[test]
+    fn what_is_replaced_is_what_the_change_set_says() {
+        let action = |action, replacement: Option<Replacement>| {
+            said(&ResourceChange::builder().action(action).set_replacement(replacement).build()).action
+        };
+        assert_eq!(action(ChangeAction::Add, None), Action::Add);
+        assert_eq!(action(ChangeAction::Remove, None), Action::Remove);
+        assert_eq!(action(ChangeAction::Modify, None), Action::Modify);
+        assert_eq!(action(ChangeAction::Modify, Some(Replacement::False)), Action::Modify);
+        assert_eq!(action(ChangeAction::Modify, Some(Replacement::True)), Action::Replace);
+        assert_eq!(action(ChangeAction::Modify, Some(Replacement::Conditional)), Action::MayReplace);
+        assert_eq!(action(ChangeAction::Dynamic, None), Action::MayReplace);
+    }
+
+    #[test]
+    fn a_property_has_its_name_and_an_attribute_its_own() {
+        let of = |target: ResourceTargetDefinition| {
+            property(&ResourceChangeDetail::builder().target(target).build())
+        };
+        let target = ResourceTargetDefinition::builder().attribute(ResourceAttribute::Properties);
+        let named = of(target.name("Threshold").before_value("5").after_value("10").build());
+        assert_eq!((named.path.as_str(), named.before.as_deref()), ("Threshold", Some("5")));
+        let tags = of(ResourceTargetDefinition::builder().attribute(ResourceAttribute::Tags).build());
+        assert_eq!(tags.path, "Tags");
+    }
+
+    #[test]
+    fn only_these_words_mean_that_nothing_changes() {
+        let same = "The submitted information didn't contain changes. Submit different information to create a change set.";
+        assert!(says_nothing_changes(same) && says_nothing_changes("No updates are to be performed."));
+        assert!(!says_nothing_changes(
+            "Template error: instance of Fn::GetAtt references undefined resource X"
+        ));
+    }
+}

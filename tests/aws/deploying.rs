@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use watchbell::aws::{Action, AwsError, Outcome, Property, StackPlan, Standing, Step};
 use watchbell_aws::Part;
 
-use crate::emulator::{Client, emulator, wanted};
+use crate::emulator::{Client, REGION, emulator, wanted};
 
 /// A bucket that stays.
 fn data() -> Value {
@@ -174,6 +174,22 @@ fn a_failure_has_its_reason_and_the_next_deployment_starts_anew() {
 }
 
 #[test]
+fn what_a_validation_found_is_said() {
+    let emulator = emulator();
+    let client = Client::open(&emulator.aws("taken"));
+    let bucket =
+        json!({ "Bucket": "taken-by-others", "CreateBucketConfiguration": { "LocationConstraint": REGION } });
+    emulator.ask("s3", "create_bucket", &bucket);
+    let properties = json!({ "BucketName": "taken-by-others" });
+    let template =
+        json!({ "Resources": { "Archive": { "Type": "AWS::S3::Bucket", "Properties": properties } } });
+    let stacks = [wanted("taken", Part::Data, template)];
+    let error = client.run(client.account.deploy(&stacks, &[], &mut |_| ())).unwrap_err();
+    let AwsError::Failed { reason, .. } = error else { panic!("{error:?}") };
+    assert!(reason.starts_with("Archive: ") && !reason.contains("DescribeEvents"), "{reason}");
+}
+
+#[test]
 fn what_was_not_shown_is_not_removed() {
     let emulator = emulator();
     let client = Client::open(&emulator.aws("careful"));
@@ -212,7 +228,8 @@ fn a_large_template_goes_through_the_bucket_of_artifacts() {
     let error = client.run(client.account.plan(&stacks)).unwrap_err();
     assert!(matches!(error, AwsError::NoBucket { bytes: 60_001.., .. }), "{error:?}");
 
-    let place = json!({ "Bucket": "large-artifacts", "CreateBucketConfiguration": { "LocationConstraint": "eu-central-1" } });
+    let place =
+        json!({ "Bucket": "large-artifacts", "CreateBucketConfiguration": { "LocationConstraint": REGION } });
     emulator.ask("s3", "create_bucket", &place);
     aws.artifacts = Some(watchbell_model::Artifacts {
         bucket: "large-artifacts".to_owned(),

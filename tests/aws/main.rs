@@ -7,4 +7,5 @@
 mod deploying;
 mod emulated;
 mod emulator;
+mod rendered;
 mod verbs;

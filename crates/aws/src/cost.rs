@@ -140,11 +140,9 @@ impl Count {
             "AWS::AutoScaling::AutoScalingGroup" => {
                 // What runs when nothing happens.
                 let instances = number(&properties["MinSize"]).unwrap_or(0.0);
-                let template = &properties["LaunchTemplate"]["LaunchTemplateId"]["Ref"];
-                let template = &all[template.as_str().unwrap_or_default()];
-                self.instances(&template["Properties"]["LaunchTemplateData"], instances);
+                self.instances(launched(properties, all), instances);
             }
-            "AWS::EC2::Instance" => self.instances(properties, 1.0),
+            "AWS::EC2::Instance" => self.instances(launched(properties, all), 1.0),
             "AWS::KMS::Key" => self.add("key", 1.0),
             "AWS::SecretsManager::Secret" => self.add("secret", 1.0),
             "AWS::CloudWatch::Alarm" => self.alarm(properties),
@@ -210,6 +208,14 @@ impl Count {
         cost.by_use = self.by_use.iter().filter_map(|item| price(item)).cloned().collect();
         cost.unpriced = self.unpriced;
         cost
+    }
+}
+
+/// What says how instances are: the launch template, where there is one.
+fn launched<'a>(properties: &'a Value, all: &'a Value) -> &'a Value {
+    match properties["LaunchTemplate"]["LaunchTemplateId"]["Ref"].as_str() {
+        Some(id) => &all[id]["Properties"]["LaunchTemplateData"],
+        None => properties,
     }
 }
 
@@ -297,13 +303,16 @@ mod tests {
             data["InstanceType"] = json!(instance_type);
             json!({ "Resources": {
                 "Launch": { "Type": "AWS::EC2::LaunchTemplate", "Properties": { "LaunchTemplateData": data } },
+                "Bastion": { "Type": "AWS::EC2::Instance", "Properties": {
+                    "LaunchTemplate": { "LaunchTemplateId": { "Ref": "Launch" } },
+                }},
                 "Group": { "Type": "AWS::AutoScaling::AutoScalingGroup", "Properties": {
                     "MinSize": "2", "MaxSize": "6", "LaunchTemplate": { "LaunchTemplateId": { "Ref": "Launch" } },
                 }},
             }})
         };
         let cost = Cost::of([&app("t3.small")]);
-        assert!(about(cost.monthly, 2.0 * (730.0 * 0.0208 + 20.0 * 0.08)), "{cost:?}");
+        assert!(about(cost.monthly, 3.0 * (730.0 * 0.0208 + 20.0 * 0.08)), "{cost:?}");
         assert!(Cost::of([&app("x9.huge")]).unpriced.contains("instance.x9.huge"));
     }
 
