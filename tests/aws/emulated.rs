@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use watchbell::aws::Wanted;
+use watchbell_aws::Part;
 
-use crate::emulator::emulator;
+use crate::emulator::{Client, emulator, wanted};
 
 /// Types that this version of the emulator refuses. They are dropped from stacks before these are deployed to it; that
 /// they are right is shown by golden files, cfn-lint and an account.
@@ -31,9 +32,11 @@ const NOT_EMULATED: &[&str] = &[
 ];
 
 /// The stack without resources of these types; what refers to one of them gets its id as a text.
-pub(crate) fn emulated(mut wanted: Wanted) -> Wanted {
-    let resources = wanted.template["Resources"].as_object_mut().unwrap();
-    let is_dropped = |resource: &Value| NOT_EMULATED.contains(&resource["Type"].as_str().unwrap());
+pub(crate) fn emulated(mut stack: Wanted) -> Wanted {
+    let resources = stack.template["Resources"].as_object_mut().unwrap();
+    let is_dropped = |resource: &Value| {
+        NOT_EMULATED.contains(&resource["Type"].as_str().unwrap()) || has_metric_math(resource)
+    };
     let dropped: BTreeSet<String> =
         resources.iter().filter(|(_, resource)| is_dropped(resource)).map(|(id, _)| id.clone()).collect();
     resources.retain(|id, _| !dropped.contains(id));
@@ -42,8 +45,13 @@ pub(crate) fn emulated(mut wanted: Wanted) -> Wanted {
             ids.retain(|id| !dropped.contains(id.as_str().unwrap()));
         }
     }
-    replace(&mut wanted.template, &dropped);
-    wanted
+    replace(&mut stack.template, &dropped);
+    stack
+}
+
+/// An alarm on metric math: the emulator takes it and then cannot make it.
+fn has_metric_math(resource: &Value) -> bool {
+    resource["Type"] == "AWS::CloudWatch::Alarm" && resource["Properties"]["Metrics"].is_array()
 }
 
 fn replace(value: &mut Value, dropped: &BTreeSet<String>) {
@@ -83,6 +91,21 @@ fn every_type_on_the_list_is_refused_by_the_emulator() {
 }
 
 #[test]
+fn an_alarm_on_metric_math_is_refused_by_the_emulator() {
+    let alarm = json!({ "Type": "AWS::CloudWatch::Alarm", "Properties": {
+        "ComparisonOperator": "GreaterThanThreshold", "Threshold": 1, "EvaluationPeriods": 1, "Metrics": [
+            { "Id": "a", "MetricStat": { "Metric": { "Namespace": "N", "MetricName": "M" }, "Period": 60, "Stat": "Sum" }, "ReturnData": false },
+            { "Id": "e", "Expression": "a * 2" },
+        ],
+    }});
+    assert!(has_metric_math(&alarm));
+    let client = Client::open(&emulator().aws("math"));
+    let stacks = [wanted("math", Part::Pipeline, json!({ "Resources": { "Alarm": alarm } }))];
+    let error = client.run(client.account.deploy(&stacks, &[], &mut |_| ())).unwrap_err();
+    assert!(error.to_string().contains("metric math"), "{error}: take it off the list if it can");
+}
+
+#[test]
 fn a_stack_without_what_is_dropped_is_whole() {
     let template = json!({ "Resources": {
         "Address": { "Type": "AWS::EC2::EIP" },
@@ -90,7 +113,7 @@ fn a_stack_without_what_is_dropped_is_whole() {
             "QueueName": { "Fn::GetAtt": ["Address", "AllocationId"] }, "Other": { "Fn::Sub": "a ${Address.Arn}" },
         }},
     }});
-    let stack = emulated(crate::emulator::wanted("x", watchbell_aws::Part::Data, template));
+    let stack = emulated(wanted("x", Part::Data, template));
     assert_eq!(
         stack.template["Resources"],
         json!({ "Queue": { "Type": "AWS::SQS::Queue", "DependsOn": [], "Properties": {
