@@ -49,7 +49,13 @@ impl Account {
             Sent::Url(url) => call.template_url(url),
         };
         let made = call.send().await;
-        let made = made.map_err(|error| wrong(format!("making a change set of stack {stack}"), &error))?;
+        let made =
+            made.map_err(|error| match wrong(format!("making a change set of stack {stack}"), &error) {
+                AwsError::Refused { code, message, .. } if code == "ValidationError" => {
+                    AwsError::ChangeSet { stack: stack.clone(), reason: message }
+                }
+                error => error,
+            })?;
         let id = made.id().unwrap_or_default().to_owned();
         let mut waits = Waits::new();
         loop {

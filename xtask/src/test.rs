@@ -52,8 +52,8 @@ fn on_emulator(workspace: &Workspace, arguments: &[OsString]) -> Result<Command,
     let python = programs.join("python");
     let python =
         python.to_str().ok_or_else(|| Failure::unavailable("the target directory is not UTF-8".into()))?;
-    let runner = IN_PRIVATE_NETWORK.iter().chain(&[python, "-c", WITH_LOOPBACK]);
-    let runner: Vec<String> = runner.map(|word| format!("{word:?}")).collect();
+    let runner = [&IN_PRIVATE_NETWORK[..], &[python, "-c", WITH_LOOPBACK]].concat();
+    let runner: Vec<String> = runner.iter().map(|word| format!("{word:?}")).collect();
     let mut cargo_test = workspace.cargo();
     cargo_test.args(["test", "--locked", "--package", "watchbell", "--features", "aws", "--test", "aws"]);
     cargo_test.arg("--config").arg(format!("target.'cfg(unix)'.runner = [{}]", runner.join(", ")));
