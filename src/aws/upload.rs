@@ -1,5 +1,6 @@
 //! Templates that are too large for a call go through the bucket of artifacts.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use object_store::aws::{AmazonS3Builder, AwsCredential};
@@ -32,8 +33,11 @@ impl Account {
         let Some(artifacts) = &self.aws.artifacts else {
             return Err(AwsError::NoBucket { stack: stack.clone(), bytes: body.len(), max: BODY_BYTES_MAX });
         };
-        let hash: String =
-            digest(&SHA256, body.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = digest(&SHA256, body.as_bytes());
+        let hash = hash.as_ref().iter().fold(String::new(), |mut hash, byte| {
+            write!(hash, "{byte:02x}").expect("a string takes all");
+            hash
+        });
         let key = format!("{}templates/{stack}-{hash}.json", artifacts.prefix);
         let failed = |error: object_store::Error| AwsError::NoAnswer {
             call: format!("putting the template of stack {stack} into bucket {}", artifacts.bucket),

@@ -1,5 +1,7 @@
 //! What a deployment costs in a month, beside what it changes.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 use watchbell_aws::cost::{Cost, currency, region};
 
@@ -43,25 +45,29 @@ impl Costs {
             let used_to = before.lines.iter().find(|old| old.price.item == line.price.item);
             let change = line.monthly - used_to.map_or(0.0, |old| old.monthly);
             let change = if change.abs() < 0.005 { String::new() } else { format!("  {change:+.2}") };
-            text += &format!("  {:>9.2}  {}{change}{mark}\n", line.monthly, line.price.what);
+            writeln!(text, "  {:>9.2}  {}{change}{mark}", line.monthly, line.price.what)
+                .expect("a string takes all");
         }
         for gone in before
             .lines
             .iter()
             .filter(|old| !after.lines.iter().any(|line| line.price.item == old.price.item))
         {
-            text += &format!("  {:>9.2}  {}  {:+.2}\n", 0.0, gone.price.what, -gone.monthly);
+            writeln!(text, "  {:>9.2}  {}  {:+.2}", 0.0, gone.price.what, -gone.monthly)
+                .expect("a string takes all");
         }
         if !after.unpriced.is_empty() {
             let unpriced: Vec<&str> = after.unpriced.iter().map(String::as_str).collect();
-            text += &format!("  not in it, no price known: {}\n", unpriced.join(", "));
+            writeln!(text, "  not in it, no price known: {}", unpriced.join(", "))
+                .expect("a string takes all");
         }
         if !after.by_use.is_empty() {
             let prices = after.by_use.iter().map(|price| {
                 let mark = if price.confirmed { "" } else { "?" };
                 format!("{} {}/{}{mark}", price.what, price.price, price.unit)
             });
-            text += &format!("  not in it, by use: {}\n", prices.collect::<Vec<_>>().join("; "));
+            writeln!(text, "  not in it, by use: {}", prices.collect::<Vec<_>>().join("; "))
+                .expect("a string takes all");
         }
         text
     }

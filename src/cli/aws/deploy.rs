@@ -1,5 +1,7 @@
 //! `watchbell aws deploy`: making it so.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 use watchbell_notify::visible;
 
@@ -43,9 +45,9 @@ fn text(deployments: &[Deployment]) -> String {
             Outcome::Unchanged => "as it was",
             Outcome::Deleted => "deleted",
         };
-        text += &format!("{}: {outcome}\n", deployment.stack);
+        writeln!(text, "{}: {outcome}", deployment.stack).expect("a string takes all");
         for (name, value) in &deployment.outputs {
-            text += &format!("  {} = {}\n", visible(name), visible(value));
+            writeln!(text, "  {} = {}", visible(name), visible(value)).expect("a string takes all");
         }
     }
     text

@@ -1,5 +1,7 @@
 //! `watchbell aws destroy`: taking it down.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 use watchbell_aws::Part;
 use watchbell_notify::visible;
@@ -43,7 +45,7 @@ pub(super) fn run(global: &Global, data: bool, yes: bool) -> Result<(), Failure>
 fn text(stacks: &[Destroyed], stays: Option<&str>) -> String {
     let mut text = String::new();
     for stack in stacks {
-        text += &format!("{}: destroyed\n", stack.stack);
+        writeln!(text, "{}: destroyed", stack.stack).expect("a string takes all");
     }
     if stacks.is_empty() {
         text += "nothing to destroy\n";
@@ -53,10 +55,12 @@ fn text(stacks: &[Destroyed], stays: Option<&str>) -> String {
         text += "what these stacks retain stays, and costs as before:\n";
     }
     for kept in kept {
-        text += &format!("  {}  {}\n", visible(&kept.resource_type), visible(&kept.name));
+        writeln!(text, "  {}  {}", visible(&kept.resource_type), visible(&kept.name))
+            .expect("a string takes all");
     }
     if let Some(stack) = stays {
-        text += &format!("{stack} stays, with the data; `watchbell aws destroy --data` takes it down too\n");
+        writeln!(text, "{stack} stays, with the data; `watchbell aws destroy --data` takes it down too")
+            .expect("a string takes all");
     }
     text
 }

@@ -72,7 +72,7 @@ fn one(change: &Change, colour: bool) -> String {
     let line = format!("{sign} {}  {}{note}", visible(&change.resource), visible(&change.resource_type));
     let mut text = if colour { format!("  \x1b[{code}m{line}\x1b[0m\n") } else { format!("  {line}\n") };
     for property in &change.properties {
-        text += &format!("      {}\n", values(property));
+        writeln!(text, "      {}", values(property)).expect("a string takes all");
     }
     text
 }

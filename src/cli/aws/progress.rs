@@ -39,9 +39,9 @@ impl Progress {
         let line = line(event);
         // In a pipe it draws nothing, and a line must come all the same.
         if self.bar.is_hidden() {
-            say(&line)
+            say(&line);
         } else {
-            self.bar.println(line)
+            self.bar.println(line);
         }
         let under_way: Vec<&str> = self.under_way.keys().map(String::as_str).collect();
         self.bar.set_message(under_way.join(", "));

@@ -19,14 +19,12 @@ pub(super) fn run(global: &Global, folder: Option<&Path>, part: Option<Part>) ->
             return Err(failure.help("network and app come with a [fleet]"));
         }
     }
-    match folder {
-        Some(folder) => write(&stacks, folder),
-        None => {
-            let all: Map<String, Value> =
-                stacks.iter().map(|stack| (stack.name.clone(), stack.template.to_value())).collect();
-            written(out::text(&format!("{:#}\n", Value::Object(all))))
-        }
+    if let Some(folder) = folder {
+        return write(&stacks, folder);
     }
+    let all: Map<String, Value> =
+        stacks.iter().map(|stack| (stack.name.clone(), stack.template.to_value())).collect();
+    written(out::text(&format!("{:#}\n", Value::Object(all))))
 }
 
 fn write(stacks: &[Stack], folder: &Path) -> Result<(), Failure> {

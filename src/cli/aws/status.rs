@@ -1,5 +1,7 @@
 //! `watchbell aws status`: the stacks as they are.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 use serde_json::json;
 use watchbell_aws::Part;
@@ -56,24 +58,27 @@ fn text(line: &Line) -> String {
     let changed = Timestamp(deployed.changed_s.saturating_mul(1000));
     let mut text = format!("{}: {}, changed {changed}\n", line.stack, visible(&deployed.status));
     if let Some(reason) = &deployed.reason {
-        text += &format!("  {}\n", visible(reason));
+        writeln!(text, "  {}", visible(reason)).expect("a string takes all");
     }
     for (name, value) in &deployed.outputs {
-        text += &format!("  {} = {}\n", visible(name), visible(value));
+        writeln!(text, "  {} = {}", visible(name), visible(value)).expect("a string takes all");
     }
     for drifted in line.drift.iter().flat_map(|drift| &drift.resources) {
-        text += &format!(
-            "  drift: {} ({}) is {}\n",
+        writeln!(
+            text,
+            "  drift: {} ({}) is {}",
             visible(&drifted.resource),
             visible(&drifted.resource_type),
             visible(&drifted.status)
-        );
+        )
+        .expect("a string takes all");
         for property in &drifted.properties {
             let shown = |value: &Option<String>| {
                 value.as_ref().map_or_else(|| "(none)".to_owned(), |value| visible_cut(value, VALUE_WIDTH))
             };
             let (should, is) = (shown(&property.before), shown(&property.after));
-            text += &format!("      {}: {is}, deployed as {should}\n", visible(&property.path));
+            writeln!(text, "      {}: {is}, deployed as {should}", visible(&property.path))
+                .expect("a string takes all");
         }
     }
     match &line.drift {
