@@ -11,6 +11,8 @@ use serde_json::Value;
 pub enum Action {
     /// It is made.
     Add,
+    /// It is there already, of a stack that went and left it, and becomes part of this one.
+    Import,
     /// It is changed and stays.
     Modify,
     /// AWS decides only then whether it is changed or another one takes its place.
@@ -156,7 +158,7 @@ pub(super) fn completed(said: Said, old: Option<&Value>, new: &Value) -> Change 
         None => Vec::new(),
     };
     let mut properties: Vec<Property> = Vec::new();
-    if !matches!(action, Action::Add | Action::Remove) {
+    if !matches!(action, Action::Add | Action::Import | Action::Remove) {
         for property in named {
             let within: Vec<&Property> =
                 in_texts.iter().filter(|text| is_within(&text.path, &property.path)).collect();

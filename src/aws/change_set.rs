@@ -42,6 +42,8 @@ impl Account {
             .change_set_name(self.change_set_name())
             .change_set_type(kind)
             .capabilities(Capability::CapabilityIam)
+            // What a stack left when it was destroyed is there under its name: without this a new one could not be made.
+            .import_existing_resources(true)
             .set_parameters(Some(parameters))
             .set_tags(Some(self.tags()));
         let call = match self.sent(wanted).await? {
@@ -153,7 +155,8 @@ fn says_nothing_changes(reason: &str) -> bool {
 
 fn said(change: &ResourceChange) -> Said {
     let action = match (change.action(), change.replacement()) {
-        (Some(ChangeAction::Add | ChangeAction::Import), _) => Action::Add,
+        (Some(ChangeAction::Add), _) => Action::Add,
+        (Some(ChangeAction::Import), _) => Action::Import,
         (Some(ChangeAction::Remove), _) => Action::Remove,
         (Some(ChangeAction::Modify), None | Some(Replacement::False)) => Action::Modify,
         (_, Some(Replacement::True)) => Action::Replace,

@@ -87,7 +87,8 @@ impl Account {
                 answer.map_err(|error| wrong(format!("listing the resources of stack {name}"), &error))?;
             for resource in answer.stack_resource_summaries() {
                 let id = resource.logical_resource_id().unwrap_or_default();
-                if template["Resources"][id]["DeletionPolicy"] == "Retain" {
+                let policy = &template["Resources"][id]["DeletionPolicy"];
+                if policy == "Retain" || policy == "RetainExceptOnCreate" {
                     kept.push(Kept {
                         resource_type: resource.resource_type().unwrap_or_default().to_owned(),
                         name: resource.physical_resource_id().unwrap_or(id).to_owned(),

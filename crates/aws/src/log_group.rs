@@ -95,7 +95,7 @@ mod tests {
         let plan = with(90 * DAY_MS);
         let template = pipeline(&plan);
         let resource = &template["Resources"][id(&GroupName::new("shop/app").unwrap())];
-        assert_eq!(resource["DeletionPolicy"], "Retain");
+        assert_eq!(resource["DeletionPolicy"], "RetainExceptOnCreate");
         assert_eq!(resource["Properties"]["LogGroupName"], "shop/app");
         assert_eq!(resource["Properties"]["RetentionInDays"], 90);
         assert_eq!(resource["Properties"]["KmsKeyId"], json!({ "Ref": "KeyArn" }));

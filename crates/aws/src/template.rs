@@ -138,10 +138,11 @@ impl Resource {
         Resource(resource)
     }
 
-    /// It stays when the stack goes, or when something else takes its place.
+    /// It stays when the stack goes, or when something else takes its place; not if the stack that was to have it was
+    /// never whole: then it would stand in the way of the next attempt.
     #[must_use]
     pub(crate) fn retained(mut self) -> Resource {
-        self.0["DeletionPolicy"] = json!("Retain");
+        self.0["DeletionPolicy"] = json!("RetainExceptOnCreate");
         self.0["UpdateReplacePolicy"] = json!("Retain");
         self
     }

@@ -26,7 +26,7 @@ use watchbell_model::{Aws, Plan, Work};
 use super::Global;
 use super::file::File;
 use super::findings;
-use crate::{ExitStatus, Failure, out};
+use crate::{ExitStatus, Failure};
 
 /// Has the plan run on AWS.
 #[derive(Args)]

@@ -64,6 +64,7 @@ fn step(step: Step) -> &'static str {
 fn one(change: &Change, colour: bool) -> String {
     let (sign, code, note) = match change.action {
         Action::Add => ("+", "32", ""),
+        Action::Import => ("=", "32", "  is there, and becomes part of the stack"),
         Action::Modify => ("~", "33", ""),
         Action::MayReplace => ("±", "31", "  MAY BE REPLACED"),
         Action::Replace => ("±", "1;31", "  IS REPLACED"),
@@ -97,6 +98,7 @@ fn sum(plans: &[StackPlan]) -> String {
     };
     let counts = [
         (counted(|action| action == Action::Add), "to make"),
+        (counted(|action| action == Action::Import), "to take in"),
         (counted(|action| action == Action::Modify), "to change"),
         (counted(|action| matches!(action, Action::Replace | Action::MayReplace)), "to replace"),
         (counted(|action| action == Action::Remove), "to remove"),
