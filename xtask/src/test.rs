@@ -25,7 +25,9 @@ const OUTPUT_CLOSES_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Failure> {
     let programs = tools::virtual_environment(workspace, "venv", "tests/tools/requirements.txt")?;
     let mut cargo_test = workspace.cargo();
+    let lints = tools::virtual_environment(workspace, "templates", "tests/tools/templates.txt")?;
     cargo_test.args(cargo_arguments(arguments)).env("WATCHBELL_TEST_PYTHON", programs.join("python"));
+    cargo_test.env("WATCHBELL_TEST_TEMPLATES", lints);
     let mut tally = Tally::default();
     let mut outcome = run_step("tests", &mut cargo_test, &mut tally);
     if outcome.is_ok() && !names_packages(arguments) {
