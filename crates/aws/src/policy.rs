@@ -91,51 +91,57 @@ fn role_of(description: &str, trust: Statement, statements: Vec<Statement>) -> R
     )
 }
 
-/// An action that is allowed on every resource.
+/// An action that a role is allowed on every resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exception {
+    /// What the ids of the roles that may do it begin with.
+    pub role: &'static str,
     /// The action.
     pub action: &'static str,
     /// Why it is not narrower.
     pub reason: &'static str,
 }
 
-/// Every action that some role of ours may do on every resource.
+/// Every action that some role of ours may do on every resource; no other role may.
 pub const EXCEPTIONS: &[Exception] = &[
-    // Instances.
     Exception {
+        role: INSTANCE,
         action: "cloudwatch:PutMetricData",
         reason: "metrics are no resources; the namespace is narrowed by a condition",
     },
-    Exception { action: "ssmmessages:CreateControlChannel", reason: SESSION },
-    Exception { action: "ssmmessages:CreateDataChannel", reason: SESSION },
-    Exception { action: "ssmmessages:OpenControlChannel", reason: SESSION },
-    Exception { action: "ssmmessages:OpenDataChannel", reason: SESSION },
-    Exception { action: "ec2messages:AcknowledgeMessage", reason: MESSAGE },
-    Exception { action: "ec2messages:DeleteMessage", reason: MESSAGE },
-    Exception { action: "ec2messages:FailMessage", reason: MESSAGE },
-    Exception { action: "ec2messages:GetEndpoint", reason: MESSAGE },
-    Exception { action: "ec2messages:GetMessages", reason: MESSAGE },
-    Exception { action: "ec2messages:SendReply", reason: MESSAGE },
+    Exception { role: INSTANCE, action: "ssmmessages:CreateControlChannel", reason: SESSION },
+    Exception { role: INSTANCE, action: "ssmmessages:CreateDataChannel", reason: SESSION },
+    Exception { role: INSTANCE, action: "ssmmessages:OpenControlChannel", reason: SESSION },
+    Exception { role: INSTANCE, action: "ssmmessages:OpenDataChannel", reason: SESSION },
+    Exception { role: INSTANCE, action: "ec2messages:AcknowledgeMessage", reason: MESSAGE },
+    Exception { role: INSTANCE, action: "ec2messages:DeleteMessage", reason: MESSAGE },
+    Exception { role: INSTANCE, action: "ec2messages:FailMessage", reason: MESSAGE },
+    Exception { role: INSTANCE, action: "ec2messages:GetEndpoint", reason: MESSAGE },
+    Exception { role: INSTANCE, action: "ec2messages:GetMessages", reason: MESSAGE },
+    Exception { role: INSTANCE, action: "ec2messages:SendReply", reason: MESSAGE },
     Exception {
+        role: INSTANCE,
         action: "logs:DescribeLogGroups",
         reason: "a listing; the agent of Systems Manager looks for the log group of its output",
     },
     Exception {
+        role: INSTANCE,
         action: "ssm:GetDeployablePatchSnapshotForInstance",
         reason: "AWS has no resource for it; it is read only",
     },
     Exception {
+        role: INSTANCE,
         action: "ssm:PutInventory",
         reason: "AWS has no resource for it; a caller reports on itself",
     },
-    // Maintenance windows.
-    Exception { action: "ssm:CancelCommand", reason: COMMAND },
-    Exception { action: "ssm:GetCommandInvocation", reason: COMMAND },
-    Exception { action: "ssm:ListCommandInvocations", reason: COMMAND },
-    Exception { action: "ssm:ListCommands", reason: COMMAND },
+    Exception { role: MAINTENANCE, action: "ssm:CancelCommand", reason: COMMAND },
+    Exception { role: MAINTENANCE, action: "ssm:GetCommandInvocation", reason: COMMAND },
+    Exception { role: MAINTENANCE, action: "ssm:ListCommandInvocations", reason: COMMAND },
+    Exception { role: MAINTENANCE, action: "ssm:ListCommands", reason: COMMAND },
 ];
 
+const INSTANCE: &str = "InstanceRole";
+const MAINTENANCE: &str = "MaintenanceRole";
 const SESSION: &str = "AWS has no resource for channels; an instance opens its own";
 const MESSAGE: &str = "AWS has no resource for messages; an instance takes its own";
 const COMMAND: &str = "AWS has no resource for commands that were sent";
