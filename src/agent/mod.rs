@@ -1,13 +1,16 @@
 //! `watchbell agent`: the collector alone. What it reads goes to a journal of its own, and from there to another
-//! Watchbell.
+//! Watchbell, or to CloudWatch Logs.
 //!
 //! ```text
-//! files ─▶ collector ─▶ writer ─▶ JOURNAL ─▶ shipper ─▶ another Watchbell
+//! files ─▶ collector ─▶ writer ─▶ JOURNAL ─▶ shipper ─▶ another Watchbell, or CloudWatch Logs
 //! ```
 //!
 //! Its journal is the buffer: files count as read once their lines are in it, and a line leaves it only after the other
 //! side has said that it is on its disk. Not here: rules, alarms, an archive, HTTP.
 
+#[cfg(feature = "aws")]
+pub mod cloudwatch;
+mod desk;
 mod shipper;
 mod upstream;
 
@@ -19,20 +22,22 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
-use watchbell_journal::Disk;
+use watchbell_journal::{Disk, JournalError};
 use watchbell_model::{
-    Access, Agent, Entry, InstallationId, Offset, Plan, SHIPMENT_FORMAT, ShipmentBuilder, ShipmentHead,
-    Timestamp, TrailOutcome,
+    Access, Agent, Aws, Entry, GroupName, Inputs, InstallationId, Offset, Plan, SHIPMENT_FORMAT,
+    ShipmentBuilder, ShipmentHead, Timestamp, TrailOutcome,
 };
 
-use self::shipper::{Order, Route, Shipper, Trouble};
+use self::desk::{Desk, Order, Trouble, Unshipped};
 pub use self::shipper::{REPORT_EVERY_MS, REPORTED_SOURCES_MAX, SHIPMENT_FILL_BYTES};
-use self::upstream::{Sent, Upstream};
+use self::shipper::{Route, Shipper};
+use self::upstream::Upstream;
 use crate::run::Sizes;
 use crate::run::clock::Clock;
 use crate::run::collector::{Collector, CollectorHandle};
 use crate::run::data_folder;
 use crate::run::fold::SharedFold;
+use crate::run::inputs;
 use crate::run::own::SourceLag;
 use crate::run::secrets::{AgentUnlocked, Locked, unlock_agent};
 use crate::run::snapshot::SnapshotWriter;
@@ -48,8 +53,22 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// The folder of an agent in the data folder: `watchbell up` has its own beside it.
 pub const FOLDER: &str = "agent";
 
+/// Where an agent ships to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum To {
+    /// The Watchbell that `[agent]` names.
+    Watchbell,
+    /// CloudWatch Logs, in the region of `[aws]`. `[agent]` need not be there.
+    CloudWatch {
+        /// The fleet that it publishes for how many bytes it reads.
+        fleet: Option<String>,
+    },
+}
+
 /// What an agent needs from outside.
 pub struct Setup {
+    /// Where it ships to.
+    pub to: To,
     /// What to do; only log groups, redaction and `[agent]` of it are used.
     pub plan: Plan,
     /// What time it is.
@@ -60,13 +79,18 @@ pub struct Setup {
 
 /// A running agent.
 pub struct Running {
+    to: To,
     plan: Mutex<Plan>,
     data_dir: String,
     buffer_bytes: u64,
     fold: SharedFold,
     writer: Writer,
     collector: CollectorHandle,
-    route: Arc<Mutex<Route>>,
+    settings: inputs::Settings,
+    inputs: inputs::Running,
+    stopping: watch::Sender<bool>,
+    /// Where it ships to, if that is a Watchbell.
+    route: Option<Arc<Mutex<Route>>>,
     new_routes: watch::Sender<u64>,
     orders: watch::Sender<Order>,
     trouble: Trouble,
@@ -86,12 +110,15 @@ impl Running {
     /// Starts everything. The other side need not be there.
     ///
     /// # Errors
-    /// [`Failure`] for a file without `[agent]`, secrets without a value, an authority or a data folder that cannot be used.
+    /// [`Failure`] for a file that does not say where to ship to, secrets without a value, an authority or a data folder that
+    /// cannot be used.
     pub fn start(setup: Setup, runtime: &Handle) -> Result<Running, Failure> {
-        let Setup { plan, clock, disk } = setup;
-        let agent = agent_of(&plan)?.clone();
+        let Setup { to, plan, clock, disk } = setup;
+        let agent = agent_of(&plan, &to)?;
         let unlocked = unlock_agent(&plan, &agent).map_err(|locked| secrets_failure(&locked.errors))?;
-        let route = route(&agent, &unlocked)?;
+        let target = Target::open(&to, &plan, &agent, &unlocked, runtime)?;
+        let used = used(&plan, &to);
+        let opened = inputs::open(&inputs_of(&used, &to))?;
         let (data_dir, sizes) = (plan.data_dir.clone(), Sizes::default());
         let folder = data_folder::open(
             &disk,
@@ -100,6 +127,7 @@ impl Running {
             clock.now(),
         )?;
         let (known_groups, checkpoints) = (folder.fold.groups.clone(), folder.fold.checkpoints.clone());
+        let cursors = folder.fold.cursors.clone();
         let sources = Sources::new(&folder.fold.ledger);
         let shipped = folder.fold.buffer.next();
         let in_force = folder.fold.engine.plan().map(|(_, plan)| plan.clone());
@@ -115,7 +143,7 @@ impl Running {
             // The first entry: what comes after it waits to be shipped.
             core.writer.append(Entry::ShippedTo(Offset(0)));
         }
-        let used = used(&plan);
+        let settings = inputs::Settings::new(&used.log_groups, &unlocked.redactor);
         let (mut collector_thread, collector) = Collector::new(
             used.log_groups.clone(),
             known_groups,
@@ -133,14 +161,12 @@ impl Running {
         if in_force.as_ref() != Some(&used) {
             core.writer.append(Entry::Plan(Box::new(used)));
         }
-        let (to, name) = (route.to.clone(), route.host.clone());
-        let route = Arc::new(Mutex::new(route));
+        let (stopping, is_stopping) = watch::channel(false);
         let (new_routes, routes) = watch::channel(0);
         let trouble = Trouble::default();
         let (orders, ordered) = watch::channel(Order::Run);
-        let shipper = Shipper {
+        let desk = Desk {
             installation: core.installation,
-            route: Arc::clone(&route),
             routes,
             orders: ordered,
             fold: core.fold.clone(),
@@ -150,24 +176,32 @@ impl Running {
             upkeep: core.upkeep.clone(),
             disk,
             snapshots,
-            sources,
-            clock,
+            clock: Arc::clone(&clock),
             trouble: Arc::clone(&trouble),
+            failures: 0,
+            shipped_bytes: 0,
         };
-        let from = shipped.unwrap_or(Offset(0));
-        let handle = runtime.clone();
+        let (name, from) = (target.name().to_owned(), shipped.unwrap_or(Offset(0)));
+        let (route, ships) = target.shipper(&to, desk, sources.clone(), from, runtime);
         let shipper_thread = spawn("shipper", failed.clone(), move || {
-            shipper.run(from, &handle).map_err(|error| Failure::new(ExitStatus::InputOutput, error))
+            ships().map_err(|error| Failure::new(ExitStatus::InputOutput, error))
         });
+        let hands = inputs::Hands { settings: settings.clone(), writer: core.writer.clone(), sources, clock };
+        let inputs = opened
+            .start(&hands, &cursors, &is_stopping, runtime, |name, run| endless(name, failed.clone(), run));
         let collector_thread = endless("collector", failed, move || collector_thread.run());
-        tracing::info!(to, name, installation = %core.installation, waiting_bytes, "shipping");
+        tracing::info!(to = agent.to, name, installation = %core.installation, waiting_bytes, "shipping");
         Ok(Running {
+            to,
             plan: Mutex::new(plan),
             data_dir,
             buffer_bytes: agent.buffer_bytes,
             fold: core.fold,
             writer: core.writer,
             collector,
+            settings,
+            inputs,
+            stopping,
             route,
             new_routes,
             orders,
@@ -212,34 +246,46 @@ impl Running {
     }
 
     fn adopt(&self, plan: Plan) -> Result<(), Failure> {
-        let agent = agent_of(&plan)?.clone();
-        for (key, changed) in [
+        let agent = agent_of(&plan, &self.to)?;
+        let used = used(&plan, &self.to);
+        let before = self.used();
+        let mut fixed = vec![
             ("data_dir", self.data_dir != plan.data_dir),
             ("agent.buffer", self.buffer_bytes != agent.buffer_bytes),
-        ] {
-            if changed {
-                let message = format!("{key} cannot change while the agent runs; restart it");
-                return Err(Failure::new(ExitStatus::Configuration, message));
-            }
+        ];
+        if self.to != To::Watchbell {
+            let aws = |plan: &Plan| plan.aws.as_ref().map(|aws| (aws.region.clone(), aws.endpoint.clone()));
+            fixed.push(("[aws]", aws(&before) != aws(&plan)));
+            let name = |plan: &Plan| plan.agent.as_ref().and_then(|agent| agent.name.clone());
+            fixed.push(("agent.name", name(&before) != name(&plan)));
+            fixed.extend(inputs::needs_restart(&before, &used).map(|key| (key, true)));
+        }
+        if let Some((key, _)) = fixed.iter().find(|(_, changed)| *changed) {
+            let message = format!("{key} cannot change while the agent runs; restart it");
+            return Err(Failure::new(ExitStatus::Configuration, message));
         }
         let unlocked = unlock_agent(&plan, &agent).map_err(|Locked { errors, read }| {
             record_secrets(&self.writer, &read);
             secrets_failure(&errors)
         })?;
-        let route = route(&agent, &unlocked)?;
+        if let Some(current) = &self.route {
+            let route = route(&agent, &unlocked)?;
+            *current.lock().unwrap_or_else(PoisonError::into_inner) = route;
+        }
         record_secrets(&self.writer, &unlocked.read);
-        let used = used(&plan);
         let groups = used.log_groups.clone();
-        let mut current = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
-        if self::used(&current) != used {
+        if before != used {
             self.writer.append(Entry::Plan(Box::new(used)));
         }
-        *current = plan;
-        drop(current);
-        *self.route.lock().unwrap_or_else(PoisonError::into_inner) = route;
+        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = plan;
+        self.settings.replace(&groups, &unlocked.redactor);
         self.new_routes.send_modify(|number| *number += 1);
         self.collector.follow(groups, unlocked.redactor);
         Ok(())
+    }
+
+    fn used(&self) -> Plan {
+        used(&self.plan.lock().unwrap_or_else(PoisonError::into_inner), &self.to)
     }
 
     /// Ends in the order in which things flow: files are read to their ends, what is read is shipped as far as that works
@@ -259,8 +305,10 @@ impl Running {
 
     async fn drain_in_order(self) {
         self.writer.end_waiting();
+        self.stopping.send_replace(true);
         // An error here and below means that a thread has failed; whoever failed has said so.
         let _ = self.collector.drain().await;
+        self.inputs.drain().await;
         let _ = self.writer.barrier().await;
         self.orders.send_replace(Order::Finish);
         let Threads { collector, shipper, writer, upkeep, fold } = self.threads;
@@ -283,6 +331,94 @@ impl Running {
     }
 }
 
+/// A place to ship to, ready to be used.
+enum Target {
+    Watchbell(Route),
+    #[cfg(feature = "aws")]
+    CloudWatch {
+        account: cloudwatch::Account,
+        to: String,
+        name: String,
+    },
+}
+
+/// A shipper, to be run on a thread of its own.
+type Ships = Box<dyn FnOnce() -> Result<(), JournalError> + Send>;
+
+impl Target {
+    fn open(
+        to: &To,
+        plan: &Plan,
+        agent: &Agent,
+        unlocked: &AgentUnlocked,
+        runtime: &Handle,
+    ) -> Result<Target, Failure> {
+        match to {
+            To::Watchbell => Ok(Target::Watchbell(route(agent, unlocked)?)),
+            #[cfg(feature = "aws")]
+            To::CloudWatch { .. } => {
+                let account = runtime.block_on(cloudwatch::Account::open(aws_of(plan)?));
+                let name = cloudwatch_name(&account, agent)?;
+                Ok(Target::CloudWatch { account, to: agent.to.clone(), name })
+            }
+            #[cfg(not(feature = "aws"))]
+            To::CloudWatch { .. } => {
+                let _ = (plan, runtime);
+                Err(no_aws())
+            }
+        }
+    }
+
+    /// What the agent is called there.
+    fn name(&self) -> &str {
+        match self {
+            Target::Watchbell(route) => &route.host,
+            #[cfg(feature = "aws")]
+            Target::CloudWatch { name, .. } => name,
+        }
+    }
+
+    /// What ships there, and the route that a reload may replace.
+    fn shipper(
+        self,
+        to: &To,
+        desk: Desk,
+        sources: Sources,
+        from: Offset,
+        runtime: &Handle,
+    ) -> (Option<Arc<Mutex<Route>>>, Ships) {
+        let handle = runtime.clone();
+        match self {
+            Target::Watchbell(route) => {
+                let route = Arc::new(Mutex::new(route));
+                let shipper = Shipper { desk, route: Arc::clone(&route), sources };
+                (Some(route), Box::new(move || shipper.run(from, &handle)))
+            }
+            #[cfg(feature = "aws")]
+            Target::CloudWatch { account, to: place, name } => {
+                if let To::CloudWatch { fleet: Some(fleet) } = to {
+                    let (name, metrics) = (fleet.clone(), account.metrics.clone());
+                    let (clock, orders) = (Arc::clone(&desk.clock), desk.orders.clone());
+                    runtime.spawn(cloudwatch::Fleet { name, metrics, sources, clock, orders }.run());
+                }
+                let shipper = cloudwatch::Shipper::new(desk, &account, place, name);
+                (None, Box::new(move || shipper.run(from, &handle)))
+            }
+        }
+    }
+}
+
+#[cfg(not(feature = "aws"))]
+fn no_aws() -> Failure {
+    let message = "this build has no AWS client: build with --features aws";
+    Failure::new(ExitStatus::Unavailable, message)
+}
+
+#[cfg(feature = "aws")]
+fn cloudwatch_name(account: &cloudwatch::Account, agent: &Agent) -> Result<String, Failure> {
+    account.instance.clone().or_else(|| agent.name.clone()).map_or_else(host_name, Ok)
+}
+
 /// What `watchbell agent --check` finds.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Checked {
@@ -298,11 +434,43 @@ pub struct Checked {
 ///
 /// # Errors
 /// [`Failure`] says what is wrong, and where.
-pub async fn check(plan: &Plan, now: Timestamp) -> Result<Checked, Failure> {
-    let agent = agent_of(plan)?;
+pub async fn check(plan: &Plan, to: &To, now: Timestamp) -> Result<Checked, Failure> {
+    let agent = agent_of(plan, to)?;
+    let groups: Vec<_> = used(plan, to).log_groups.into_keys().collect();
+    match to {
+        To::Watchbell => check_watchbell(plan, &agent, groups, now).await,
+        #[cfg(feature = "aws")]
+        To::CloudWatch { .. } => check_cloudwatch(plan, agent, &groups).await,
+        #[cfg(not(feature = "aws"))]
+        To::CloudWatch { .. } => Err(no_aws()),
+    }
+}
+
+#[cfg(feature = "aws")]
+async fn check_cloudwatch(plan: &Plan, agent: Agent, groups: &[GroupName]) -> Result<Checked, Failure> {
+    let account = cloudwatch::Account::open(aws_of(plan)?).await;
+    let name = cloudwatch_name(&account, &agent)?;
+    let to = agent.to;
+    let missing = account.missing(groups.iter()).await.map_err(|error| {
+        let failure = Failure::new(ExitStatus::Unavailable, format!("{to}: {error}"));
+        error.help().into_iter().fold(failure, Failure::help)
+    })?;
+    if missing.is_empty() {
+        return Ok(Checked { to, name, log_groups: groups.len() });
+    }
+    let missing: Vec<&str> = missing.iter().map(GroupName::as_str).collect();
+    let message = format!("{to} has no log group {}", missing.join(", "));
+    Err(Failure::new(ExitStatus::Unavailable, message).help(cloudwatch::HELP_GROUP))
+}
+
+async fn check_watchbell(
+    plan: &Plan,
+    agent: &Agent,
+    groups: Vec<GroupName>,
+    now: Timestamp,
+) -> Result<Checked, Failure> {
     let unlocked = unlock_agent(plan, agent).map_err(|locked| secrets_failure(&locked.errors))?;
     let Route { upstream, to, host } = route(agent, &unlocked)?;
-    let groups: Vec<_> = used(plan).log_groups.into_keys().collect();
     let log_groups = groups.len();
     let head = ShipmentHead {
         format: SHIPMENT_FORMAT,
@@ -316,30 +484,58 @@ pub async fn check(plan: &Plan, now: Timestamp) -> Result<Checked, Failure> {
     };
     let unavailable = |reason: &dyn Display| Failure::new(ExitStatus::Unavailable, format!("{to}: {reason}"));
     match upstream.send(&head, &ShipmentBuilder::default()).await {
-        Sent::Stored => Ok(Checked { to, name: host, log_groups }),
-        Sent::Again { reason, .. } => Err(unavailable(&reason).help("is watchbell up running there?")),
-        Sent::Refused { reason, help: Some(help) } => Err(unavailable(&reason).help(help)),
-        Sent::Refused { reason, help: None } => Err(unavailable(&reason)),
+        Ok(()) => Ok(Checked { to, name: host, log_groups }),
+        Err(Unshipped::Again { reason, .. }) => {
+            Err(unavailable(&reason).help("is watchbell up running there?"))
+        }
+        Err(Unshipped::Refused { reason, help: Some(help) }) => Err(unavailable(&reason).help(help)),
+        Err(Unshipped::Refused { reason, help: None }) => Err(unavailable(&reason)),
     }
 }
 
-fn agent_of(plan: &Plan) -> Result<&Agent, Failure> {
-    let agent = plan.agent.as_ref().ok_or_else(|| {
-        let failure = Failure::new(ExitStatus::Configuration, format!("{} has no [agent]", plan.file));
-        failure.help("add [agent] with to = \"https://HOST:PORT\" and token = { env = \"NAME\" }")
-    })?;
-    if plan.log_groups.values().all(|group| group.files.is_empty()) {
-        let message = format!("no log group in {} has files, so there is nothing to ship", plan.file);
+/// Who ships, and what waits meanwhile.
+fn agent_of(plan: &Plan, to: &To) -> Result<Agent, Failure> {
+    let agent = match to {
+        To::Watchbell => plan.agent.clone().ok_or_else(|| {
+            let failure = Failure::new(ExitStatus::Configuration, format!("{} has no [agent]", plan.file));
+            failure.help("add [agent] with to = \"https://HOST:PORT\" and token = { env = \"NAME\" }; or --to cloudwatch")
+        })?,
+        To::CloudWatch { .. } => {
+            let own = plan.agent.as_ref();
+            Agent {
+                to: format!("CloudWatch Logs in {}", aws_of(plan)?.region),
+                token: None,
+                ca: None,
+                name: own.and_then(|own| own.name.clone()),
+                buffer_bytes: own.map_or(Agent::BUFFER_BYTES_DEFAULT, |own| own.buffer_bytes),
+            }
+        }
+    };
+    if used(plan, to).log_groups.is_empty() {
+        let (what, key) = match to {
+            To::Watchbell => ("files", "files = [\"…\"]"),
+            To::CloudWatch { .. } => ("files or journald", "files = [\"…\"] or journald = {}"),
+        };
+        let message = format!("no log group in {} has {what}, so there is nothing to ship", plan.file);
         let failure = Failure::new(ExitStatus::Configuration, message);
-        return Err(failure.help("add [log_groups.\"NAME\"] with files = [\"…\"]"));
+        return Err(failure.help(format!("add [log_groups.\"NAME\"] with {key}")));
     }
     Ok(agent)
 }
 
+fn aws_of(plan: &Plan) -> Result<&Aws, Failure> {
+    plan.aws.as_ref().ok_or_else(|| {
+        let failure = Failure::new(ExitStatus::Configuration, format!("{} has no [aws]", plan.file));
+        failure.help("add [aws] with region = \"…\"")
+    })
+}
+
 /// What an agent uses of a plan: what it reads and how, and what is taken out of it.
-fn used(plan: &Plan) -> Plan {
+fn used(plan: &Plan, to: &To) -> Plan {
     let mut used = plan.clone();
-    used.log_groups.retain(|_, group| !group.files.is_empty());
+    let may_read_journal = *to != To::Watchbell;
+    used.log_groups
+        .retain(|_, group| !group.files.is_empty() || may_read_journal && group.inputs.journald.is_some());
     used.metric_filters.clear();
     used.alarms.clear();
     used.mute_rules.clear();
@@ -348,6 +544,16 @@ fn used(plan: &Plan) -> Plan {
     used.access = Access::default();
     used.archive = None;
     used
+}
+
+/// The same with those inputs that an agent has: the system's journal, if it ships to CloudWatch Logs.
+fn inputs_of(used: &Plan, to: &To) -> Plan {
+    let mut plan = used.clone();
+    for group in plan.log_groups.values_mut() {
+        let journald = group.inputs.journald.take().filter(|_| *to != To::Watchbell);
+        group.inputs = Inputs { journald, ..Inputs::default() };
+    }
+    plan
 }
 
 fn route(agent: &Agent, unlocked: &AgentUnlocked) -> Result<Route, Failure> {

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use serde_json::Value;
 use watchbell_model::{Agent, ShipmentBuilder, ShipmentHead};
 
+use super::desk::Unshipped;
 use crate::client::{Answer, Call, Client, NoAnswer};
 use crate::{ExitStatus, Failure};
 
@@ -18,26 +19,8 @@ const ZSTD_LEVEL: i32 = 1;
 /// Longest message of an answer that is repeated, in characters.
 const MESSAGE_CHARS_MAX: usize = 500;
 
-/// What became of a shipment.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Sent {
-    /// It is on the other disk.
-    Stored,
-    /// It may work soon.
-    Again {
-        /// Why it did not now.
-        reason: String,
-        /// Not before so long.
-        after: Option<Duration>,
-    },
-    /// It will not work until somebody changes something.
-    Refused {
-        /// Why.
-        reason: String,
-        /// What to change.
-        help: Option<String>,
-    },
-}
+/// What became of a shipment: it is on the other disk, or why not.
+pub(super) type Sent = Result<(), Unshipped>;
 
 /// Where shipments go.
 #[derive(Clone)]
@@ -74,8 +57,10 @@ impl Upstream {
         let call = Call { method: Method::POST, url, headers, body, timeout: SHIP_TIMEOUT };
         match self.client.call(call).await {
             Ok(answer) => judge(&answer),
-            Err(NoAnswer { reason, help: None }) => Sent::Again { reason, after: None },
-            Err(NoAnswer { reason, help }) => Sent::Refused { reason, help: help.map(str::to_owned) },
+            Err(NoAnswer { reason, help: None }) => Err(Unshipped::Again { reason, after: None }),
+            Err(NoAnswer { reason, help }) => {
+                Err(Unshipped::Refused { reason, help: help.map(str::to_owned) })
+            }
         }
     }
 }
@@ -93,10 +78,15 @@ fn judge(answer: &Answer) -> Sent {
     };
     match answer.status {
         // Something else than a Watchbell may answer 200, too.
-        200 if told["events"].is_u64() => Sent::Stored,
-        200 => Sent::Refused { reason: "it is no Watchbell that takes shipments".to_owned(), help: None },
-        408 | 429 | 500..=599 => Sent::Again { reason, after: answer.retry_after_s.map(Duration::from_secs) },
-        _ => Sent::Refused { reason, help: text("help") },
+        200 if told["events"].is_u64() => Ok(()),
+        200 => Err(Unshipped::Refused {
+            reason: "it is no Watchbell that takes shipments".to_owned(),
+            help: None,
+        }),
+        408 | 429 | 500..=599 => {
+            Err(Unshipped::Again { reason, after: answer.retry_after_s.map(Duration::from_secs) })
+        }
+        _ => Err(Unshipped::Refused { reason, help: text("help") }),
     }
 }
 
@@ -110,19 +100,19 @@ mod tests {
 
     #[test]
     fn only_an_acknowledgement_counts_as_one_and_what_cannot_work_is_told_from_what_may() {
-        assert_eq!(judged(200, r#"{"events":0,"duplicate":true}"#), Sent::Stored);
-        assert!(matches!(judged(200, "<html>"), Sent::Refused { .. }));
+        assert_eq!(judged(200, r#"{"events":0,"duplicate":true}"#), Ok(()));
+        assert!(matches!(judged(200, "<html>"), Err(Unshipped::Refused { .. })));
         let after = Some(Duration::from_secs(30));
         for status in [408, 429, 500, 502, 503, 507] {
             assert_eq!(
                 judged(status, r#"{"error":{"message":"m"}}"#),
-                Sent::Again { reason: format!("{status} m"), after }
+                Err(Unshipped::Again { reason: format!("{status} m"), after })
             );
         }
         for status in [301, 400, 401, 403, 404, 413, 415, 422] {
             let (reason, help) = (format!("{status} m\u{fffd}"), Some("h".to_owned()));
             let body = "{\"error\":{\"message\":\"m\u{fffd}\\u0007\",\"help\":\"h\"}}";
-            assert_eq!(judged(status, body), Sent::Refused { reason, help });
+            assert_eq!(judged(status, body), Err(Unshipped::Refused { reason, help }));
         }
     }
 }

@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
-use aws_config::{BehaviorVersion, Region};
 use aws_sdk_cloudformation::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use watchbell_model::{Aws, Timestamp};
 
 use super::error::{AwsError, innermost};
+use super::sdk;
 
 /// How often a call is made before it counts as failed, where another attempt may help.
 const ATTEMPTS: u32 = 8;
@@ -39,17 +37,7 @@ impl Account {
     /// # Errors
     /// [`AwsError::NoCredentials`] if there are none.
     pub async fn open(aws: &Aws, now: Timestamp) -> Result<Account, AwsError> {
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
-            .build_https();
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .region(Region::new(aws.region.clone()))
-            .http_client(http)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
-        if let Some(endpoint) = &aws.endpoint {
-            loader = loader.endpoint_url(endpoint);
-        }
-        let config = loader.load().await;
+        let config = sdk::config(aws, ATTEMPTS).await;
         let Some(credentials) = config.credentials_provider() else {
             return Err(AwsError::NoCredentials { reason: "there is no place to look for them".to_owned() });
         };

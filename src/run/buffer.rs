@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 use watchbell_model::{Entry, Offset, Record};
 
+use super::puts::Puts;
+
 /// Entries are counted together up to so many bytes: a full buffer is not a list of every batch in it.
 const PART_BYTES: u64 = 256 * 1024;
 
@@ -19,6 +21,8 @@ pub struct Buffer {
     /// The last entry of each part, and the bytes of the part.
     parts: VecDeque<(Offset, u64)>,
     bytes: u64,
+    #[serde(default, skip_serializing_if = "Puts::is_empty")]
+    puts: Puts,
 }
 
 impl Buffer {
@@ -26,9 +30,12 @@ impl Buffer {
     pub fn apply(&mut self, record: &Record) {
         if let Entry::ShippedTo(next) = record.entry {
             self.next = Some(next);
+            self.puts.shipped();
             while let Some((_, bytes)) = self.parts.pop_front_if(|(last, _)| *last < next) {
                 self.bytes -= bytes;
             }
+        } else if let Entry::Put(put) = &record.entry {
+            self.puts.put(put);
         } else if self.next.is_some() && Entry::is_shipped(record.entry.kind()) {
             let bytes = record.entry.rest().len() as u64 + HEAD_BYTES;
             self.bytes += bytes;
@@ -42,6 +49,11 @@ impl Buffer {
     /// Everything before this is shipped; `None`: this is no agent, or one that has not begun.
     pub fn next(&self) -> Option<Offset> {
         self.next
+    }
+
+    /// What was put into CloudWatch Logs.
+    pub fn puts(&self) -> &Puts {
+        &self.puts
     }
 
     /// Bytes that wait, about: never less than there are.

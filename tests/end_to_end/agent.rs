@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use watchbell::agent::{Running, Setup};
+use watchbell::agent::{Running, Setup, To};
 use watchbell::client::{Call, Client};
 use watchbell::run::clock::{Clock, HandWoundClock};
 use watchbell_journal::{ModelDisk, RealDisk};
@@ -314,7 +314,7 @@ fn a_server_without_room_gets_everything_once_it_has_room_and_not_before_it_said
     let clock = Arc::new(HandWoundClock::new(START));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let shared = Arc::clone(&clock) as Arc<dyn Clock>;
-    let setup = Setup { plan: agent.plan(), clock: shared, disk: Arc::new(RealDisk) };
+    let setup = Setup { to: To::Watchbell, plan: agent.plan(), clock: shared, disk: Arc::new(RealDisk) };
     let running = Running::start(setup, runtime.handle()).unwrap();
     agent.append("app.log", lines(0..5));
     eventually("the first lines come", || {

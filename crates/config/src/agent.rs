@@ -8,9 +8,6 @@ use crate::problem::{Problem, quote};
 use crate::reader::{Field, Table};
 use crate::{plan, secret, web_address};
 
-/// Used if `buffer` is absent.
-const BUFFER_BYTES_DEFAULT: u64 = 1 << 30;
-
 /// What `buffer` may be: some shipments at least, and what a file system takes.
 const BUFFER_BYTES: RangeInclusive<u64> = 16 << 20..=1 << 40;
 
@@ -34,7 +31,7 @@ fn agent(mut table: Table<'_>) -> Option<Agent> {
     let name = table.field("name").map(|field| name(&field));
     let buffer_bytes = match table.field("buffer") {
         Some(field) => buffer_bytes(&field),
-        None => Some(BUFFER_BYTES_DEFAULT),
+        None => Some(Agent::BUFFER_BYTES_DEFAULT),
     };
     table.finish();
     Some(Agent {

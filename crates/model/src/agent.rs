@@ -22,6 +22,11 @@ pub struct Agent {
     pub buffer_bytes: u64,
 }
 
+impl Agent {
+    /// Used for `buffer_bytes` if nothing is said.
+    pub const BUFFER_BYTES_DEFAULT: u64 = 1 << 30;
+}
+
 /// How an entry came here from an agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shipped {

@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    ArchiveDone, ArchivePlan, Batch, Decisions, Delivery, Loss, Offset, Plan, QueueChanges, Release, Samples,
-    Source, Timestamp, TrailRecord,
+    ArchiveDone, ArchivePlan, Batch, Decisions, Delivery, Loss, Offset, Plan, Put, QueueChanges, Release,
+    Samples, Source, Timestamp, TrailRecord,
 };
 
 /// The data format that this version writes. It reads this one and every released one before it.
@@ -42,6 +42,8 @@ pub enum Entry {
     Queue(QueueChanges),
     /// An agent's journal: everything before this offset is with the Watchbell that it ships to.
     ShippedTo(Offset),
+    /// An agent is about to make this call to CloudWatch Logs.
+    Put(Put),
     /// A part of the journal may go.
     Release(Release),
     /// The decisions, deliveries and trail records of a part of the journal are about to be archived.
@@ -96,6 +98,7 @@ mod kind {
     pub(super) const RECORDS_PLAN: u16 = 0x0111;
     pub(super) const RECORDS_DONE: u16 = 0x0112;
     pub(super) const SHIPPED_TO: u16 = 0x0113;
+    pub(super) const PUT: u16 = 0x0114;
 }
 
 impl Entry {
@@ -114,6 +117,7 @@ impl Entry {
             Entry::Samples(_) => kind::SAMPLES,
             Entry::Queue(_) => kind::QUEUE,
             Entry::ShippedTo(_) => kind::SHIPPED_TO,
+            Entry::Put(_) => kind::PUT,
             Entry::Release(_) => kind::RELEASE,
             Entry::RecordsPlan(_) => kind::RECORDS_PLAN,
             Entry::RecordsDone(_) => kind::RECORDS_DONE,
@@ -140,6 +144,7 @@ impl Entry {
             Entry::Samples(_) => "samples",
             Entry::Queue(_) => "queue",
             Entry::ShippedTo(_) => "shipped to",
+            Entry::Put(_) => "put",
             Entry::Release(_) => "release",
             Entry::RecordsPlan(_) => "records plan",
             Entry::RecordsDone(_) => "records done",
@@ -166,6 +171,7 @@ impl Entry {
             Entry::Samples(samples) => json(samples),
             Entry::Queue(changes) => json(changes),
             Entry::ShippedTo(offset) => json(offset),
+            Entry::Put(put) => json(put),
             Entry::Release(release) => json(release),
         }
     }
@@ -206,6 +212,7 @@ impl Entry {
             kind::SAMPLES => Entry::Samples(from_json(payload)?),
             kind::QUEUE => Entry::Queue(from_json(payload)?),
             kind::SHIPPED_TO => Entry::ShippedTo(from_json(payload)?),
+            kind::PUT => Entry::Put(from_json(payload)?),
             kind::RELEASE => Entry::Release(from_json(payload)?),
             kind::RECORDS_PLAN => Entry::RecordsPlan(from_json(payload)?),
             kind::RECORDS_DONE => Entry::RecordsDone(from_json(payload)?),
@@ -256,7 +263,7 @@ mod tests {
 
     #[test]
     fn bytes_that_do_not_fit_are_refused() {
-        for kind in (0x0101..=0x010b).chain(0x0110..=0x0113) {
+        for kind in (0x0101..=0x010b).chain(0x0110..=0x0114) {
             if kind != kind::TICK {
                 assert!(Entry::decode(kind, b"{").is_err(), "{kind:#x}");
             }

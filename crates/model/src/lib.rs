@@ -27,6 +27,7 @@ mod metric;
 mod mute;
 mod own;
 mod plan;
+mod put;
 mod queue;
 mod redaction;
 pub mod rfc3339;
@@ -75,6 +76,7 @@ pub use metric::{
 pub use mute::MuteRule;
 pub use own::OwnMetric;
 pub use plan::Plan;
+pub use put::Put;
 pub use queue::{DeadLetter, Lease, MessageId, Position, Queue, QueueChange, QueueChanges};
 pub use redaction::Redaction;
 pub use sample::{Sample, Samples};

@@ -20,10 +20,19 @@ pub enum LossReason {
     Unreadable,
     /// It had been taken in when the process ended, and the disk was full.
     NoSpace,
+    /// CloudWatch Logs did not take it: it happened more than 14 days ago.
+    TooOld,
+    /// CloudWatch Logs did not take it: it happened longer ago than its log group keeps events.
+    Expired,
+    /// CloudWatch Logs did not take it: it is more than 2 hours ahead.
+    TooNew,
+    /// An empty line, which CloudWatch Logs does not take.
+    Empty,
 }
 
 impl LossReason {
-    /// `truncated`, `line_too_long`, `not_text`, `receive_buffer`, `unreadable` or `no_space`.
+    /// `truncated`, `line_too_long`, `not_text`, `receive_buffer`, `unreadable`, `no_space`, `too_old`, `expired`, `too_new` or
+    /// `empty`.
     pub fn as_str(self) -> &'static str {
         match self {
             LossReason::Truncated => "truncated",
@@ -32,6 +41,10 @@ impl LossReason {
             LossReason::ReceiveBuffer => "receive_buffer",
             LossReason::Unreadable => "unreadable",
             LossReason::NoSpace => "no_space",
+            LossReason::TooOld => "too_old",
+            LossReason::Expired => "expired",
+            LossReason::TooNew => "too_new",
+            LossReason::Empty => "empty",
         }
     }
 }

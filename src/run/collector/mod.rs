@@ -408,7 +408,7 @@ fn leads_to(path: &Path, id: FileId) -> bool {
 }
 
 /// Says what was lost.
-pub(super) fn say(loss: &Loss) {
+pub(crate) fn say(loss: &Loss) {
     let Loss { group, stream, reason, bytes, times, .. } = loss;
     let what = match reason {
         LossReason::Truncated => {
@@ -419,6 +419,10 @@ pub(super) fn say(loss: &Loss) {
         LossReason::ReceiveBuffer => "datagrams came faster than they could be read: the kernel dropped them",
         LossReason::Unreadable => "not in the form of its source, or without a message: dropped",
         LossReason::NoSpace => "what had been taken in is lost: the disk was full until the end",
+        LossReason::TooOld => "CloudWatch Logs takes nothing that happened more than 14 days ago",
+        LossReason::Expired => "CloudWatch Logs takes nothing that is older than what the log group keeps",
+        LossReason::TooNew => "CloudWatch Logs takes nothing that is more than 2 hours ahead",
+        LossReason::Empty => "CloudWatch Logs takes no empty lines",
     };
     tracing::warn!(log_group = %group, path = stream, bytes, times, "{what}");
 }

@@ -34,16 +34,16 @@ use crate::Failure;
 
 /// Everything that inputs need of the process.
 #[derive(Clone)]
-pub(super) struct Hands {
-    pub(super) settings: Settings,
-    pub(super) writer: Writer,
-    pub(super) sources: Sources,
-    pub(super) clock: Arc<dyn Clock>,
+pub(crate) struct Hands {
+    pub(crate) settings: Settings,
+    pub(crate) writer: Writer,
+    pub(crate) sources: Sources,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// How the lines of log groups are read now; replaced by a reload.
 #[derive(Clone)]
-pub(super) struct Settings(Arc<Mutex<InForce>>);
+pub(crate) struct Settings(Arc<Mutex<InForce>>);
 
 struct InForce {
     groups: BTreeMap<GroupName, Reading>,
@@ -59,12 +59,12 @@ struct Reading {
 }
 
 impl Settings {
-    pub(super) fn new(groups: &BTreeMap<GroupName, LogGroup>, redactor: &Arc<Redactor>) -> Settings {
+    pub(crate) fn new(groups: &BTreeMap<GroupName, LogGroup>, redactor: &Arc<Redactor>) -> Settings {
         Settings(Arc::new(Mutex::new(InForce::new(groups, redactor))))
     }
 
     /// These are in force from now on.
-    pub(super) fn replace(&self, groups: &BTreeMap<GroupName, LogGroup>, redactor: &Arc<Redactor>) {
+    pub(crate) fn replace(&self, groups: &BTreeMap<GroupName, LogGroup>, redactor: &Arc<Redactor>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = InForce::new(groups, redactor);
     }
 
@@ -91,7 +91,7 @@ impl InForce {
 }
 
 /// What a reload cannot change, if the two plans differ in it.
-pub(super) fn needs_restart(before: &Plan, after: &Plan) -> Option<&'static str> {
+pub(crate) fn needs_restart(before: &Plan, after: &Plan) -> Option<&'static str> {
     fn differ<T: PartialEq>(before: &Plan, after: &Plan, of: impl Fn(&Inputs) -> Option<T>) -> bool {
         let all = |plan: &Plan| -> BTreeMap<GroupName, T> {
             let groups = plan.log_groups.iter();
@@ -132,7 +132,7 @@ impl Certificates {
 }
 
 /// What has been opened for inputs, before anything is written.
-pub(super) struct Opened {
+pub(crate) struct Opened {
     sockets: Vec<syslog::Opened>,
     pipes: Vec<Pipe>,
 }
@@ -155,7 +155,7 @@ enum PipeInput {
 ///
 /// # Errors
 /// [`Failure`] for an address that cannot be listened on, or a certificate that cannot be used.
-pub(super) fn open(plan: &Plan) -> Result<Opened, Failure> {
+pub(crate) fn open(plan: &Plan) -> Result<Opened, Failure> {
     let mut opened = Opened { sockets: Vec::new(), pipes: Vec::new() };
     for (name, group) in &plan.log_groups {
         let Inputs { syslog, journald, stdin, otlp: _ } = &group.inputs;
@@ -173,7 +173,7 @@ pub(super) fn open(plan: &Plan) -> Result<Opened, Failure> {
 
 /// The running inputs.
 #[derive(Default)]
-pub(super) struct Running {
+pub(crate) struct Running {
     tasks: Vec<tokio::task::JoinHandle<()>>,
     threads: Vec<JoinHandle<()>>,
     stoppers: Vec<Stopper>,
@@ -192,7 +192,7 @@ impl Running {
     }
 
     /// Everything that came in is on disk, or counted as lost, when this resolves; `stopping` must have told.
-    pub(super) async fn drain(self) {
+    pub(crate) async fn drain(self) {
         drop(self.stoppers);
         for task in self.tasks {
             if let Err(error) = task.await {
@@ -209,7 +209,7 @@ impl Running {
 
 impl Opened {
     /// Takes in from now on; `cursors` says how far journals were read, `spawn` starts a thread with this name.
-    pub(super) fn start(
+    pub(crate) fn start(
         self,
         hands: &Hands,
         cursors: &Cursors,
