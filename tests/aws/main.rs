@@ -4,6 +4,7 @@
 //! `cargo xtask test` installs the emulator and runs this in a network of its own, because the emulator opens ports on
 //! every address. What it cannot prove is in docs/aws.md.
 
+mod agent;
 mod deploying;
 mod emulated;
 mod emulator;

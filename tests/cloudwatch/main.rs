@@ -1,7 +1,6 @@
 //! `watchbell agent --to cloudwatch` from outside: real files, a real process that is killed, and an endpoint that keeps the
 //! rules of CloudWatch Logs.
 
-#![cfg(feature = "aws")]
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may")]
 
 mod fake;
