@@ -82,7 +82,8 @@ fn logs(input: Input<'_>) -> Vec<Statement> {
         })
         .map(|(name, _)| arn("logs", &format!("log-group:{name}:*")))
         .collect();
-    let ship = ["logs:CreateLogStream", "logs:PutLogEvents"];
+    // The last two: whether a call arrived whose answer was lost, and whether the group is there.
+    let ship = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:GetLogEvents", "logs:DescribeLogStreams"];
     let lines = (!groups.is_empty()).then(|| Statement::allow("ShipLines", &ship, groups));
     let condition = json!({ "StringEquals": { "cloudwatch:namespace": NAMESPACE } });
     let volume = Statement::allow_anywhere("PublishVolume", &["cloudwatch:PutMetricData"]).only_if(condition);
