@@ -26,7 +26,7 @@ pub(super) struct Options {
     /// CloudFormation templates, or output of the AWS CLI, in JSON or YAML; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// What a parameter of a template is, or AWS::Region, or a resource's name
+    /// What a parameter of a template is, or `AWS::Region`, or a resource's name
     #[arg(short, long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, String)>,
     /// Where the file goes; by default, and with -, to standard output
@@ -53,7 +53,7 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     }
     let documents = options.files.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
     let parameters: Parameters = options.parameters.iter().cloned().collect();
-    let imported = import(&documents, &parameters).map_err(failure)?;
+    let imported = import(&documents, &parameters).map_err(|error| failure(&error))?;
     if global.format == Format::Text {
         for remark in &imported.remarks {
             say(&printable(&format!("{}{remark}", if remark.is_lost { "" } else { "note: " })));
@@ -96,7 +96,7 @@ fn read(path: &Path) -> Result<Document, Failure> {
     Ok(Document { name, text })
 }
 
-fn failure(error: ImportError) -> Failure {
+fn failure(error: &ImportError) -> Failure {
     let message = printable(&error.to_string());
     match error {
         ImportError::Defect { .. } => Failure::new(ExitStatus::Defect, message),

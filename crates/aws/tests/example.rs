@@ -1,8 +1,10 @@
 //! The example's stacks as they are in its folder, and what other tools say of them. `UPDATE=1` writes them anew; the
 //! diff is the review.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may")]
+#![expect(clippy::print_stderr, reason = "a skipped test says so")]
+
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -71,8 +73,7 @@ fn the_example_is_rendered_as_its_folder_has_it() {
 fn tools() -> Option<PathBuf> {
     let tools = std::env::var_os("WATCHBELL_TEST_TEMPLATES").map(PathBuf::from);
     if tools.is_none() {
-        let why = "skipped: WATCHBELL_TEST_TEMPLATES does not name a folder with cfn-lint and checkov";
-        writeln!(std::io::stderr(), "{why}").unwrap();
+        eprintln!("skipped: WATCHBELL_TEST_TEMPLATES does not name a folder with cfn-lint and checkov");
     }
     tools
 }

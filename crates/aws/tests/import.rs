@@ -2,6 +2,8 @@
 //! `expected.remarks` what is said, `parameters`, if there is one, what is given by `--parameter`. `UPDATE=1` rewrites
 //! the expected files.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -88,13 +90,11 @@ fn the_same_twice_is_the_same_once() {
 
 #[test]
 fn composite_alarms_in_chains_and_circles_go_with_what_they_need() {
-    let mut text = "Resources:\n".to_owned();
-    for n in 0..300 {
-        text += &format!(
-            "  C{n}: {{Type: AWS::CloudWatch::CompositeAlarm, Properties: {{AlarmName: c{n}, AlarmRule: 'ALARM(c{})'}}}}\n",
-            n + 1
-        );
-    }
+    let composite = |n: usize| {
+        let properties = format!("{{AlarmName: c{n}, AlarmRule: 'ALARM(c{})'}}", n + 1);
+        format!("  C{n}: {{Type: AWS::CloudWatch::CompositeAlarm, Properties: {properties}}}")
+    };
+    let text = "Resources:\n".to_owned() + &(0..300).map(composite).collect::<Vec<_>>().join("\n");
     let imported = of(&[&text]).unwrap();
     assert!(imported.counts.is_nothing());
     assert_eq!(imported.remarks.len(), 300);
@@ -354,7 +354,7 @@ timezone = "Europe/Berlin"
                 }
             }
             let rule = serde_json::to_string(&rule.join(" OR ")).unwrap();
-            text += &format!("[composite_alarms.ALL]\nrule = {rule}\nnotify = [\"ops\"]\n");
+            text.extend(["[composite_alarms.ALL]\nrule = ", &rule, "\nnotify = [\"ops\"]\n"]);
             let mut expected = plan(&text);
             // An empty description is as good as none.
             for alarm in expected.alarms.values_mut() {

@@ -265,7 +265,8 @@ fn flattened(
             if expression.get(reference.span.clone()) != Some(reference.name.as_str()) {
                 return Err("METRICS() over other expressions is not available".to_owned());
             }
-            result += &format!("{}({inner})", &expression[from..reference.span.start]);
+            result += &expression[from..reference.span.start];
+            result.extend(["(", inner, ")"]);
             from = reference.span.end;
         }
         if from == 0 {
@@ -291,16 +292,15 @@ pub(super) fn announced(
         None
     });
     let (description, severity, runbook) = described(description.unwrap_or_default());
-    let mut notify = topics(properties, "AlarmActions", "")?;
-    let ok = topics(properties, "OKActions", "in OK, ")?;
+    let mut notify = topics(properties, "AlarmActions", "");
+    let ok = topics(properties, "OKActions", "in OK, ");
     for topic in ok.iter().filter(|topic| !notify.contains(topic)) {
         properties.remark(format!(
             "topic {topic:?} of OKActions is not told: those that are told of ALARM are told of OK"
         ));
     }
     let tells_ok = notify.iter().all(|topic| ok.contains(topic));
-    let insufficient = properties.items("InsufficientDataActions")?;
-    if !insufficient.is_empty() {
+    if properties.items("InsufficientDataActions").map_or(true, |actions| !actions.is_empty()) {
         properties.remark("InsufficientDataActions is not taken over: nobody is told of INSUFFICIENT_DATA");
     }
     if !properties.flag("ActionsEnabled", true)? {
@@ -334,12 +334,12 @@ fn described(text: String) -> (Option<String>, AlarmSeverity, Option<String>) {
 }
 
 /// The topics among the actions; what else they do is said.
-fn topics(properties: &mut Properties, key: &str, when: &str) -> Result<Vec<String>, Lost> {
+fn topics(properties: &mut Properties, key: &str, when: &str) -> Vec<String> {
     let actions = match properties.items(key) {
         Ok(actions) => actions,
         Err(reason) => {
             properties.remark(reason);
-            return Ok(Vec::new());
+            return Vec::new();
         }
     };
     let mut topics: Vec<String> = Vec::new();
@@ -354,7 +354,7 @@ fn topics(properties: &mut Properties, key: &str, when: &str) -> Result<Vec<Stri
             _ => properties.remark(format!("{key} has an entry that is no text")),
         }
     }
-    Ok(topics)
+    topics
 }
 
 /// What an action does.

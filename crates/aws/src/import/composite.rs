@@ -37,7 +37,7 @@ fn with_names(text: &str) -> Result<String, Lost> {
     for reference in rule.names() {
         let Some(name) = arn_name(&reference.name, "cloudwatch", "alarm:") else { continue };
         named += &text[from..reference.span.start];
-        named += &format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""));
+        named.extend(["\"", &name.replace('\\', "\\\\").replace('"', "\\\""), "\""]);
         from = reference.span.end;
     }
     Ok(named + &text[from..])

@@ -125,9 +125,12 @@ impl Properties {
     /// A whole number, as `3` or `3.0`.
     pub(super) fn whole(&mut self, key: &str) -> Result<Option<u32>, Lost> {
         let Some(number) = self.parsed::<f64>(key)? else { return Ok(None) };
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "looked at right here")]
+        if number.fract() != 0.0 || !(0.0..=f64::from(u32::MAX)).contains(&number) {
+            return Err(format!("{key} cannot be {number}"));
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "looked at right above")]
         let whole = number as u32;
-        if f64::from(whole) == number { Ok(Some(whole)) } else { Err(format!("{key} cannot be {number}")) }
+        Ok(Some(whole))
     }
 
     pub(super) fn number(&mut self, key: &str) -> Result<Option<f64>, Lost> {

@@ -109,7 +109,7 @@ impl Items {
                 let (name, filter) = metric_filter::read(&mut properties)?;
                 let (mut item, name) = named(origin, assumed, name, &id, filter, "FilterName");
                 finish(&mut item, properties, &describe::HISTORY);
-                self.add_filter(name, item)?;
+                self.add_filter(&name, item)?;
             }
             Kind::Alarm | Kind::CompositeAlarm => {
                 let read = match kind {
@@ -174,19 +174,19 @@ impl Items {
     }
 
     /// A name may be used once in each log group of AWS, and once here.
-    fn add_filter(&mut self, name: String, mut item: Item<MetricFilter>) -> Result<(), Lost> {
+    fn add_filter(&mut self, name: &str, mut item: Item<MetricFilter>) -> Result<(), Lost> {
         let mut free = match name.strip_prefix(OWN_FILTER) {
             Some(rest) if item.what.metric.metric.namespace != super::text::PATTERN_NAMESPACE => {
                 rest.to_owned()
             }
-            _ => name.clone(),
+            _ => name.to_owned(),
         };
         let mut number = 1;
         while let Some(first) = self.filters.get(&free) {
             let is_same_place = first.what.log_group == item.what.log_group;
             if is_same_place {
                 let first = Some((first.what == item.what, first.origin.clone()));
-                taken_once(first, "metric filter of this log group", &name)?;
+                taken_once(first, "metric filter of this log group", name)?;
                 return Ok(());
             }
             number += 1;
@@ -256,7 +256,9 @@ impl Items {
         let needs = self.needs();
         let mut users: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (user, needed) in &needs {
-            needed.iter().for_each(|name| users.entry(name.as_str()).or_default().push(user));
+            for name in needed {
+                users.entry(name.as_str()).or_default().push(user);
+            }
         }
         let mut gone: Vec<&str> =
             users.keys().copied().filter(|name| !self.alarms.contains_key(*name)).collect();

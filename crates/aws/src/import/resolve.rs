@@ -115,13 +115,13 @@ impl<'a> Scope<'a> {
                 let items = items.iter().map(|item| self.value(item, depth));
                 Node::List(items.filter(|item| *item != Node::Null).collect())
             }
-            Node::Map(map) => match node.function() {
-                Some((name, argument)) => self.call(name, argument, depth),
-                None => {
-                    let entries = map.iter().map(|(key, value)| (key.clone(), self.value(value, depth)));
-                    Node::Map(entries.filter(|(_, value)| *value != Node::Null).collect())
+            Node::Map(map) => {
+                if let Some((name, argument)) = node.function() {
+                    return self.call(name, argument, depth);
                 }
-            },
+                let entries = map.iter().map(|(key, value)| (key.clone(), self.value(value, depth)));
+                Node::Map(entries.filter(|(_, value)| *value != Node::Null).collect())
+            }
         }
     }
 
@@ -322,7 +322,7 @@ impl<'a> Scope<'a> {
             result += before;
             rest = &from[end + 1..];
             if let Some(literal) = name.strip_prefix('!') {
-                result += &format!("${{{literal}}}");
+                result.extend(["${", literal, "}"]);
                 continue;
             }
             let name = name.trim();
@@ -567,15 +567,12 @@ Resources:
 
     #[test]
     fn names_that_double_each_other_end() {
-        let mut text = "Resources:\n".to_owned();
-        for n in 0..60 {
-            text += &format!(
-                "  G{n}: {{Type: AWS::Logs::LogGroup, Properties: {{LogGroupName: !Sub '${{G{}}}${{G{}}}'}}}}\n",
-                n + 1,
-                n + 1
-            );
-        }
-        text += "  G60: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: x}}\n";
+        let group = |n: usize, name: &str| {
+            format!("  G{n}: {{Type: AWS::Logs::LogGroup, Properties: {{LogGroupName: !Sub '{name}'}}}}")
+        };
+        let mut lines = vec!["Resources:".to_owned(), group(60, "x")];
+        lines.extend((0..60).map(|n| group(n, &format!("${{G{next}}}${{G{next}}}", next = n + 1))));
+        let text = lines.join("\n");
         let template = yaml::read(&text).unwrap();
         let given = Parameters::new();
         let scope = Scope::new(&template, &given, "shop");

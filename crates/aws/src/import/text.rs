@@ -85,7 +85,7 @@ pub(super) fn write(files: &[&str], items: &Items, about_files: &[Remark]) -> Wr
         let mut body = format!("[log_groups.{}]\n", key(name.as_str()));
         body += "# files = [\"…\"]    # where its lines come from, or send them over HTTP\n";
         if let Some(days) = item.what {
-            body += &format!("retention = \"{days}d\"\n");
+            put(&mut body, "retention", &string(&format!("{days}d")));
         }
         out.item(Kind::LogGroup, name.as_str(), item, &body);
     }
@@ -194,7 +194,7 @@ impl Alarms<'_> {
                         put(&mut body, "statistic", &string(&stat.statistic.to_string()));
                     }
                 }
-                None => self.stat(stat).iter().for_each(|field| body += &format!("{field}\n")),
+                None => self.stat(stat).iter().for_each(|field| body.extend([field, "\n"])),
             },
             Watched::Math { expression, metrics, minimum } => {
                 put(&mut body, "expression", &string(expression));

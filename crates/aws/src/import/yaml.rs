@@ -198,17 +198,14 @@ mod tests {
             error(&(0..2000).map(|depth| " ".repeat(depth) + "a:\n").collect::<String>())
                 .contains("nested deeper")
         );
-        let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
-        for n in 1..12 {
-            laughs += &format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(", "));
-        }
+        let chain = |of: fn(usize) -> String, count| {
+            let lines = (1..count).map(|n| format!("a{n}: &a{n} [{}]", of(n - 1)));
+            lines.fold("a0: &a0 x".to_owned(), |text, line| text + "\n" + &line)
+        };
+        let laughs = chain(|before| vec![format!("*a{before}"); 10].join(", "), 12);
         assert!(error(&laughs).contains("aliases stand for more"));
-        let mut deep = "a0: &a0 x\n".to_owned();
-        for n in 1..200 {
-            deep += &format!("a{n}: &a{n} [*a{}]\n", n - 1);
-        }
-        assert!(error(&deep).contains("nested deeper"));
-        let long: String = (0..10_000).map(|n| format!("k{n}: [a, {{b: !Ref c}}]\n")).collect();
-        assert_eq!(read(&long).unwrap().as_map().unwrap().len(), 10_000);
+        assert!(error(&chain(|before| format!("*a{before}"), 200)).contains("nested deeper"));
+        let long: Vec<String> = (0..10_000).map(|n| format!("k{n}: [a, {{b: !Ref c}}]")).collect();
+        assert_eq!(read(&long.join("\n")).unwrap().as_map().unwrap().len(), 10_000);
     }
 }
