@@ -1,5 +1,6 @@
 //! `watchbell import`: alarms that exist on AWS as a `watchbell.toml`.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -55,14 +56,14 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     let parameters: Parameters = options.parameters.iter().cloned().collect();
     let imported = import(&documents, &parameters).map_err(|error| failure(&error))?;
     if global.format == Format::Text {
-        for remark in &imported.remarks {
-            say(&printable(&format!("{}{remark}", if remark.is_lost { "" } else { "note: " })));
-        }
-        say(&summary(imported.counts));
+        told(&imported).iter().for_each(|line| say(&printable(line)));
     }
     let is_nothing = imported.counts.is_nothing();
     if let Some(target) = target.filter(|_| !is_nothing) {
         store(target, &imported.text, options.force)?;
+    }
+    if global.format == Format::Text {
+        say(&printable(&summary(imported.counts, target)));
     }
     match global.format {
         Format::Json => written(out::line(&report(&imported, target).to_string()))?,
@@ -111,10 +112,28 @@ fn failure(error: &ImportError) -> Failure {
     }
 }
 
-fn summary(counts: Counts) -> String {
+/// What is lost, then what is only otherwise, each file by itself; what is said of many is said once.
+fn told(imported: &Imported) -> Vec<String> {
+    let mut about: BTreeMap<(&str, bool, &str), Vec<&str>> = BTreeMap::new();
+    for Remark { file, what, message, is_lost } in &imported.remarks {
+        about.entry((file, !is_lost, message)).or_default().push(what);
+    }
+    let line = |((file, is_note, message), whats): ((&str, bool, &str), Vec<&str>)| {
+        format!("{}{file}: {}: {message}", if is_note { "note: " } else { "" }, whats.join(", "))
+    };
+    let unasked = imported.unasked.iter();
+    let unasked = unasked.map(|name| format!("note: --parameter {name}: nothing in these files asks for it"));
+    about.into_iter().map(line).chain(unasked).collect()
+}
+
+fn summary(counts: Counts, target: Option<&Path>) -> String {
+    if counts.is_nothing() {
+        return "imported nothing: no metric filter and no alarm is taken over".to_owned();
+    }
     let count = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    let into = target.map_or_else(String::new, |target| format!(" into {}", target.display()));
     format!(
-        "imported {}, {}, {}, {}, {}",
+        "imported {}, {}, {}, {}, {}{into}",
         count(counts.log_groups, "log group"),
         count(counts.metric_filters, "metric filter"),
         count(counts.alarms, "alarm"),
@@ -136,8 +155,10 @@ fn report(imported: &Imported, target: Option<&Path>) -> Value {
             "mute_rules": mute_rules, "topics": topics,
         },
         "remarks": imported.remarks.iter().map(remark).collect::<Vec<_>>(),
+        "unasked_parameters": imported.unasked,
     });
     match target {
+        _ if imported.counts.is_nothing() => {}
         Some(target) => report["file"] = json!(target.to_string_lossy()),
         None => report["text"] = json!(imported.text),
     }

@@ -102,6 +102,75 @@ fn composite_alarms_in_chains_and_circles_go_with_what_they_need() {
     assert_eq!(of(&[&circle]).unwrap().remarks.len(), 300);
 }
 
+#[test]
+fn a_topic_whose_name_cannot_be_is_not_told() {
+    let imported = of(&[r#"
+Resources:
+  F:
+    Type: AWS::Logs::MetricFilter
+    Properties:
+      FilterName: f
+      LogGroupName: g
+      FilterPattern: ERROR
+      MetricTransformations: [{MetricName: M, MetricNamespace: N, MetricValue: 1}]
+  Ops: {Type: AWS::SNS::Topic, Properties: {TopicName: ops, Subscription: [{Protocol: email, Endpoint: nobody}]}}
+  A:
+    Type: AWS::CloudWatch::Alarm
+    Properties:
+      AlarmName: a
+      Namespace: N
+      MetricName: M
+      Statistic: Sum
+      Period: 60
+      EvaluationPeriods: 1
+      Threshold: 1
+      ComparisonOperator: GreaterThanThreshold
+      AlarmActions: [!Ref Ops, "arn:aws:sns:eu-west-1:123456789012:\u0007"]
+"#])
+    .unwrap();
+    let said: Vec<&str> = imported.remarks.iter().map(|remark| remark.message.as_str()).collect();
+    let found = "not taken over: \"to\" in email of topic \"ops\": \"nobody\" is not an address";
+    let made = r#"topic "\u{7}" is not told: a topic name cannot hold '\u{7}', as in "\u{7}""#;
+    let unknown = "who gets its messages is not known: a console is written instead";
+    assert_eq!(said, [unknown, made, found]);
+    assert!(imported.text.contains("notify = [\"ops\"]"), "{}", imported.text);
+}
+
+#[test]
+fn a_log_group_that_only_a_lost_metric_filter_names_is_gone_without_a_word() {
+    let filter = |name: &str, group: &str, pattern: &str| {
+        let metric = "[{MetricName: M, MetricNamespace: N, MetricValue: 1}]";
+        format!(
+            "  {name}: {{Type: AWS::Logs::MetricFilter, Properties: {{FilterName: f, LogGroupName: {group}, \
+             FilterPattern: '{pattern}', MetricTransformations: {metric}}}}}\n"
+        )
+    };
+    let text = format!("Resources:\n{}{}", filter("Good", "a", "ERROR"), filter("Bad", "b", "{ $.x = "));
+    let imported = of(&[&text]).unwrap();
+    assert_eq!((imported.counts.log_groups, imported.counts.metric_filters), (1, 1));
+    let lost: Vec<&str> =
+        imported.remarks.iter().filter(|it| it.is_lost).map(|it| it.what.as_str()).collect();
+    assert_eq!(lost, ["metric filter Bad"]);
+}
+
+#[test]
+fn what_nothing_asks_for_and_what_cannot_be_given_is_said() {
+    let text = "Parameters: {Env: {AllowedValues: [dev, prod]}, Other: {}}\n\
+                Resources: {G: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: !Sub 'a-${Env}-${N.Arn}'}}}";
+    let given = ["Env", "Other", "N.Arn", "Evn"].map(|name| (name.to_owned(), "prd".to_owned()));
+    let document = Document { name: "x.yaml".to_owned(), text: text.to_owned() };
+    let imported = import(&[document], &given.into()).unwrap();
+    assert_eq!(imported.unasked.iter().collect::<Vec<_>>(), ["Evn"]);
+    let said: Vec<String> = imported.remarks.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "x.yaml: log group G: not taken over: no metric filter or alarm here names it",
+            "x.yaml: parameter Env: \"prd\" is none of its AllowedValues: dev, prod",
+        ]
+    );
+}
+
 mod laws {
     use proptest::prelude::*;
     use serde_json::{Value, json};

@@ -109,10 +109,13 @@ fn single(properties: &mut Properties) -> Result<(Watched, u32), Lost> {
 }
 
 fn metric_name(properties: &mut Properties) -> Result<MetricName, Lost> {
-    Ok(MetricName {
-        namespace: properties.need_text("Namespace")?,
-        name: properties.need_text("MetricName")?,
-    })
+    let namespace = properties.need_text("Namespace")?;
+    let name = properties.need_text("MetricName")?;
+    // Said before anything else that is wrong: no value that is given would help.
+    if namespace.starts_with("AWS/") && namespace != "AWS/Logs" {
+        return Err(format!("{namespace} {name} is measured by AWS, not in log events"));
+    }
+    Ok(MetricName { namespace, name })
 }
 
 fn dimensions(properties: &mut Properties) -> Result<Dimensions, Lost> {

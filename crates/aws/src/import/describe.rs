@@ -63,7 +63,14 @@ pub(super) fn read(file: &str, document: &Node) -> (Vec<Found>, Vec<Remark>) {
             _ => Map::new(),
         };
         let called = properties.get(name).and_then(Node::as_text).unwrap_or("").to_owned();
-        let origin = Origin { file: file.to_owned(), what: format!("{} {called:?}", kind.noun()) };
+        let mut what = format!("{} {called:?}", kind.noun());
+        // Each log group has its own names.
+        if let (Kind::MetricFilter, Some(group)) =
+            (kind, properties.get("LogGroupName").and_then(Node::as_text))
+        {
+            what = format!("{what} of {group:?}");
+        }
+        let origin = Origin { file: file.to_owned(), what };
         found.push(Found { kind, origin, id: called, properties, assumed: Vec::new() });
     };
     for (key, kind, name) in LISTS {

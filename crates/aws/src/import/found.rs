@@ -182,7 +182,7 @@ impl Properties {
     pub(super) fn finish(mut self, silent: &[&str]) -> Vec<String> {
         let silent: BTreeSet<&str> = silent.iter().copied().collect();
         for (key, value) in &self.map {
-            if *value != Node::Null && !silent.contains(key.as_str()) {
+            if !value.is_nothing() && !silent.contains(key.as_str()) {
                 self.remarks.push(format!("{key} is not taken over"));
             }
         }

@@ -23,6 +23,8 @@ pub(super) struct Item<T> {
     pub(super) remarks: Vec<Remark>,
     /// Placeholders that may stand in it.
     assumed: Vec<(String, String)>,
+    /// Whether no file has it, but something that is taken over needs it.
+    is_made: bool,
     pub(super) what: T,
 }
 
@@ -46,6 +48,14 @@ pub(super) struct Items {
 }
 
 impl<T> Item<T> {
+    fn found(origin: Origin, assumed: Vec<(String, String)>, what: T) -> Item<T> {
+        Item { origin, remarks: Vec::new(), assumed, is_made: false, what }
+    }
+
+    fn made(origin: Origin, what: T) -> Item<T> {
+        Item { origin, remarks: Vec::new(), assumed: Vec::new(), is_made: true, what }
+    }
+
     fn remark(&mut self, message: impl Into<String>, is_lost: bool) {
         let Origin { file, what } = self.origin.clone();
         let remark = Remark { file, what, message: message.into(), is_lost };
@@ -67,12 +77,7 @@ impl Items {
             }
         }
         for (origin, name, told, remarks) in subscriptions {
-            let new = || Item {
-                origin: origin.clone(),
-                remarks: Vec::new(),
-                assumed: Vec::new(),
-                what: Vec::new(),
-            };
+            let new = || Item::found(origin.clone(), Vec::new(), Vec::new());
             let item = items.topics.entry(name).or_insert_with(new);
             item.what.push(told);
             item.remarks.extend(remarks);
@@ -155,7 +160,7 @@ impl Items {
             }
             Kind::Subscription => {
                 let (name, told) = topic::subscription(&mut properties)?;
-                let mut item = Item { origin, remarks: Vec::new(), assumed, what: () };
+                let mut item = Item::found(origin, assumed, ());
                 let silent = [
                     "SubscriptionArn",
                     "Owner",
@@ -204,6 +209,9 @@ impl Items {
 
     /// Leaves out what mentions something that is not there.
     pub(super) fn settle(&mut self) {
+        // What the last round made is made anew, if it is still needed.
+        self.groups.retain(|_, group| !group.is_made);
+        self.topics.retain(|_, topic| !topic.is_made);
         self.lose_unpublished();
         self.lose_orphans();
         self.lose_circles();
@@ -318,12 +326,7 @@ impl Items {
             }
         }
         for (topic, origin) in &told {
-            let new = || Item {
-                origin: (*origin).clone(),
-                remarks: Vec::new(),
-                assumed: Vec::new(),
-                what: Vec::new(),
-            };
+            let new = || Item::made((*origin).clone(), Vec::new());
             self.topics.entry((*topic).to_owned()).or_insert_with(new);
         }
         let told: BTreeSet<String> = told.into_keys().map(str::to_owned).collect();
@@ -385,8 +388,7 @@ impl Items {
             }
         }
         for (name, origin) in named {
-            let new = Item { origin, remarks: Vec::new(), assumed: Vec::new(), what: None };
-            self.groups.entry(name).or_insert(new);
+            self.groups.entry(name).or_insert(Item::made(origin, None));
         }
     }
 
@@ -394,19 +396,60 @@ impl Items {
     pub(super) fn lose(&mut self, key: &Key, reason: &str) -> bool {
         let (kind, name) = key;
         let origin = match kind {
-            Kind::LogGroup => GroupName::new(name.clone())
-                .ok()
-                .and_then(|name| self.groups.remove(&name))
-                .map(|it| it.origin),
+            Kind::LogGroup => {
+                let group = GroupName::new(name.clone()).ok();
+                let Some((group, item)) = group.and_then(|group| self.groups.remove_entry(&group)) else {
+                    return false;
+                };
+                if item.is_made {
+                    self.lose_users_of(&group, reason);
+                    return true;
+                }
+                Some(item.origin)
+            }
             Kind::MetricFilter => self.filters.remove(name).map(|item| item.origin),
             Kind::Alarm | Kind::CompositeAlarm => self.alarms.remove(name).map(|item| item.origin),
             Kind::MuteRule => self.mute_rules.remove(name).map(|item| item.origin),
-            Kind::Topic | Kind::Subscription => self.topics.remove(name).map(|item| item.origin),
+            Kind::Topic | Kind::Subscription => {
+                let item = self.topics.remove(name);
+                if item.as_ref().is_some_and(|item| item.is_made) {
+                    self.tell_no_more(name, reason);
+                    return true;
+                }
+                item.map(|item| item.origin)
+            }
         };
         if let Some(origin) = &origin {
             self.note_lost(*kind, origin, reason);
         }
         origin.is_some()
+    }
+
+    /// Metric filters and alarms of a log group that cannot be made: it would be made for them again and again.
+    fn lose_users_of(&mut self, group: &GroupName, reason: &str) {
+        let filters = self.filters.iter().filter(|(_, item)| item.what.log_group == *group);
+        let filters = filters.map(|(name, _)| (Kind::MetricFilter, name.clone()));
+        let is_of_group = |item: &Item<Ringing>| {
+            let stats = item.what.alarm.metric().map(|alarm| alarm.watched.stats()).unwrap_or_default();
+            let mut groups = stats.iter().filter_map(|stat| stat.dimensions.get(OwnMetric::LOG_GROUP));
+            groups.any(|name| name == group.as_str())
+        };
+        let alarms = self.alarms.iter().filter(|(_, item)| is_of_group(item));
+        let alarms = alarms.map(|(name, _)| (Kind::Alarm, name.clone()));
+        for user in filters.chain(alarms).collect::<Vec<Key>>() {
+            self.lose(&user, reason);
+        }
+    }
+
+    /// A topic that cannot be made: it would be made for the alarms that tell it again and again.
+    fn tell_no_more(&mut self, topic: &str, reason: &str) {
+        for item in self.alarms.values_mut() {
+            let notify = &mut item.what.alarm.notify;
+            if let Some(at) = notify.iter().position(|told| told == topic) {
+                notify.remove(at);
+                item.remark(format!("topic {topic:?} is not told: {reason}"), true);
+            }
+        }
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -457,7 +500,7 @@ fn named<T>(
     what: T,
     property: &str,
 ) -> (Item<T>, String) {
-    let mut item = Item { origin, remarks: Vec::new(), assumed, what };
+    let mut item = Item::found(origin, assumed, what);
     let name = name.unwrap_or_else(|| {
         item.remark(format!("it has no {property}: it is called {id:?} here"), false);
         id.to_owned()

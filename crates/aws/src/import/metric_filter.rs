@@ -55,7 +55,10 @@ fn transformed(properties: &mut Properties) -> Result<MetricTransformation, Lost
 /// Reads a log group: its name, if a property says it, and how many days it keeps events.
 pub(super) fn log_group(properties: &mut Properties) -> Result<(Option<String>, Option<u32>), Lost> {
     let name = properties.text("LogGroupName")?;
-    let retention_days = properties.whole("RetentionInDays")?;
+    let retention_days = properties.whole("RetentionInDays").unwrap_or_else(|reason| {
+        properties.remark(reason);
+        None
+    });
     Ok((name, retention_days))
 }
 

@@ -26,6 +26,7 @@ mod text;
 mod topic;
 mod yaml;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
@@ -97,6 +98,8 @@ pub struct Imported {
     pub counts: Counts,
     /// What is not in it, or is otherwise: in the order of files and names.
     pub remarks: Vec<Remark>,
+    /// Parameters that were given, and that nothing in the documents asks for.
+    pub unasked: BTreeSet<String>,
 }
 
 /// Why nothing can be made of the documents.
@@ -146,6 +149,7 @@ impl std::error::Error for ImportError {}
 /// If a document cannot be read at all; what is wrong with single things in it is a [`Remark`].
 pub fn import(documents: &[Document], given: &Parameters) -> Result<Imported, ImportError> {
     let (mut found, mut remarks) = (Vec::new(), Vec::new());
+    let mut unasked: BTreeSet<String> = given.keys().cloned().collect();
     for Document { name, text } in documents {
         let malformed = |error: document::Malformed| ImportError::Malformed {
             file: name.clone(),
@@ -154,7 +158,7 @@ pub fn import(documents: &[Document], given: &Parameters) -> Result<Imported, Im
         };
         let node = document::read(text).map_err(malformed)?;
         let (here, said) = if node.get("Resources").is_some() {
-            template::read(name, &node, given)
+            template::read(name, &node, given, &mut unasked)
         } else if describe::is_one(&node) {
             describe::read(name, &node)
         } else {
@@ -179,7 +183,7 @@ pub fn import(documents: &[Document], given: &Parameters) -> Result<Imported, Im
             remarks.extend(written.assumed);
             remarks.sort();
             remarks.dedup();
-            return Ok(Imported { text: written.text, counts: items.counts(), remarks });
+            return Ok(Imported { text: written.text, counts: items.counts(), remarks, unasked });
         };
         // What we do not take of it, `check` says in its own words; the rest is settled anew without it.
         let mut is_less = false;

@@ -21,6 +21,16 @@ pub(super) enum Node {
 pub(super) type Map = BTreeMap<String, Node>;
 
 impl Node {
+    /// Whether it says no more than if it were absent, as the empty lists that the AWS CLI prints.
+    pub(super) fn is_nothing(&self) -> bool {
+        match self {
+            Node::Null => true,
+            Node::Text(_) | Node::Unknown(_) => false,
+            Node::List(items) => items.is_empty(),
+            Node::Map(map) => map.is_empty(),
+        }
+    }
+
     pub(super) fn as_text(&self) -> Option<&str> {
         match self {
             Node::Text(text) => Some(text),

@@ -55,6 +55,8 @@ pub type Parameters = BTreeMap<String, String>;
 pub(super) struct Scope<'a> {
     template: &'a Node,
     given: &'a Parameters,
+    /// Names of `given` that something asked for.
+    asked: RefCell<BTreeSet<&'a str>>,
     /// What `AWS::StackName` is if nobody says.
     stack: &'a str,
     left: Cell<usize>,
@@ -69,6 +71,7 @@ impl<'a> Scope<'a> {
         Scope {
             template,
             given,
+            asked: RefCell::default(),
             stack,
             left: Cell::new(RESOLVED_WEIGHT_MAX),
             names: RefCell::default(),
@@ -95,6 +98,20 @@ impl<'a> Scope<'a> {
     /// What a resource is called, and whether the template says so itself.
     pub(super) fn name_of(&self, id: &str) -> Node {
         self.name(id, 0)
+    }
+
+    /// Values that were given for something that the template declares or refers to.
+    pub(super) fn asked(&self) -> BTreeSet<&'a str> {
+        let declared = self.template.get("Parameters").and_then(Node::as_map);
+        let of_template = self.given.keys().filter(|name| declared.is_some_and(|it| it.contains_key(*name)));
+        self.asked.borrow().iter().copied().chain(of_template.map(String::as_str)).collect()
+    }
+
+    /// What is given from outside.
+    fn given(&self, name: &str) -> Option<&'a str> {
+        let (name, value) = self.given.get_key_value(name)?;
+        self.asked.borrow_mut().insert(name);
+        Some(value)
     }
 
     /// Placeholders that were used since this was last asked.
@@ -153,8 +170,8 @@ impl<'a> Scope<'a> {
             "Fn::FindInMap" => self.find_in_map(argument, depth),
             "Fn::If" => self.choose(argument, depth),
             "Fn::ImportValue" => match self.value(argument, depth) {
-                Node::Text(export) => match self.given.get(&export) {
-                    Some(value) => self.text(value.clone()),
+                Node::Text(export) => match self.given(&export) {
+                    Some(value) => self.text(value.to_owned()),
                     None => Node::Unknown(format!(
                         "{export} comes from another stack; --parameter {export}=VALUE gives it"
                     )),
@@ -166,7 +183,7 @@ impl<'a> Scope<'a> {
     }
 
     fn reference(&self, name: &str, depth: usize) -> Node {
-        if let Some(given) = self.given.get(name) {
+        if let Some(given) = self.given(name) {
             let declared = self.template.get("Parameters").and_then(|parameters| parameters.get(name));
             return self.listed(given, declared);
         }
@@ -266,8 +283,7 @@ impl<'a> Scope<'a> {
     }
 
     fn arn(&self, service: &str, name: &Node) -> Node {
-        let [account, region] =
-            PLACEHOLDERS.map(|(known, value)| self.given.get(known).map_or(value, String::as_str));
+        let [account, region] = PLACEHOLDERS.map(|(known, value)| self.given(known).unwrap_or(value));
         match name {
             Node::Text(name) => self.text(format!("arn:aws:{service}:{region}:{account}:{name}")),
             other => other.clone(),
@@ -296,8 +312,8 @@ impl<'a> Scope<'a> {
                 Node::Text(arn) => self.text(arn + ":*"),
                 other => other,
             },
-            _ => match self.given.get(&format!("{id}.{attribute}")) {
-                Some(value) => self.text(value.clone()),
+            _ => match self.given(&format!("{id}.{attribute}")) {
+                Some(value) => self.text(value.to_owned()),
                 None => Node::Unknown(format!(
                     "{id}.{attribute} is known only on AWS; --parameter {id}.{attribute}=VALUE gives it"
                 )),

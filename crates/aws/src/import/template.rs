@@ -1,6 +1,6 @@
 //! What a CloudFormation template has that could be taken over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Remark;
 use super::found::{Found, Kind, Origin};
@@ -19,8 +19,13 @@ const NEIGHBOURS: [(&str, &str); 8] = [
     ("AWS::SNS::TopicPolicy", ""),
 ];
 
-/// Reads what is in the template's resources.
-pub(super) fn read(file: &str, template: &Node, given: &Parameters) -> (Vec<Found>, Vec<Remark>) {
+/// Reads what is in the template's resources; `unasked` loses the names of what was given and asked for.
+pub(super) fn read(
+    file: &str,
+    template: &Node,
+    given: &Parameters,
+    unasked: &mut BTreeSet<String>,
+) -> (Vec<Found>, Vec<Remark>) {
     let (mut found, mut remarks) = (Vec::new(), Vec::new());
     let stack = stack_name(file);
     let scope = Scope::new(template, given, &stack);
@@ -34,6 +39,19 @@ pub(super) fn read(file: &str, template: &Node, given: &Parameters) -> (Vec<Foun
             "Transform",
             format!("what {names} makes of the template is not known; what stands in it is read"),
         );
+    }
+    for (name, value) in given {
+        let declared = template.get("Parameters").and_then(|parameters| parameters.get(name));
+        let allowed = declared.and_then(|parameter| parameter.get("AllowedValues"));
+        let allowed: Vec<&str> =
+            allowed.map_or(&[][..], Node::items).iter().filter_map(Node::as_text).collect();
+        if !allowed.is_empty() && !allowed.contains(&value.as_str()) {
+            let allowed = allowed.join(", ");
+            remark(
+                &format!("parameter {name}"),
+                format!("{value:?} is none of its AllowedValues: {allowed}"),
+            );
+        }
     }
     let mut others: BTreeMap<&str, usize> = BTreeMap::new();
     for (id, resource) in scope.resources().into_iter().flatten() {
@@ -99,6 +117,9 @@ pub(super) fn read(file: &str, template: &Node, given: &Parameters) -> (Vec<Foun
         let kinds: Vec<String> = others.iter().map(|(kind, count)| format!("{kind} ({count})")).collect();
         let noun = if count == 1 { "resource of another kind is" } else { "resources of other kinds are" };
         remark("Resources", format!("{count} {noun} left out: {}", kinds.join(", ")));
+    }
+    for name in scope.asked() {
+        unasked.remove(name);
     }
     (found, remarks)
 }
