@@ -56,7 +56,9 @@ pub(super) fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     let parameters: Parameters = options.parameters.iter().cloned().collect();
     let imported = import(&documents, &parameters).map_err(|error| failure(&error))?;
     if global.format == Format::Text {
-        told(&imported).iter().for_each(|line| say(&printable(line)));
+        for line in told(&imported) {
+            say(&printable(&line));
+        }
     }
     let is_nothing = imported.counts.is_nothing();
     if let Some(target) = target.filter(|_| !is_nothing) {

@@ -162,7 +162,9 @@ mod tests {
 
     fn made(batches: &[Batch]) -> (Vec<Call>, Vec<Loss>) {
         let mut calls = Calls::default();
-        batches.iter().for_each(|batch| calls.push(batch, Timestamp(1000)));
+        for batch in &batches {
+            calls.push(batch, Timestamp(1000));
+        }
         calls.finish()
     }
 

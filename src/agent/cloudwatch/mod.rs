@@ -158,7 +158,9 @@ impl Shipper {
         let is_full = is_full(&calls);
         let (calls, losses) = calls.finish();
         if until.is_none() {
-            losses.into_iter().for_each(|loss| self.lose(loss));
+            for loss in losses {
+                self.lose(loss);
+            }
         }
         Ok(Shipment { calls, bytes, is_some, is_full })
     }
