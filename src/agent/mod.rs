@@ -2,11 +2,13 @@
 //! Watchbell, or to CloudWatch Logs.
 //!
 //! ```text
-//! files ─▶ collector ─▶ writer ─▶ JOURNAL ─▶ shipper ─▶ another Watchbell, or CloudWatch Logs
+//! files ───────────▶ collector ─┐
+//! syslog, journald ─▶ inputs ───┴▶ writer ─▶ JOURNAL ─▶ shipper ─▶ another Watchbell, or CloudWatch Logs
 //! ```
 //!
 //! Its journal is the buffer: files count as read once their lines are in it, and a line leaves it only after the other
-//! side has said that it is on its disk. Not here: rules, alarms, an archive, HTTP.
+//! side has said that it is on its disk. Not here: rules, alarms, an archive, HTTP; standard input and OTLP, which
+//! only `watchbell up` takes.
 
 #[cfg(feature = "aws")]
 pub mod cloudwatch;
@@ -110,15 +112,15 @@ impl Running {
     /// Starts everything. The other side need not be there.
     ///
     /// # Errors
-    /// [`Failure`] for a file that does not say where to ship to, secrets without a value, an authority or a data folder that
-    /// cannot be used.
+    /// [`Failure`] for a file that does not say where to ship to, secrets without a value, and an authority, an address, a
+    /// certificate or a data folder that cannot be used.
     pub fn start(setup: Setup, runtime: &Handle) -> Result<Running, Failure> {
         let Setup { to, plan, clock, disk } = setup;
         let agent = agent_of(&plan, &to)?;
         let unlocked = unlock_agent(&plan, &agent).map_err(|locked| secrets_failure(&locked.errors))?;
         let target = Target::open(&to, &plan, &agent, &unlocked, runtime)?;
-        let used = used(&plan, &to);
-        let opened = inputs::open(&inputs_of(&used, &to))?;
+        let used = used(&plan);
+        let opened = inputs::open(&used)?;
         let (data_dir, sizes) = (plan.data_dir.clone(), Sizes::default());
         let folder = data_folder::open(
             &disk,
@@ -190,6 +192,7 @@ impl Running {
         let inputs = opened
             .start(&hands, &cursors, &is_stopping, runtime, |name, run| endless(name, failed.clone(), run));
         let collector_thread = endless("collector", failed, move || collector_thread.run());
+        say_left_out(&plan);
         tracing::info!(to = agent.to, name, installation = %core.installation, waiting_bytes, "shipping");
         Ok(Running {
             to,
@@ -230,7 +233,7 @@ impl Running {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Puts another plan in force, and reads the token and the authority again.
+    /// Puts another plan in force, and reads the token, the authority and the certificates of inputs again.
     ///
     /// # Errors
     /// [`Failure`] says why not; the plan before stays in force.
@@ -247,7 +250,7 @@ impl Running {
 
     fn adopt(&self, plan: Plan) -> Result<(), Failure> {
         let agent = agent_of(&plan, &self.to)?;
-        let used = used(&plan, &self.to);
+        let used = used(&plan);
         let before = self.used();
         let mut fixed = vec![
             ("data_dir", self.data_dir != plan.data_dir),
@@ -258,8 +261,8 @@ impl Running {
             fixed.push(("[aws]", aws(&before) != aws(&plan)));
             let name = |plan: &Plan| plan.agent.as_ref().and_then(|agent| agent.name.clone());
             fixed.push(("agent.name", name(&before) != name(&plan)));
-            fixed.extend(inputs::needs_restart(&before, &used).map(|key| (key, true)));
         }
+        fixed.extend(inputs::needs_restart(&before, &used).map(|key| (key, true)));
         if let Some((key, _)) = fixed.iter().find(|(_, changed)| *changed) {
             let message = format!("{key} cannot change while the agent runs; restart it");
             return Err(Failure::new(ExitStatus::Configuration, message));
@@ -268,12 +271,17 @@ impl Running {
             record_secrets(&self.writer, &read);
             secrets_failure(&errors)
         })?;
+        // Read again, also where the file is as before: a renewed certificate has the same name.
+        let certificates = inputs::Certificates::read(&used)
+            .map_err(|error| Failure::new(ExitStatus::Configuration, error))?;
         if let Some(current) = &self.route {
             let route = route(&agent, &unlocked)?;
             *current.lock().unwrap_or_else(PoisonError::into_inner) = route;
         }
         record_secrets(&self.writer, &unlocked.read);
+        say_left_out(&plan);
         let groups = used.log_groups.clone();
+        self.inputs.admit(&used, certificates);
         if before != used {
             self.writer.append(Entry::Plan(Box::new(used)));
         }
@@ -285,11 +293,11 @@ impl Running {
     }
 
     fn used(&self) -> Plan {
-        used(&self.plan.lock().unwrap_or_else(PoisonError::into_inner), &self.to)
+        used(&self.plan.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Ends in the order in which things flow: files are read to their ends, what is read is shipped as far as that works
-    /// within [`DRAIN_TIMEOUT`], and the next start finds the rest.
+    /// Ends in the order in which things flow: files are read to their ends, and what came to inputs is taken in; that is
+    /// shipped as far as it works within [`DRAIN_TIMEOUT`], and the next start finds the rest.
     ///
     /// # Errors
     /// [`Failure`] if something failed meanwhile that the agent cannot go on without.
@@ -304,8 +312,8 @@ impl Running {
     }
 
     async fn drain_in_order(self) {
-        self.writer.end_waiting();
         self.stopping.send_replace(true);
+        self.writer.end_waiting();
         // An error here and below means that a thread has failed; whoever failed has said so.
         let _ = self.collector.drain().await;
         self.inputs.drain().await;
@@ -426,7 +434,7 @@ pub struct Checked {
     pub to: String,
     /// What it is called there.
     pub name: String,
-    /// Log groups with files.
+    /// Log groups that it reads.
     pub log_groups: usize,
 }
 
@@ -436,7 +444,7 @@ pub struct Checked {
 /// [`Failure`] says what is wrong, and where.
 pub async fn check(plan: &Plan, to: &To, now: Timestamp) -> Result<Checked, Failure> {
     let agent = agent_of(plan, to)?;
-    let groups: Vec<_> = used(plan, to).log_groups.into_keys().collect();
+    let groups: Vec<_> = used(plan).log_groups.into_keys().collect();
     match to {
         To::Watchbell => check_watchbell(plan, &agent, groups, now).await,
         #[cfg(feature = "aws")]
@@ -511,14 +519,13 @@ fn agent_of(plan: &Plan, to: &To) -> Result<Agent, Failure> {
             }
         }
     };
-    if used(plan, to).log_groups.is_empty() {
-        let (what, key) = match to {
-            To::Watchbell => ("files", "files = [\"…\"]"),
-            To::CloudWatch { .. } => ("files or journald", "files = [\"…\"] or journald = {}"),
-        };
-        let message = format!("no log group in {} has {what}, so there is nothing to ship", plan.file);
+    if used(plan).log_groups.is_empty() {
+        let message = format!(
+            "no log group in {} has files, journald or syslog, so there is nothing to ship",
+            plan.file
+        );
         let failure = Failure::new(ExitStatus::Configuration, message);
-        return Err(failure.help(format!("add [log_groups.\"NAME\"] with {key}")));
+        return Err(failure.help("add [log_groups.\"NAME\"] with files = [\"…\"] or journald = {}"));
     }
     Ok(agent)
 }
@@ -531,11 +538,14 @@ fn aws_of(plan: &Plan) -> Result<&Aws, Failure> {
 }
 
 /// What an agent uses of a plan: what it reads and how, and what is taken out of it.
-fn used(plan: &Plan, to: &To) -> Plan {
+fn used(plan: &Plan) -> Plan {
     let mut used = plan.clone();
-    let may_read_journal = *to != To::Watchbell;
-    used.log_groups
-        .retain(|_, group| !group.files.is_empty() || may_read_journal && group.inputs.journald.is_some());
+    used.log_groups.retain(|_, group| {
+        // Of standard input and OTLP it takes nothing.
+        let Inputs { syslog, journald, stdin: _, otlp: _ } = std::mem::take(&mut group.inputs);
+        group.inputs = Inputs { syslog, journald, ..Inputs::default() };
+        !group.files.is_empty() || !group.inputs.is_empty()
+    });
     used.metric_filters.clear();
     used.alarms.clear();
     used.mute_rules.clear();
@@ -546,14 +556,15 @@ fn used(plan: &Plan, to: &To) -> Plan {
     used
 }
 
-/// The same with those inputs that an agent has: the system's journal, if it ships to CloudWatch Logs.
-fn inputs_of(used: &Plan, to: &To) -> Plan {
-    let mut plan = used.clone();
-    for group in plan.log_groups.values_mut() {
-        let journald = group.inputs.journald.take().filter(|_| *to != To::Watchbell);
-        group.inputs = Inputs { journald, ..Inputs::default() };
+/// Says which inputs of a plan an agent does not have.
+fn say_left_out(plan: &Plan) {
+    for (name, group) in &plan.log_groups {
+        let Inputs { stdin, otlp, .. } = &group.inputs;
+        let left_out = [("stdin", *stdin), ("otlp", otlp.is_some())];
+        for (input, _) in left_out.into_iter().filter(|(_, is_there)| *is_there) {
+            tracing::warn!(log_group = %name, input, "an agent does not take this in; only watchbell up does");
+        }
     }
-    plan
 }
 
 fn route(agent: &Agent, unlocked: &AgentUnlocked) -> Result<Route, Failure> {

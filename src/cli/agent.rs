@@ -17,9 +17,9 @@ use crate::{ExitStatus, Failure, out};
 /// Ships until stopped.
 #[derive(Args)]
 #[command(
-    after_help = "It reads [log_groups] with files, [redaction] and [agent] of the file, and leaves the rest to watchbell up. With\n\
-                  --to cloudwatch it also reads those with journald; region and endpoint are those of [aws], and credentials are\n\
-                  found where every tool of AWS finds them.\n\n\
+    after_help = "It reads [log_groups] with files, journald or syslog, [redaction] and [agent] of the file, and leaves the rest to\n\
+                  watchbell up. With --to cloudwatch, region and endpoint are those of [aws], and credentials are found where every\n\
+                  tool of AWS finds them.\n\n\
                   SIGTERM or Ctrl-C: ship what is in, for 10 s at most, and stop. SIGHUP: read the file, the token and the\n\
                   authority again.\n\nExamples:\n  watchbell agent --check                    would the other side take it?\n  \
                   watchbell agent -c /etc/watchbell.toml     ship to the Watchbell of [agent] until stopped\n  \

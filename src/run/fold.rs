@@ -337,7 +337,7 @@ impl FoldThread {
             *is_full = !*is_full;
             self.writer.hold(*is_full);
             if *is_full {
-                tracing::warn!(bytes, "the buffer is full: files wait until something is shipped");
+                tracing::warn!(bytes, "the buffer is full: nothing is taken in until something is shipped");
             } else {
                 tracing::info!(bytes, "the buffer has room again");
             }

@@ -31,6 +31,12 @@ struct Inner<T> {
 /// The queue is closed; here is the item back.
 pub(crate) struct Closed<T>(pub(crate) T);
 
+/// Why an item that may wait was not let in.
+pub(crate) enum SentBack<T> {
+    Held(T),
+    Closed(T),
+}
+
 /// Why an item was not let in.
 pub(crate) enum Refused<T> {
     Full(T),
@@ -73,13 +79,13 @@ impl<T> Queue<T> {
     }
 
     /// Puts `item` in as soon as there is room and no pause. While it is held and nobody may wait, gives it back.
-    pub(crate) fn push_waiting(&self, item: T, bytes: usize) -> Result<(), Closed<T>> {
+    pub(crate) fn push_waiting(&self, item: T, bytes: usize) -> Result<(), SentBack<T>> {
         let waiting = self.changed.wait_while(self.lock(), |inner| inner.must_wait(bytes) && !inner.closed);
         let inner = waiting.unwrap_or_else(PoisonError::into_inner);
         if inner.held {
-            return Err(Closed(item));
+            return Err(SentBack::Held(item));
         }
-        self.put(inner, item, bytes)
+        self.put(inner, item, bytes).map_err(|Closed(item)| SentBack::Closed(item))
     }
 
     /// Everything that waits, up to `bytes_max`, oldest first; waits for the first. Empty only once closed and done.
@@ -105,9 +111,12 @@ impl<T> Queue<T> {
         self.changed.notify_all();
     }
 
-    /// The same for another reason, which only an agent has: its buffer is full.
+    /// The same for another reason, which only an agent has: its buffer is full. Once nobody waits any more, what is held
+    /// stays held: nothing gets in behind what was sent back.
     pub(crate) fn hold(&self, held: bool) {
-        self.lock().held = held;
+        let mut inner = self.lock();
+        inner.held = held || inner.held && inner.impatient;
+        drop(inner);
         self.changed.notify_all();
     }
 
@@ -210,7 +219,9 @@ mod tests {
         assert_eq!(queue.take(1), [2]);
         queue.hold(true);
         queue.end_waiting();
-        assert!(queue.push_waiting(3, 1).is_err());
+        assert!(matches!(queue.push_waiting(3, 1), Err(SentBack::Held(3))));
+        queue.hold(false);
+        assert!(matches!(queue.push_waiting(4, 1), Err(SentBack::Held(4))), "nothing gets in behind 3");
     }
 
     #[test]

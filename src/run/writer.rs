@@ -16,7 +16,7 @@ use watchbell_model::{Action, Batch, Entry, InstallationId, Offset, Record, Sour
 use super::agents::{AGENTS_MAX, Cursors, Verdict};
 use super::batch_ids::{BatchIds, BatchIdsSnapshot};
 use super::clock::Clock;
-use super::queue::{Closed, Queue, Refused};
+use super::queue::{Closed, Queue, Refused, SentBack};
 use super::trail::{TrailDraft, TrailHead};
 
 /// Bytes of log text that are written with one sync at most.
@@ -290,14 +290,16 @@ impl Writer {
         self.queue.hold(held);
     }
 
-    /// Appends a batch from outside, waiting for room.
+    /// Appends a batch from outside, waiting for room; at the end nobody waits.
     pub fn batch_waiting(&self, batch: Batch) -> oneshot::Receiver<Appended> {
         let bytes = batch.text().len().max(1);
         let (done, told) = oneshot::channel();
         let item = Item::Entry(Entry::Batch(batch));
         let request = Request { item, done: Some(done), patience: Patience::Waits };
-        if let Err(Closed(request)) = self.queue.push_waiting(request, bytes) {
-            answer(request.done, Err(AppendError::Stopping));
+        match self.queue.push_waiting(request, bytes) {
+            Ok(()) => {}
+            Err(SentBack::Held(request)) => answer(request.done, Err(AppendError::BufferFull)),
+            Err(SentBack::Closed(request)) => answer(request.done, Err(AppendError::Stopping)),
         }
         told
     }

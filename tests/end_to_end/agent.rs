@@ -2,24 +2,28 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use watchbell::agent::{Running, Setup, To};
 use watchbell::client::{Call, Client};
 use watchbell::run::clock::{Clock, HandWoundClock};
 use watchbell_journal::{ModelDisk, RealDisk};
-use watchbell_model::{EventFlags, LINE_BYTES_MAX, Source};
+use watchbell_model::{Entry, EventFlags, LINE_BYTES_MAX, LossReason, Severity, Source};
 
 use crate::support::authority::Authority;
-use crate::support::eventually;
 use crate::support::http::post;
+use crate::support::journalctl::{FOLLOWS, entries, entry, expected, write_script};
 use crate::support::process::{Up, run, said};
-use crate::support::records::{batches, messages};
+use crate::support::records::{archived, batches, messages, records};
 use crate::support::relay::Relay;
 use crate::support::running::{InProcess, START};
 use crate::support::site::Site;
+use crate::support::{eventually, eventually_some};
 
 const SERVER: &str = "tls = { certificate = \"server.pem\", key = \"server.key\" }\n[log_groups.app]\n\
     [roles.agents]\nallow = [\"logs:PutLogEvents\"]\non = [\"app\"]\n\
@@ -344,4 +348,201 @@ fn a_server_without_room_gets_everything_once_it_has_room_and_not_before_it_said
     });
     runtime.block_on(running.drain()).unwrap();
     up.drain();
+}
+
+const INPUTS: &str = "[log_groups.app]\nsyslog = { listen = \"127.0.0.1:0\" }\n\
+    journald = { command = \"./journalctl\", units = [\"a.service\", \"b.service\"] }\n";
+
+/// Where the agent takes messages of syslog over `transport`.
+fn listener(agent: &Up, transport: &str) -> SocketAddr {
+    let prefix = format!("{transport}://");
+    let of = |event: &Value| event["input"].as_str()?.strip_prefix(&prefix)?.parse().ok();
+    agent.log().iter().filter(|event| event["message"] == "listening for syslog").find_map(of).unwrap()
+}
+
+/// The messages in a data folder's journal that came from the system's journal, and from syslog, in the order in which they
+/// stand there.
+fn messages_of_inputs(data: &Path) -> (Vec<String>, Vec<String>) {
+    let (mut journald, mut syslog) = (Vec::new(), Vec::new());
+    for (_, _, batch) in batches(data) {
+        let messages = match batch.source.origin() {
+            Source::Journald { .. } => &mut journald,
+            Source::Syslog { .. } => &mut syslog,
+            other => panic!("{other:?}"),
+        };
+        messages.extend(batch.events().map(|event| event.message.to_owned()));
+    }
+    (journald, syslog)
+}
+
+/// Bytes, and times, that the agent counted as lost for this reason.
+fn losses(agent: &Site, reason: LossReason) -> (u64, u64) {
+    let mut sum = (0, 0);
+    for record in records(&agent.data().join("agent")) {
+        if let Entry::Loss(loss) = record.entry
+            && loss.reason == reason
+        {
+            sum = (sum.0 + loss.bytes, sum.1 + loss.times);
+        }
+    }
+    sum
+}
+
+#[test]
+fn the_systems_journal_and_syslog_come_once_through_kills_of_both_sides() {
+    let pair = Pair::new(INPUTS);
+    write_script(&pair.agent, FOLLOWS);
+    pair.agent.append("journal.json", entries(0..50));
+    let (mut server, mut agent) = (pair.serve(), Up::start_agent(&pair.agent));
+    let mut sent = Vec::new();
+    for round in 1..5 {
+        let lines = (0..10).map(|number| format!("<11>Nov 22 06:55:46 router app: {round}.{number}"));
+        let lines: Vec<String> = lines.collect();
+        let mut stream = TcpStream::connect(listener(&agent, "tcp")).unwrap();
+        stream.write_all(format!("{}\n", lines.join("\n")).as_bytes()).unwrap();
+        sent.extend(lines);
+        // Nobody tells a sender of syslog that a message has arrived: what is in the agent's journal counts.
+        eventually("the messages are in the agent's journal", || {
+            messages_of_inputs(&pair.agent.data().join("agent")).1.len() == sent.len()
+        });
+        (server, agent) = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in round * 50..round * 50 + 50 {
+                    pair.agent.append("journal.json", entries(number..number + 1));
+                }
+            });
+            agent.kill();
+            let server = if round == 3 {
+                server.kill();
+                pair.serve()
+            } else {
+                server
+            };
+            (server, Up::start_agent(&pair.agent))
+        });
+    }
+    pair.wait_for_events(&server, 290);
+
+    let taken = std::fs::metadata(pair.agent.path("journal.json")).unwrap().len()
+        + sent.iter().map(|line| line.len() as u64 + 1).sum::<u64>();
+    let told = eventually_some("the books balance end to end", || {
+        let rows = pair.sources(&server)["sources"].as_array().unwrap().clone();
+        let sum = |key: &str| rows.iter().map(|row| row[key].as_u64().unwrap()).sum::<u64>();
+        (sum("read_bytes") == taken && sum("journaled_bytes") == taken && sum("lag_bytes") == 0)
+            .then_some(rows)
+    });
+    let state = |path: &str| {
+        let row =
+            told.iter().find(|row| row["path"] == path).unwrap_or_else(|| panic!("no {path} in {told:?}"));
+        assert_eq!(row["agent"], "web-1");
+        row["state"].clone()
+    };
+    let socket = format!("web-1/tcp://{}", listener(&agent, "tcp"));
+    let states = ["web-1/journald", "web-1/router", &socket].map(state);
+    assert_eq!(states, ["following", "quiet", "listening"]);
+    agent.stop();
+    server.stop();
+
+    assert_eq!(messages_of_inputs(&pair.server.data()), (expected(0..250), sent));
+    let events = archived(&pair.server.data().join("archive"));
+    let of = |message: &str| {
+        let event = events.iter().find(|event| event.message == message).unwrap();
+        (event.stream.as_str(), event.severity, event.timestamp.0)
+    };
+    assert_eq!(of("message 0"), ("web-1/a.service", Severity::Error, 1_795_381_912_000));
+    assert_eq!(of("message 4"), ("web-1/b.service", Severity::Info, 1_795_381_912_004));
+    assert_eq!(of("<11>Nov 22 06:55:46 router app: 1.0").0, "web-1/router");
+}
+
+#[test]
+fn with_a_full_buffer_the_systems_journal_and_senders_wait_and_what_is_lost_is_counted() {
+    let pair = Pair::new(&format!("buffer = \"16MiB\"\n{INPUTS}"));
+    write_script(&pair.agent, FOLLOWS);
+    let count = 6000;
+    let message = |number: usize| format!("{number:08} {}", "z".repeat(4000));
+    pair.agent
+        .append("journal.json", (0..count).map(|at| entry(at, &json!(message(at)))).collect::<String>());
+    let agent = Up::start_agent(&pair.agent);
+    agent.wait_for_log("the buffer is full");
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let short = b"<14>Nov 22 06:55:46 u app: too late";
+    for _ in 0..100 {
+        socket.send_to(short, listener(&agent, "udp")).unwrap();
+    }
+    agent.stop();
+    assert_eq!(losses(&pair.agent, LossReason::NoSpace).0, 100 * short.len() as u64);
+
+    let agent = Up::start_agent(&pair.agent);
+    agent.wait_for_log("the buffer is full");
+    let mut stream = TcpStream::connect(listener(&agent, "tcp")).unwrap();
+    stream.write_all("<14>Nov 22 06:55:46 t app: waits\n".repeat(1000).as_bytes()).unwrap();
+    let long = [b"<14>Nov 22 06:55:46 u app: ".as_slice(), &vec![b'x'; 30_000]].concat();
+    let mut datagrams = 0;
+    eventually("the kernel drops datagrams", || {
+        for _ in 0..50 {
+            socket.send_to(&long, listener(&agent, "udp")).unwrap();
+            datagrams += 1;
+        }
+        losses(&pair.agent, LossReason::ReceiveBuffer).1 > 0
+    });
+    let (journald, _) = messages_of_inputs(&pair.agent.data().join("agent"));
+    assert!(journald.len() < count, "the system's journal waits as well");
+
+    let server = pair.serve();
+    eventually("everything comes, or is counted", || {
+        let rows = pair.sources(&server)["sources"].as_array().unwrap().clone();
+        let events: u64 = rows.iter().map(|row| row["events"].as_u64().unwrap()).sum();
+        let dropped: u64 = rows.iter().filter_map(|row| row["losses"]["receive_buffer"].as_u64()).sum();
+        let all = count as u64 + 1000 + datagrams;
+        assert!(events + dropped <= all, "{events} + {dropped} > {all}");
+        events + dropped == all
+    });
+    agent.wait_for_log("the buffer has room again");
+    agent.stop();
+    server.stop();
+    let (journald, syslog) = messages_of_inputs(&pair.server.data());
+    assert!(journald.iter().enumerate().all(|(at, text)| *text == message(at)), "in order");
+    assert_eq!(journald.len(), count);
+    assert_eq!(syslog.iter().filter(|text| text.ends_with(": waits")).count(), 1000);
+}
+
+#[test]
+fn an_agent_says_what_it_does_not_take_in_and_what_of_its_inputs_needs_a_restart() {
+    let pair = Pair::new("");
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let head = std::fs::read_to_string(pair.agent.config()).unwrap();
+    let configure = |body: &str| pair.agent.write("watchbell.toml", format!("{head}{body}"));
+    configure(&INPUTS.replace("127.0.0.1:0", &taken.local_addr().unwrap().to_string()));
+    let (code, _, stderr) = said(&run(&pair.agent, &["agent"]));
+    assert!(code == Some(69) && stderr.contains("syslog.listen udp://"), "{stderr}");
+    assert!(!pair.agent.data().exists());
+
+    let others = "stdin = true\notlp = { service = \"shop\" }\n";
+    configure(&format!("{INPUTS}{others}"));
+    write_script(&pair.agent, FOLLOWS);
+    pair.agent.append("journal.json", entry(0, &json!("key=s3cret-one")));
+    let (server, agent) = (pair.serve(), Up::start_agent(&pair.agent));
+    let left_out: Vec<Value> = agent
+        .log()
+        .iter()
+        .filter(|event| event["message"] == "an agent does not take this in; only watchbell up does")
+        .map(|event| json!([event["level"], event["log_group"], event["input"]]))
+        .collect();
+    assert_eq!(left_out, [json!(["WARN", "app", "stdin"]), json!(["WARN", "app", "otlp"])]);
+    pair.wait_for_events(&server, 1);
+
+    configure(&format!("{}{others}", INPUTS.replace("\"b.service\"", "\"c.service\"")));
+    agent.signal("HUP");
+    agent.wait_for_log("not reloaded");
+    let reason = "log_groups.*.journald cannot change while the agent runs; restart it";
+    assert!(agent.stderr().contains(reason), "{}", agent.stderr());
+    configure(&format!("{INPUTS}[redaction.patterns]\nkey = 'key=(\\S+)'\n"));
+    agent.signal("HUP");
+    eventually("it has been reloaded", || agent.log().iter().any(|event| event["message"] == "reloaded"));
+    pair.agent.append("journal.json", entry(1, &json!("key=s3cret-two")));
+    pair.wait_for_events(&server, 2);
+    agent.stop();
+    server.stop();
+    let (journald, _) = messages_of_inputs(&pair.server.data());
+    assert!(journald[0] == "key=s3cret-one" && !journald[1].contains("s3cret"), "{journald:?}");
 }

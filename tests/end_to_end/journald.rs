@@ -1,61 +1,16 @@
 //! The system's journal through `journalctl`, which is a script here: nothing is lost and nothing comes twice.
 
-use std::os::unix::fs::PermissionsExt;
-
-use serde_json::{Value, json};
+use serde_json::Value;
 use watchbell_model::Severity;
 
 use crate::support::eventually;
 use crate::support::http;
+use crate::support::journalctl::{FOLLOWS, entries, expected, write_script};
 use crate::support::process::Up;
 use crate::support::records::{archived, batches};
 use crate::support::site::Site;
 
 const GROUP: &str = "[log_groups.system]\njournald = { command = \"./journalctl\", units = [\"a.service\", \"b.service\"] }\n";
-
-/// Follows `journal.json`, whose line N has the cursor cN.
-const SCRIPT: &str = r#"#!/bin/sh
-echo "$@" >> arguments.txt
-from=1
-for argument in "$@"; do
-  case $argument in
-    --after-cursor=c*) from=$((${argument#--after-cursor=c} + 1)) ;;
-    --lines=1) exec tail -n 1 journal.json ;;
-  esac
-done
-exec tail -n "+$from" -f journal.json
-"#;
-
-fn write_script(site: &Site) {
-    // Renamed into place: a script that is still open for writing cannot be run.
-    site.write("new", SCRIPT);
-    std::fs::set_permissions(site.path("new"), std::fs::Permissions::from_mode(0o755)).unwrap();
-    site.rename("new", "journalctl");
-}
-
-/// Entries of two units in turn.
-fn entries(numbers: std::ops::Range<usize>) -> String {
-    let entry = |number: usize| {
-        let message =
-            if number % 10 == 7 { json!([0x6e, 0x6f, 0xff]) } else { json!(format!("message {number}")) };
-        let entry = json!({
-            "__CURSOR": format!("c{}", number + 1),
-            "__REALTIME_TIMESTAMP": format!("{}", 1_795_381_912_000_000 + number * 1000),
-            "PRIORITY": if number.is_multiple_of(3) { "3" } else { "6" },
-            "_SYSTEMD_UNIT": if number % 5 < 2 { "a.service" } else { "b.service" },
-            "MESSAGE": message,
-        });
-        format!("{entry}\n")
-    };
-    numbers.map(entry).collect()
-}
-
-fn expected(numbers: std::ops::Range<usize>) -> Vec<String> {
-    let text = |number: usize| {
-        if number % 10 == 7 { "no\u{fffd}".to_owned() } else { format!("message {number}") }
-    };
-    numbers.map(text).collect()
-}
 
 fn messages(site: &Site) -> Vec<String> {
     let all = batches(&site.data());
@@ -73,7 +28,7 @@ fn journald(up: &Up) -> Value {
 #[test]
 fn entries_come_once_and_in_order_through_kills() {
     let site = Site::new(GROUP);
-    write_script(&site);
+    write_script(&site, FOLLOWS);
     site.append("journal.json", entries(0..50));
     let mut up = Some(Up::start(&site));
     for round in 1..5 {
@@ -121,12 +76,10 @@ fn a_journalctl_that_is_absent_or_ends_is_told_and_tried_again() {
     eventually("it is told that the program is absent", || journald(&up)["state"] == "error");
     let reason = journald(&up)["reason"].as_str().unwrap().to_owned();
     assert!(reason.starts_with("./journalctl: No such file"), "{reason}");
-    site.write("new", "#!/bin/sh\necho no permission >&2\nexit 3\n");
-    std::fs::set_permissions(site.path("new"), std::fs::Permissions::from_mode(0o755)).unwrap();
-    site.rename("new", "journalctl");
+    write_script(&site, "#!/bin/sh\necho no permission >&2\nexit 3\n");
     let told = "./journalctl ended with exit status: 3: no permission";
     eventually("it is told what the program says", || journald(&up)["reason"] == told);
-    write_script(&site);
+    write_script(&site, FOLLOWS);
     up.wait_for_events("system", 2);
     eventually("what is no message is counted", || {
         let row = journald(&up);
@@ -138,7 +91,7 @@ fn a_journalctl_that_is_absent_or_ends_is_told_and_tried_again() {
 #[test]
 fn with_start_end_only_what_comes_later_is_read_also_after_a_stop() {
     let site = Site::new(&format!("{GROUP}start = \"end\"\n"));
-    write_script(&site);
+    write_script(&site, FOLLOWS);
     site.append("journal.json", entries(0..20));
     let up = Up::start(&site);
     eventually("the end was marked", || !batches(&site.data()).is_empty());
@@ -153,7 +106,7 @@ fn with_start_end_only_what_comes_later_is_read_also_after_a_stop() {
 #[test]
 fn entries_from_before_the_first_start_are_old() {
     let site = Site::new(GROUP);
-    write_script(&site);
+    write_script(&site, FOLLOWS);
     let old = entries(0..10).replace("179538191", "100000000");
     site.append("journal.json", old);
     let far = entries(10..15).replace("179538191", "999999999");

@@ -18,7 +18,7 @@ pub enum LossReason {
     ReceiveBuffer,
     /// It is not in the form of its source, or holds no message.
     Unreadable,
-    /// It had been taken in when the process ended, and the disk was full.
+    /// It had been taken in when the process ended, and the disk, or the buffer of an agent, was full.
     NoSpace,
     /// CloudWatch Logs did not take it: it happened more than 14 days ago.
     TooOld,

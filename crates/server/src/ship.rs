@@ -148,30 +148,38 @@ fn redacted(batch: Batch, redactor: &Redactor) -> Batch {
             }
             None => builder.push(event.message, event.timestamp, event.flags),
         }
+        if let Some(severity) = event.severity {
+            builder.grave(severity);
+        }
     }
     builder.build(batch.group, batch.stream, batch.source, batch.backfill)
 }
 
 #[cfg(test)]
 mod tests {
-    use watchbell_model::{Redaction, Timestamp};
+    use watchbell_model::{Redaction, Severity, Timestamp};
 
     use super::*;
 
     #[test]
-    fn what_the_agent_left_is_taken_out_here_and_flags_stay() {
+    fn what_the_agent_left_is_taken_out_here_and_flags_and_severities_stay() {
         let redactor = Redactor::new(&Redaction::default(), &["s3cret-value".to_owned()]).unwrap();
         let mut builder = BatchBuilder::default();
         builder.push("a s3cret-value b", Some(Timestamp(1)), EventFlags::CUT);
         builder.push("nothing", None, EventFlags::CONTINUED);
+        builder.grave(Severity::Error);
         let source = Source::Http { principal: "loopback".into(), batch_id: None };
         let batch = builder.build(GroupName::new("g").unwrap(), "/a".into(), source, true);
         let batch = redacted(batch, &redactor);
         assert!(!batch.text().contains("s3cret-value"));
-        let seen: Vec<_> = batch.events().map(|event| (event.flags, event.timestamp)).collect();
+        let seen: Vec<_> =
+            batch.events().map(|event| (event.flags, event.timestamp, event.severity)).collect();
         assert_eq!(
             seen,
-            [(EventFlags::CUT.with(EventFlags::REDACTED), Some(Timestamp(1))), (EventFlags::CONTINUED, None)]
+            [
+                (EventFlags::CUT.with(EventFlags::REDACTED), Some(Timestamp(1)), None),
+                (EventFlags::CONTINUED, None, Some(Severity::Error))
+            ]
         );
         assert!(batch.backfill && redacted(batch.clone(), &redactor) == batch);
     }

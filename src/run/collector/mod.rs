@@ -418,7 +418,7 @@ pub(crate) fn say(loss: &Loss) {
         LossReason::NotText => "not followed: holds no text",
         LossReason::ReceiveBuffer => "datagrams came faster than they could be read: the kernel dropped them",
         LossReason::Unreadable => "not in the form of its source, or without a message: dropped",
-        LossReason::NoSpace => "what had been taken in is lost: the disk was full until the end",
+        LossReason::NoSpace => "what had been taken in is lost: there was no room for it until the end",
         LossReason::TooOld => "CloudWatch Logs takes nothing that happened more than 14 days ago",
         LossReason::Expired => "CloudWatch Logs takes nothing that is older than what the log group keeps",
         LossReason::TooNew => "CloudWatch Logs takes nothing that is more than 2 hours ahead",

@@ -115,14 +115,14 @@ pub(crate) fn needs_restart(before: &Plan, after: &Plan) -> Option<&'static str>
 }
 
 /// The certificates of inputs, read again: a renewed one has the same name.
-pub(super) struct Certificates(BTreeMap<GroupName, Option<Certificate>>);
+pub(crate) struct Certificates(BTreeMap<GroupName, Option<Certificate>>);
 
 impl Certificates {
     /// Those of a plan.
     ///
     /// # Errors
     /// [`TlsError`] names the file and what is wrong with it.
-    pub(super) fn read(plan: &Plan) -> Result<Certificates, TlsError> {
+    pub(crate) fn read(plan: &Plan) -> Result<Certificates, TlsError> {
         let with_syslog =
             plan.log_groups.iter().filter_map(|(name, group)| Some((name, group.inputs.syslog.as_ref()?)));
         let read =
@@ -182,7 +182,7 @@ pub(crate) struct Running {
 
 impl Running {
     /// From now on these are heard, under these certificates, which were read for this plan.
-    pub(super) fn admit(&self, plan: &Plan, certificates: Certificates) {
+    pub(crate) fn admit(&self, plan: &Plan, certificates: Certificates) {
         for (name, certificate) in certificates.0 {
             let syslog = plan.log_groups.get(&name).and_then(|group| group.inputs.syslog.as_ref());
             if let (Some(gate), Some(syslog)) = (self.gates.get(&name), syslog) {
@@ -266,7 +266,10 @@ impl Hands {
     fn hand_over(&self, batches: Vec<Batch>) {
         let told: Vec<_> = batches.into_iter().map(|batch| self.give(batch)).collect();
         for Given { group, stream, bytes, told } in told {
-            if let Ok(Err(AppendError::NoSpace | AppendError::JournalFull(_))) = wait(told) {
+            let refused = wait(told);
+            if let Ok(Err(AppendError::NoSpace | AppendError::JournalFull(_) | AppendError::BufferFull)) =
+                refused
+            {
                 self.lose(Loss {
                     group,
                     stream,

@@ -3,6 +3,7 @@
 pub(crate) mod authority;
 pub(crate) mod http;
 pub(crate) mod input;
+pub(crate) mod journalctl;
 pub(crate) mod process;
 pub(crate) mod receiver;
 pub(crate) mod records;
