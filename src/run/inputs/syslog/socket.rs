@@ -46,6 +46,10 @@ const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_mins(1), Duration::
 /// How long connections may take to hand over what they hold when the process stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long a connection is looked at once more when the process stops. The runtime hears of sockets before it hears that
+/// time is up, so nothing that has come is missed, however slow the machine.
+const LAST_LOOK: Duration = Duration::from_millis(10);
+
 /// How long the other side may take to hear that its connection is ended. Source: RFC 5425 §4.4 asks for an answer.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -337,7 +341,10 @@ async fn messages<S: AsyncRead + AsyncWrite + Unpin>(
         let read = tokio::select! {
             biased;
             read = timeout(quiet_max, stream.read(&mut buffer)) => read,
-            () = stopped(&mut stopping) => break,
+            () = stopped(&mut stopping) => match timeout(LAST_LOOK, stream.read(&mut buffer)).await {
+                Err(_) => break,
+                read => read,
+            },
         };
         let length = match read {
             Ok(Ok(0)) => break,
