@@ -184,7 +184,7 @@ impl Running {
             shipped_bytes: 0,
         };
         let (name, from) = (target.name().to_owned(), shipped.unwrap_or(Offset(0)));
-        let (route, ships) = target.shipper(&to, desk, sources.clone(), from, runtime);
+        let (route, ships) = target.shipper(desk, sources.clone(), from, runtime);
         let shipper_thread = spawn("shipper", failed.clone(), move || {
             ships().map_err(|error| Failure::new(ExitStatus::InputOutput, error))
         });
@@ -347,6 +347,8 @@ enum Target {
         account: cloudwatch::Account,
         to: String,
         name: String,
+        /// The fleet that it is of.
+        fleet: Option<String>,
     },
 }
 
@@ -364,10 +366,10 @@ impl Target {
         match to {
             To::Watchbell => Ok(Target::Watchbell(route(agent, unlocked)?)),
             #[cfg(feature = "aws")]
-            To::CloudWatch { .. } => {
+            To::CloudWatch { fleet } => {
                 let account = runtime.block_on(cloudwatch::Account::open(aws_of(plan)?));
                 let name = cloudwatch_name(&account, agent)?;
-                Ok(Target::CloudWatch { account, to: agent.to.clone(), name })
+                Ok(Target::CloudWatch { account, to: agent.to.clone(), name, fleet: fleet.clone() })
             }
             #[cfg(not(feature = "aws"))]
             To::CloudWatch { .. } => {
@@ -389,7 +391,6 @@ impl Target {
     /// What ships there, and the route that a reload may replace.
     fn shipper(
         self,
-        to: &To,
         desk: Desk,
         sources: Sources,
         from: Offset,
@@ -403,13 +404,13 @@ impl Target {
                 (Some(route), Box::new(move || shipper.run(from, &handle)))
             }
             #[cfg(feature = "aws")]
-            Target::CloudWatch { account, to: place, name } => {
-                if let To::CloudWatch { fleet: Some(fleet) } = to {
-                    let (name, metrics) = (fleet.clone(), account.metrics.clone());
+            Target::CloudWatch { account, to, name, fleet } => {
+                if let Some(name) = fleet {
+                    let metrics = account.metrics.clone();
                     let (clock, orders) = (Arc::clone(&desk.clock), desk.orders.clone());
                     runtime.spawn(cloudwatch::Fleet { name, metrics, sources, clock, orders }.run());
                 }
-                let shipper = cloudwatch::Shipper::new(desk, &account, place, name);
+                let shipper = cloudwatch::Shipper::new(desk, &account, to, name);
                 (None, Box::new(move || shipper.run(from, &handle)))
             }
         }

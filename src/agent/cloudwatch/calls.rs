@@ -105,7 +105,7 @@ impl Calls {
     }
 
     /// How many events there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.count
     }
 
@@ -162,7 +162,7 @@ mod tests {
 
     fn made(batches: &[Batch]) -> (Vec<Call>, Vec<Loss>) {
         let mut calls = Calls::default();
-        for batch in &batches {
+        for batch in batches {
             calls.push(batch, Timestamp(1000));
         }
         calls.finish()

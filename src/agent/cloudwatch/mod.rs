@@ -141,7 +141,7 @@ impl Shipper {
         until: Option<Offset>,
     ) -> Result<Shipment, JournalError> {
         let (mut calls, mut bytes, mut is_some) = (Calls::default(), 0, false);
-        let is_full = |calls: &Calls| calls.bytes() >= CALL_BYTES_MAX || calls.len() >= CALL_EVENTS_MAX;
+        let is_full = |calls: &Calls| calls.bytes() >= CALL_BYTES_MAX || calls.count() >= CALL_EVENTS_MAX;
         while until.map_or_else(|| !is_full(&calls), |until| *next < until) {
             let Some(entry) = reader.next()? else { break };
             *next = Offset(entry.offset).next();
