@@ -108,15 +108,13 @@ impl Fake {
                 continue;
             } else {
                 let request: Value = serde_json::from_slice(&body).unwrap();
-                match self.answer(&target, &request) {
-                    Some(answer) => answer,
-                    None => {
-                        if self.has_hung(&mut reader) {
-                            continue;
-                        }
-                        return None;
+                let Some(answer) = self.answer(&target, &request) else {
+                    if self.has_hung(&mut reader) {
+                        continue;
                     }
-                }
+                    return None;
+                };
+                answer
             };
             let head = "content-type: application/x-amz-json-1.1\r\n";
             answer_json(connection, status, head, &answer)?;
