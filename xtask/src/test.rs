@@ -58,8 +58,8 @@ fn on_emulator(workspace: &Workspace, arguments: &[OsString]) -> Result<Command,
     let runner: Vec<String> = runner.iter().map(|word| format!("{word:?}")).collect();
     let mut cargo_test = workspace.cargo();
     cargo_test.args(["test", "--locked", "--package", "watchbell", "--features", "aws", "--test", "aws"]);
-    // It needs no emulator, and the same build.
-    cargo_test.args(["--test", "cloudwatch"]);
+    // These need no emulator, and the same build.
+    cargo_test.args(["--lib", "--test", "cloudwatch"]);
     cargo_test.arg("--config").arg(format!("target.'cfg(unix)'.runner = [{}]", runner.join(", ")));
     cargo_test.args(arguments);
     cargo_test.env("WATCHBELL_TEST_MINISTACK", python);
