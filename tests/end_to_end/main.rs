@@ -21,6 +21,7 @@ mod faults;
 mod following;
 mod full_disk;
 mod functions;
+mod import;
 mod ingest;
 mod init;
 mod journal;

@@ -317,6 +317,191 @@ mod laws {
         (template.to_text(), ours.map(|(id, resource)| (id.to_owned(), resource.clone())).collect())
     }
 
+    /// What an alarm means and whom it tells, as keys of TOML.
+    fn announced() -> impl Strategy<Value = String> {
+        let severity = prop::option::of(prop_oneof!["info", "warning", "error", "critical"]);
+        // Some that look like what is written for severity and runbook.
+        let description = prop_oneof![
+            "[ -~äπ\n\t]{0,30}",
+            Just("severity: critical".to_owned()),
+            Just("runbook: x".to_owned()),
+            Just("severity: info\nrunbook: x".to_owned()),
+            Just("a\nseverity: error\n".to_owned()),
+        ];
+        let runbook = prop::option::of("https://example\\.com/[a-z]{1,8}");
+        let topics = prop::sample::subsequence(vec!["ops", "night", "quiet"], 0..=3).prop_shuffle();
+        (severity, prop::option::of(description), runbook, topics).prop_map(
+            |(severity, description, runbook, topics)| {
+                let line = |name: &str, value: &str| format!("{name} = {}\n", json!(value));
+                severity.map_or_else(String::new, |severity| line("severity", &severity))
+                    + &description.map_or_else(String::new, |description| line("description", &description))
+                    + &runbook.map_or_else(String::new, |runbook| line("runbook", &runbook))
+                    + &format!("notify = {}\n", json!(topics))
+            },
+        )
+    }
+
+    /// What an alarm watches and when it rings, as keys of TOML.
+    fn watched() -> impl Strategy<Value = String> {
+        let statistic = prop_oneof!["Sum", "Average", "Maximum", "SampleCount", "p9[0-9]", "p99\\.9"];
+        let stat = prop_oneof![
+            Just("metric_filter = \"by-user\"\neach = [\"user\"]\n"),
+            Just("metric_filter = \"by-user\"\ndimensions = { user = \"root\" }\n"),
+            Just("metric_filter = \"by-two\"\neach = [\"ip\", \"user\"]\n"),
+            Just("metric_filter = \"by-two\"\neach = [\"ip\"]\ndimensions = { user = \"the root\" }\n"),
+            Just("metric_filter = \"plain\"\n"),
+            Just("metric_filter = \"plain\"\nunit = \"Count\"\n"),
+            Just("metric = { namespace = \"N\", name = \"Plain\" }\n"),
+            Just(
+                "metric = { namespace = \"Watchbell\", name = \"IncomingBytes\" }\ndimensions = { LogGroupName = \"c\" }\n"
+            ),
+            Just("log_group = \"a/b\"\npattern = '{ $.n > 1 }'\n"),
+            Just("log_group = \"c\"\npattern = 'panic -\"a test\"'\n"),
+            Just("log_group = \"c\"\npattern = ''\n"),
+        ];
+        let stat = (stat, statistic).prop_map(|(stat, statistic)| {
+            // A percentile of each is nothing that AWS has.
+            let statistic = if stat.contains("each") { "Maximum" } else { &statistic };
+            format!("{stat}statistic = \"{statistic}\"\n")
+        });
+        let expression = prop_oneof!["a / b \\* 100", "IF\\(a > b, a, 0\\)", "FILL\\(a, 0\\) - b", "a AND b"];
+        let minimum =
+            prop_oneof![Just(""), Just("minimum = { a = 20 }\n"), Just("minimum = { a = 0.5, b = 1e3 }\n")];
+        let math = (expression, minimum).prop_map(|(expression, minimum)| {
+            format!(
+                "expression = \"{expression}\"\nmetrics.a = {{ metric_filter = \"plain\" }}\n\
+                 metrics.b = {{ metric_filter = \"by-user\", dimensions = {{ user = \"x\" }}, statistic = \"p50\" }}\n{minimum}"
+            )
+        });
+        let condition = ("(>|>=|<|<=)", prop_oneof![any::<i32>().prop_map(f64::from), -1e9..1e9]);
+        let missing = prop_oneof!["missing", "ignore", "breaching", "not_breaching"];
+        let rings = (condition, missing).prop_map(|((sign, threshold), missing)| {
+            format!("condition = \"{sign} {threshold}\"\nmissing_data = \"{missing}\"\n")
+        });
+        let compared = (prop_oneof![stat, math], rings).prop_map(|(watched, rings)| watched + &rings);
+        let heartbeat = prop_oneof![Just("a/b"), Just("c")]
+            .prop_map(|group| format!("heartbeat = {{ log_group = \"{group}\" }}\n"));
+        // A query of an alarm sees three hours back.
+        let when = (prop_oneof!["60s", "5m", "30m"], 1_u32..4, 0_u32..3);
+        (prop_oneof![4 => compared.boxed(), 1 => heartbeat.boxed()], when).prop_map(
+            |(watched, (period, m, more))| {
+                format!("{watched}period = \"{period}\"\ndatapoints = \"{m} of {}\"\n", m + more)
+            },
+        )
+    }
+
+    /// One of the alarms that are there already.
+    type Named = prop::sample::Index;
+
+    /// Parts of a rule with what is before each, and what is between them; what holds messages back, and how long.
+    type Composite = (Vec<(String, Named)>, String, Option<(Named, u32, u32)>);
+
+    fn composite() -> impl Strategy<Value = Composite> {
+        let parts = prop::collection::vec(("(ALARM|OK|NOT ALARM|INSUFFICIENT_DATA)", any::<Named>()), 1..4);
+        let suppressor = prop::option::of((any::<Named>(), 0_u32..600, 0_u32..600));
+        (parts, " (AND|OR) ", suppressor)
+    }
+
+    /// A file with all that is imported; each topic is told, and each log group named.
+    fn whole() -> impl Strategy<Value = String> {
+        let name = || "[A-Za-z]{1,4}([ ./'\"\\\\-][A-Za-z]{1,4})?";
+        let receivers = (
+            prop::collection::vec("[a-z]{1,5}@example\\.com", 0..3),
+            prop::collection::vec("\\+4917[0-9]{6}", 0..3),
+        );
+        let retention = prop::option::of(prop_oneof!["1d", "30d", "365d"]);
+        let alarms = prop::collection::vec((name(), watched(), announced()), 1..6);
+        let composites = prop::collection::vec((name(), composite(), announced()), 0..3);
+        let mutes = prop::collection::vec(
+            (
+                prop::collection::vec(any::<Named>(), 1..3),
+                prop_oneof![
+                    "cron\\(0 22 \\* \\* \\*\\)",
+                    "cron\\(30 1 \\* \\* 6\\)",
+                    "at\\(2030-01-31T22:00\\)"
+                ],
+                prop_oneof!["15m", "90m", "8h", "2d"],
+                prop_oneof!["UTC", "Europe/Berlin"],
+            ),
+            0..3,
+        );
+        (prop::array::uniform3(receivers), retention, alarms, composites, mutes).prop_map(
+            |(topics, retention, alarms, composites, mutes)| {
+                let mut text = FILTERS.to_owned();
+                let mut put = |part: String| text += &part;
+                put(retention.map_or_else(String::new, |it| format!("retention = \"{it}\"\n")));
+                for (name, (mails, phones)) in ["ops", "night", "quiet"].iter().zip(topics) {
+                    put(format!("[topics.{name}]\nconsole = {{}}\n"));
+                    for (kind, mut to) in [("email", mails), ("sms", phones)] {
+                        let mut known = std::collections::BTreeSet::new();
+                        to.retain(|one| known.insert(one.clone()));
+                        if !to.is_empty() {
+                            put(format!("{kind} = {{ to = {} }}\n", json!(to)));
+                        }
+                    }
+                }
+                put(FIRST.to_owned());
+                let mut names = vec!["first".to_owned()];
+                for (name, watched, announced) in alarms {
+                    let name = format!("{name}{}", names.len());
+                    put(format!("[alarms.{}]\n{watched}{announced}", json!(name)));
+                    names.push(name);
+                }
+                for (name, (parts, sign, suppressor), announced) in composites {
+                    let part = |(state, at): &(String, Named)| {
+                        format!("{state}({})", json!(at.get(&names)))
+                    };
+                    let rule = parts.iter().map(part).collect::<Vec<_>>().join(&sign);
+                    let name = format!("{name}{}", names.len());
+                    put(format!("[composite_alarms.{}]\nrule = {}\n{announced}", json!(name), json!(rule)));
+                    if let Some((at, wait, extension)) = suppressor {
+                        put(format!(
+                            "actions_suppressor = {}\nactions_suppressor_wait_period = \"{wait}s\"\n\
+                             actions_suppressor_extension_period = \"{extension}s\"\n",
+                            json!(at.get(&names))
+                        ));
+                    }
+                    names.push(name);
+                }
+                for (n, (alarms, schedule, duration, timezone)) in mutes.into_iter().enumerate() {
+                    let alarms: std::collections::BTreeSet<&String> =
+                        alarms.iter().map(|at| at.get(&names)).collect();
+                    put(format!(
+                        "[mute_rules.m{n}]\nalarms = {}\nschedule = \"{schedule}\"\nduration = \"{duration}\"\n\
+                         timezone = \"{timezone}\"\n",
+                        json!(alarms)
+                    ));
+                }
+                text
+            },
+        )
+    }
+
+    /// What alarms are on; the last table takes one more key.
+    const FILTERS: &str = r#"version = 1
+[metric_filters.plain]
+log_group = "a/b"
+pattern = "[ip, user, n]"
+metric = { namespace = "N", name = "Plain", value = "$n", unit = "Count", default = 0 }
+[metric_filters.by-user]
+log_group = "a/b"
+pattern = "[ip, user]"
+metric = { namespace = "N", name = "ByUser", dimensions = { user = "$user" } }
+[metric_filters.by-two]
+log_group = "a/b"
+pattern = "[ip, user]"
+metric = { namespace = "N", name = "ByTwo", dimensions = { ip = "$ip", user = "$user" } }
+[log_groups."a/b"]
+[log_groups.c]
+"#;
+
+    /// An alarm that names what else nobody may.
+    const FIRST: &str = r#"[alarms.first]
+heartbeat = { log_group = "c" }
+period = "5m"
+notify = ["quiet", "night", "ops"]
+"#;
+
     const AWS: &str = "[aws]\nname = \"shop\"\nregion = \"eu-central-1\"\n";
 
     const WHOLE: &str = r#"version = 1
@@ -407,6 +592,16 @@ timezone = "Europe/Berlin"
                 }
             }
             prop_assume!(!names.is_empty());
+            comes_back(&text);
+        }
+
+        #[test]
+        fn a_whole_file_is_rendered_the_same_after_it_was_imported(text in whole()) {
+            // One that can be put on AWS: else what is rendered would say nothing.
+            let refused = |finding: &watchbell_aws::Finding| finding.gravity == watchbell_aws::Gravity::Refused;
+            let findings = watchbell_aws::findings(&plan(&format!("{text}{AWS}")));
+            let refused: Vec<_> = findings.into_iter().filter(refused).collect();
+            prop_assert!(refused.is_empty(), "{:?}", refused);
             comes_back(&text);
         }
 
