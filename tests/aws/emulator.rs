@@ -94,6 +94,9 @@ impl Emulator {
     }
 }
 
+/// How many clients there were: each has a time of its own, which names its change sets.
+static OPENED: AtomicI64 = AtomicI64::new(0);
+
 /// The client, and what its calls run on.
 pub(crate) struct Client {
     runtime: tokio::runtime::Runtime,
@@ -103,7 +106,6 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn open(aws: &Aws) -> Client {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        static OPENED: AtomicI64 = AtomicI64::new(0);
         let now = Timestamp(OPENED.fetch_add(1, Ordering::Relaxed));
         let account = runtime.block_on(Account::open(aws, now)).unwrap();
         Client { runtime, account }

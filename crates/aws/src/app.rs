@@ -5,6 +5,7 @@
 //! Deliberately not here: preferences of Session Manager. They are one document for a whole account and region, and not
 //! ours to replace.
 
+mod agent_file;
 mod auto_scaling;
 mod instance_role;
 mod launch_template;

@@ -51,7 +51,7 @@ pub struct Stack {
 /// Texts that a plan names by path, and its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Files {
-    /// The plan's own file, as it is written: the agent on instances reads it.
+    /// The plan's own file, as it is written: the agent on instances gets what it reads of it.
     pub plan: String,
     /// Scripts, by their absolute paths as the plan has them.
     pub scripts: BTreeMap<String, String>,

@@ -64,7 +64,7 @@ fn plan() -> Plan {
 fn files() -> Files {
     let scripts = [("/srv/setup.sh", SETUP), ("/srv/sweep.py", SWEEP)];
     Files {
-        plan: "version = 1\n# a shop\n".into(),
+        plan: "version = 1\n# a shop\n[log_groups.shop]\nfiles = [\"a.log\"]\n[alarms.errors]\n".into(),
         scripts: scripts.map(|(path, text)| (path.to_owned(), text.to_owned())).into(),
     }
 }
@@ -106,7 +106,10 @@ fn assert_bash_reads(script: &str) {
 fn user_data_has_what_is_shipped_and_what_the_plan_says() {
     let script = user_data(&rendered(&plan()));
     assert_bash_reads(&script);
-    assert_eq!(unpacked(&script, "/etc/watchbell/watchbell.toml"), files().plan);
+    assert_eq!(
+        unpacked(&script, "/etc/watchbell/watchbell.toml"),
+        "version = 1\n\n[log_groups.shop]\nfiles = [\"a.log\"]\n"
+    );
     assert_eq!(unpacked(&script, "\"$work/setup\""), SETUP);
     let unit = "/etc/systemd/system/watchbell-agent.service";
     assert_eq!(unpacked(&script, unit), include_str!("../../../../deploy/watchbell-agent.service"));
@@ -134,9 +137,9 @@ fn what_instances_are_told_has_a_largest_size() {
     let mut state = 1_u64;
     let letters = (0..20_000).map(|_| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        char::from(b'!' + u8::try_from(state >> 58).unwrap())
+        char::from(b'-' + u8::try_from(state >> 58).unwrap())
     });
-    files.plan = letters.collect();
+    files.plan = format!("version = 1\n[log_groups.shop]\nfiles = ['{}']\n", letters.collect::<String>());
     let findings = file_findings(&plan, &files);
     let [finding] = &findings[..] else { panic!("{findings:?}") };
     assert_eq!(finding.gravity, Gravity::Refused);

@@ -8,6 +8,7 @@ use watchbell_model::PORT_PLACEHOLDER;
 use crate::finding::{Finding, Gravity};
 use crate::stack::{Files, Input};
 
+use super::agent_file::agent_file;
 use super::quote::{packed, shell, systemd};
 use super::{Place, auto_scaling, maintenance};
 
@@ -91,7 +92,7 @@ systemctl enable --now watchbell-agent.service
         fleet_name = shell(&full_name),
         url = shell(format!("s3://{}/{}", artifacts.bucket, artifacts.prefix).trim_end_matches('/')),
         sha256 = artifacts.watchbell_sha256,
-        plan = packed(&input.files.plan),
+        plan = packed(&agent_file(&input.files.plan)),
         unit = packed(UNIT),
         drop_in = packed(DROP_IN),
         unit_name = unit_name(place),
@@ -179,7 +180,7 @@ pub(super) fn size_finding(input: Input<'_>, place: Place<'_>) -> Option<Finding
     if bytes <= BYTES_MAX {
         return None;
     }
-    let plan_bytes = packed(&input.files.plan).len();
+    let plan_bytes = packed(&agent_file(&input.files.plan)).len();
     let setup_bytes = setup(input.files, place).map_or(0, |setup| packed(setup).len());
     Some(Finding {
         path: ["aws", "fleet", place.name, "setup"].map(str::to_owned).into(),
