@@ -7,7 +7,10 @@ use std::fmt;
 
 use watchbell_model::Plan;
 
-use crate::{alarm, app, cis, composite, dashboard, log_group, metric_filter, mute, pipeline, queue, topic};
+use crate::{
+    alarm, app, cis, composite, dashboard, log_group, metric_filter, mute, pipeline, queue, security_group,
+    topic,
+};
 
 /// How grave a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +69,7 @@ pub fn findings(plan: &Plan) -> Vec<Finding> {
     findings.extend(topic::findings(plan, aws));
     findings.extend(queue::findings(plan, aws));
     findings.extend(app::findings(plan));
+    findings.extend(security_group::findings(plan, aws));
     findings.extend(cis::findings(plan, aws));
     findings.extend(dashboard::findings(plan, aws));
     // What is refused has no template whose size could be told.

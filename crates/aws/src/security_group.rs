@@ -9,9 +9,10 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 use serde_json::{Value, json};
-use watchbell_model::{Aws, Bastion};
+use watchbell_model::{Aws, Bastion, Plan};
 
 use crate::app::load_balancer::redirected;
+use crate::finding::Finding;
 use crate::name::physical;
 use crate::network::VPC;
 use crate::output::{INSTANCE_GROUP_ID, LOAD_BALANCER_GROUP_ID};
@@ -23,6 +24,11 @@ pub(crate) const LOAD_BALANCERS: &str = "LoadBalancerSecurityGroup";
 pub(crate) const INSTANCES: &str = "InstanceSecurityGroup";
 pub(crate) const ENDPOINTS: &str = "EndpointSecurityGroup";
 pub(crate) const BASTION: &str = "BastionSecurityGroup";
+
+/// Most rules of a group in one direction.
+///
+/// Source: Amazon VPC User Guide, quotas, "Inbound or outbound rules per security group"; it can be raised.
+const RULES_MAX: usize = 60;
 
 const SSH: u16 = 22;
 const HTTP: u16 = 80;
@@ -63,16 +69,32 @@ fn instances(template: &mut Template, aws: &Aws, app_ports: &BTreeSet<u16>) {
     template.output(INSTANCE_GROUP_ID, "The security group of instances.", attribute(INSTANCES, "GroupId"));
 }
 
-fn load_balancers(template: &mut Template, aws: &Aws, app_ports: &BTreeSet<u16>) {
+/// From where users reach the load balancer, and at which port.
+fn users(aws: &Aws) -> BTreeSet<(u16, IpNet)> {
     let redirected = redirected(aws).map(|fleet| (HTTP, fleet));
-    let allowed: BTreeSet<(u16, IpNet)> = aws
-        .fleet
-        .values()
-        .map(|fleet| (fleet.port, fleet))
-        .chain(redirected)
+    let listeners = aws.fleet.values().map(|fleet| (fleet.port, fleet)).chain(redirected);
+    listeners
         .flat_map(|(port, fleet)| fleet.allow.iter().map(move |network| (port, network.trunc())))
-        .collect();
-    let users: Vec<Value> = allowed
+        .collect()
+}
+
+/// What an account has to be allowed first.
+pub(crate) fn findings(plan: &Plan, aws: &Aws) -> Vec<Finding> {
+    let rules = users(aws).len();
+    if plan.fleet.is_empty() || rules <= RULES_MAX {
+        return Vec::new();
+    }
+    let message = format!(
+        "the load balancer's security group has {rules} rules, one for each port and allowed network, and AWS gives \
+         {RULES_MAX} unless an account asks for more"
+    );
+    let help =
+        "allow fewer, larger networks, or raise the quota \"Inbound or outbound rules per security group\"";
+    vec![Finding::difference(&["aws", "fleet"], message).help(help)]
+}
+
+fn load_balancers(template: &mut Template, aws: &Aws, app_ports: &BTreeSet<u16>) {
+    let users: Vec<Value> = users(aws)
         .iter()
         .map(|(port, network)| rule(&network.to_string(), *port, "Requests of users"))
         .collect();
@@ -153,4 +175,28 @@ fn group_rule(key: &str, group: &str, port: u16, description: &str) -> Value {
 /// The one rule of a group that sends nothing of its own accord: to the machine itself.
 fn nowhere() -> Value {
     json!({ "IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "CidrIp": "127.0.0.1/32", "Description": "Nowhere" })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{finding, plan};
+
+    #[test]
+    fn more_rules_than_an_account_has_are_said() {
+        let file = |networks: usize| {
+            let allow: Vec<String> = (0..networks).map(|it| format!("\"10.0.{it}.0/24\"")).collect();
+            format!(
+                "[fleet.shop]\ncommand = [\"shop\", \"{{port}}\"]\ninstances = {{ min = 1, max = 2 }}\n\
+                 listen = \"127.0.0.1:8080\"\n[aws]\nregion = \"eu-central-1\"\nartifacts = {{ url = \"s3://artifacts\", watchbell_sha256 = \"{}\" }}\n\
+                 [aws.fleet.shop]\nallow = [{}]\n",
+                "0".repeat(64),
+                allow.join(", ")
+            )
+        };
+        assert_eq!(finding(&plan(&file(60)), "aws.fleet"), "");
+        assert!(
+            finding(&plan(&file(61)), "aws.fleet")
+                .starts_with("difference: the load balancer's security group has 61")
+        );
+    }
 }
