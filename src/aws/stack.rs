@@ -1,6 +1,6 @@
 //! Stacks: as they are wanted, and as they are there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use aws_sdk_cloudformation::types::{Stack, TemplateStage};
 use serde::Serialize;
@@ -71,8 +71,6 @@ pub struct Deployed {
     pub outputs: BTreeMap<String, String>,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
-    #[serde(skip)]
-    pub(super) parameters: BTreeSet<String>,
 }
 
 impl Deployed {
@@ -91,7 +89,6 @@ impl Deployed {
                 .map(|output| (text(output.output_key()), text(output.output_value())))
                 .collect(),
             tags: stack.tags().iter().map(|tag| (text(tag.key()), text(tag.value()))).collect(),
-            parameters: stack.parameters().iter().map(|parameter| text(parameter.parameter_key())).collect(),
         }
     }
 
@@ -188,7 +185,6 @@ mod tests {
                 protected: false,
                 outputs: empty.clone(),
                 tags: empty,
-                parameters: BTreeSet::new(),
             };
             deployed.standing()
         };

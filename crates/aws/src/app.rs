@@ -69,7 +69,7 @@ pub(crate) fn render(input: Input<'_>) -> Template {
     for place in places(input.plan, input.aws) {
         instance_role::add(&mut template, input, place);
         launch_template::add(&mut template, input, place);
-        load_balancer::add_fleet(&mut template, place);
+        load_balancer::add_fleet(&mut template, input, place);
         auto_scaling::add(&mut template, place);
     }
     maintenance::add(&mut template, input);

@@ -120,7 +120,9 @@ pub(crate) fn add(
     let is_logged = bucket != Bucket::AccessLogs;
     let encryption = if is_logged {
         let with_our_key = json!({ "SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key::key_arn() });
-        json!({ "BucketKeyEnabled": true, "ServerSideEncryptionByDefault": with_our_key })
+        // CloudTrail, which has no more than it needs of the key, cannot write with a key of the bucket.
+        let has_own_key = bucket != Bucket::Trail;
+        json!({ "BucketKeyEnabled": has_own_key, "ServerSideEncryptionByDefault": with_our_key })
     } else {
         json!({ "ServerSideEncryptionByDefault": { "SSEAlgorithm": "AES256" } })
     };
@@ -141,12 +143,20 @@ pub(crate) fn add(
             "RestrictPublicBuckets": true,
         },
         "OwnershipControls": { "Rules": [{ "ObjectOwnership": "BucketOwnerEnforced" }] },
-        "LifecycleConfiguration": { "Rules": lifecycle },
+        "LifecycleConfiguration": {
+            "Rules": lifecycle,
+            // Small objects become cold like all others; the default leaves those below 128 KiB where they are.
+            "TransitionDefaultMinimumObjectSize": "varies_by_storage_class",
+        },
         "LoggingConfiguration": logging,
     });
     let mut resource = Resource::new("AWS::S3::Bucket", properties)
         .tagged(&aws.tags, &physical(aws, bucket.id()))
         .retained();
+    if bucket == Bucket::Trail {
+        // The trail has written into it before its stack is whole: what is not empty cannot be removed again.
+        resource = resource.with("DeletionPolicy", json!("Retain"));
+    }
     if is_logged {
         resource = resource.after(&[&Bucket::AccessLogs.policy_id()]);
     }

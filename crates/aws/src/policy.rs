@@ -113,6 +113,11 @@ pub const EXCEPTIONS: &[Exception] = &[
     Exception { role: INSTANCE, action: "ssmmessages:CreateDataChannel", reason: SESSION },
     Exception { role: INSTANCE, action: "ssmmessages:OpenControlChannel", reason: SESSION },
     Exception { role: INSTANCE, action: "ssmmessages:OpenDataChannel", reason: SESSION },
+    Exception {
+        role: INSTANCE,
+        action: "ssm:ListAssociations",
+        reason: "a listing; AWS has no resource for it",
+    },
     Exception { role: INSTANCE, action: "ec2messages:AcknowledgeMessage", reason: MESSAGE },
     Exception { role: INSTANCE, action: "ec2messages:DeleteMessage", reason: MESSAGE },
     Exception { role: INSTANCE, action: "ec2messages:FailMessage", reason: MESSAGE },

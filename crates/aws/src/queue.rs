@@ -28,9 +28,12 @@ const LATE_S_MIN: i64 = 300;
 const MESSAGE_ACTIONS: [&str; 4] =
     ["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"];
 
+/// What the name of a queue of dead letters ends with.
+const DEAD: &str = "-dead";
+
 /// What the queue of dead letters is called.
 pub(crate) fn dead_name(aws: &Aws, queue: &str) -> String {
-    format!("{}-dead", physical(aws, queue))
+    physical(aws, queue) + DEAD
 }
 
 fn id(name: &str) -> String {
@@ -218,6 +221,10 @@ pub(crate) fn findings(plan: &Plan, aws: &Aws) -> Vec<Finding> {
             );
             findings.push(Finding::refused(&["queues", name], message).help("choose a shorter name"));
         }
+        if let Some(living) = name.strip_suffix(DEAD).filter(|living| plan.queues.contains_key(*living)) {
+            let message = format!("on AWS the dead letters of queue \"{living}\" have this name");
+            findings.push(Finding::refused(&["queues", name], message).help("choose another name"));
+        }
         let durations = [
             ("visibility_timeout", queue.visibility_timeout_ms),
             ("retention", queue.retention_ms),
@@ -379,5 +386,15 @@ mod tests {
         let name = "q".repeat(71);
         let long = changed("[queues.lines]", &format!("[queues.{name}]"));
         assert!(finding(&long, &format!("queues.{name}")).contains("has 81 characters"));
+    }
+
+    #[test]
+    fn a_queue_is_not_called_like_dead_letters_of_another() {
+        let file = "[log_groups.app]\n[queues.a]\nlog_groups = [\"app\"]\n[queues.a-dead]\nlog_groups = [\"app\"]\n[queues.b-dead]\nlog_groups = [\"app\"]\n";
+        let plan = plan(file);
+        assert!(
+            finding(&plan, "queues.a-dead").starts_with("refused: on AWS the dead letters of queue \"a\"")
+        );
+        assert_eq!(finding(&plan, "queues.b-dead"), "");
     }
 }

@@ -278,7 +278,7 @@ pub const KEYS: &[Key] = &[
         Kind::Path,
         "./data",
         "the folder that holds everything Watchbell writes",
-        Difference("only on instances: where the agent keeps what is to be shipped"),
+        Difference("on instances the agent keeps what is to be shipped in /var/lib/watchbell"),
     ),
     //
     optional(

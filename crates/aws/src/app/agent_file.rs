@@ -3,15 +3,19 @@
 use toml::{Table, Value};
 
 /// Tables and keys that are its own.
-const KEPT: [&str; 5] = ["version", "data_dir", "log_groups", "redaction", "aws"];
+const KEPT: [&str; 6] = ["version", "data_dir", "log_groups", "redaction", "agent", "aws"];
 
 /// Of `[aws]`.
 const KEPT_OF_AWS: [&str; 3] = ["name", "region", "endpoint"];
+
+/// Where the unit lets the agent write, whatever the file says of other machines.
+const DATA_DIR: &str = "/var/lib/watchbell";
 
 /// The file with these only, in the order of their names and without comments.
 pub(super) fn agent_file(file: &str) -> String {
     let mut table: Table = file.parse().expect("a plan came of it");
     table.retain(|key, _| KEPT.contains(&key));
+    table.insert("data_dir".to_owned(), Value::String(DATA_DIR.to_owned()));
     if let Some(Value::Table(aws)) = table.get_mut("aws") {
         aws.retain(|key, _| KEPT_OF_AWS.contains(&key));
     }
@@ -34,7 +38,8 @@ mod tests {
             |text: &str| check(&Source { name: "watchbell.toml", text, folder: &folder }).plan.unwrap();
         let (whole, reduced) = (plan(&text), plan(&agent_file(&text)));
         assert_eq!(reduced.log_groups, whole.log_groups);
-        assert_eq!((&reduced.redaction, &reduced.data_dir), (&whole.redaction, &whole.data_dir));
+        assert_eq!((&reduced.redaction, &reduced.agent), (&whole.redaction, &whole.agent));
+        assert_eq!(reduced.data_dir, DATA_DIR);
         let region = |plan: &watchbell_model::Plan| {
             plan.aws.as_ref().map(|aws| (aws.name.clone(), aws.region.clone()))
         };

@@ -13,8 +13,8 @@ use super::{Place, launch_template, load_balancer};
 /// How long an instance may take until it says that it is ready, as CloudFormation writes durations.
 const READY_WITHIN: &str = "PT15M";
 
-/// How long a new instance is not asked whether it is well, in seconds.
-const GRACE_S: u32 = 300;
+/// How long a new instance is not asked whether it is well, in seconds: as long as it may take to be ready.
+const GRACE_S: u32 = 15 * 60;
 
 /// How long the measurements of a new instance are not counted, in seconds.
 const WARMUP_S: u32 = 180;

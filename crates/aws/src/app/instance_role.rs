@@ -94,7 +94,24 @@ fn logs(input: Input<'_>) -> Vec<Statement> {
 fn systems_manager(input: Input<'_>) -> Vec<Statement> {
     let instances = arn("ec2", "instance/*");
     let mut statements = vec![
-        Statement::allow("BeManaged", &["ssm:UpdateInstanceInformation"], vec![instances.clone()]),
+        Statement::allow(
+            "BeManaged",
+            &["ssm:UpdateInstanceInformation", "ssm:ListInstanceAssociations"],
+            vec![instances.clone()],
+        ),
+        // It asks for these all the time, whether there is anything or not: each refusal would be in the trail.
+        Statement::allow_anywhere(
+            "AskForWork",
+            &[
+                "ssm:ListAssociations",
+                "ec2messages:AcknowledgeMessage",
+                "ec2messages:DeleteMessage",
+                "ec2messages:FailMessage",
+                "ec2messages:GetEndpoint",
+                "ec2messages:GetMessages",
+                "ec2messages:SendReply",
+            ],
+        ),
         Statement::allow_anywhere(
             "HoldSessions",
             &[
@@ -108,15 +125,6 @@ fn systems_manager(input: Input<'_>) -> Vec<Statement> {
     if maintenance::is_empty(input.plan) {
         return statements;
     }
-    let commands = [
-        "ec2messages:AcknowledgeMessage",
-        "ec2messages:DeleteMessage",
-        "ec2messages:FailMessage",
-        "ec2messages:GetEndpoint",
-        "ec2messages:GetMessages",
-        "ec2messages:SendReply",
-    ];
-    statements.push(Statement::allow_anywhere("TakeCommands", &commands));
     let write = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"];
     let output = arn("logs", &format!("log-group:{}:*", maintenance::log_group_name(input.aws)));
     statements.push(Statement::allow("WriteOutput", &write, vec![output]));
@@ -140,7 +148,7 @@ fn artifacts(input: Input<'_>) -> Option<Statement> {
     Some(Statement::allow("FetchArtifacts", &["s3:GetObject"], vec![objects]))
 }
 
-/// The plan's secrets: the agent takes their values out of lines, and the application may need them.
+/// The plan's secrets, which the application may need.
 fn secrets(input: Input<'_>, key: &Value) -> Vec<Statement> {
     let names: Vec<Value> = input
         .plan

@@ -89,7 +89,7 @@ pub(super) fn add(template: &mut Template, input: Input<'_>) {
 }
 
 /// A fleet's target group and listener.
-pub(super) fn add_fleet(template: &mut Template, place: Place<'_>) {
+pub(super) fn add_fleet(template: &mut Template, input: Input<'_>, place: Place<'_>) {
     let vpc = template.parameter(VPC_ID, "AWS::EC2::VPC::Id", "The virtual private cloud");
     let interval_s = interval_s(place);
     let properties = json!({
@@ -103,7 +103,8 @@ pub(super) fn add_fleet(template: &mut Template, place: Place<'_>) {
         // Less than the interval, as AWS wants it.
         "HealthCheckTimeoutSeconds": (interval_s - 1).min(5),
         "HealthyThresholdCount": 2,
-        "UnhealthyThresholdCount": 3,
+        // Ten is the most: an instance that restarts after its updates is not replaced for it.
+        "UnhealthyThresholdCount": if super::maintenance::reboots(input.plan) { 10 } else { 3 },
         "Matcher": { "HttpCode": "200" },
         "TargetGroupAttributes": attribute_list(&[
             ("deregistration_delay.timeout_seconds", json!(DEREGISTRATION_DELAY_S.to_string())),

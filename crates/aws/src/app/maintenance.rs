@@ -51,6 +51,11 @@ pub(super) fn patches(plan: &Plan) -> bool {
     plan.maintenance.iter().any(|it| matches!(it.work, Work::Patch { .. }))
 }
 
+/// Whether it restarts instances.
+pub(super) fn reboots(plan: &Plan) -> bool {
+    plan.maintenance.iter().any(|it| matches!(it.work, Work::Patch { reboot: true }))
+}
+
 /// Where what maintenance prints goes. No log group of a plan begins so.
 pub(super) fn log_group_name(aws: &Aws) -> String {
     format!("watchbell/{}/maintenance", aws.name)

@@ -108,7 +108,7 @@ fn user_data_has_what_is_shipped_and_what_the_plan_says() {
     assert_bash_reads(&script);
     assert_eq!(
         unpacked(&script, "/etc/watchbell/watchbell.toml"),
-        "version = 1\n\n[log_groups.shop]\nfiles = [\"a.log\"]\n"
+        "data_dir = \"/var/lib/watchbell\"\nversion = 1\n\n[log_groups.shop]\nfiles = [\"a.log\"]\n"
     );
     assert_eq!(unpacked(&script, "\"$work/setup\""), SETUP);
     let unit = "/etc/systemd/system/watchbell-agent.service";

@@ -108,14 +108,18 @@ systemctl enable --now watchbell-agent.service
         add(&packed(setup));
         add("END\n(cd \"$work\" && ./setup)\n");
     }
-    let url = shell(&format!("http://127.0.0.1:{}{}", fleet.listen.port(), fleet.health.path));
+    let path = shell(&format!(":{}{}", fleet.listen.port(), fleet.health.path));
     write!(
         text,
-        r"
+        r#"
 systemctl enable --now {unit}
-curl --fail --silent --show-error --output /dev/null --max-time 5 --retry 120 --retry-delay 5 --retry-all-errors {url}
+# Where the load balancer asks: an application that listens on 127.0.0.1 only is not well.
+metadata=http://169.254.169.254/latest
+token=$(curl --fail --silent --show-error -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$metadata/api/token")
+address=$(curl --fail --silent --show-error -H "X-aws-ec2-metadata-token: $token" "$metadata/meta-data/local-ipv4")
+curl --fail --silent --show-error --output /dev/null --max-time 5 --retry 120 --retry-delay 5 --retry-all-errors "http://$address"{path}
 systemctl is-active watchbell-agent.service {unit}
-",
+"#,
         unit = unit_name(place),
     )
     .expect("a String takes everything");
@@ -141,7 +145,7 @@ fn application(place: Place<'_>) -> String {
         "[Unit]\n\
          Description=Application of the fleet {name}\n\
          Wants=network-online.target\n\
-         After=network-online.target\n\
+         After=network-online.target watchbell-agent.service\n\
          StartLimitIntervalSec=0\n\
          \n\
          [Service]\n\

@@ -253,12 +253,18 @@ fn unfilled(stacks: &[Rendered]) -> Vec<String> {
 /// Source: AWS CloudFormation User Guide, quotas, "Outputs" and "Parameters".
 const OUTPUTS_MAX: usize = 200;
 
+/// Largest template in a bucket. Source: AWS CloudFormation User Guide, quotas.
+const STORED_BYTES_MAX: usize = 1_048_576;
+
 fn oversized(stacks: &[Rendered]) -> Vec<String> {
     let mut problems = Vec::new();
+    // With a fleet there is a bucket of artifacts, through which larger ones go.
+    let bytes_max =
+        if stacks.iter().any(|stack| stack.part == Part::App) { STORED_BYTES_MAX } else { BODY_BYTES_MAX };
     for stack in stacks {
         let count = |section: &str| stack.template[section].as_object().map_or(0, serde_json::Map::len);
         let sizes = [
-            ("bytes", stack.body_bytes, BODY_BYTES_MAX),
+            ("bytes", stack.body_bytes, bytes_max),
             ("resources", count("Resources"), RESOURCES_MAX),
             ("outputs", count("Outputs"), OUTPUTS_MAX),
             ("parameters", count("Parameters"), OUTPUTS_MAX),
@@ -522,9 +528,9 @@ fn not_retained(stacks: &[Rendered]) -> Vec<String> {
     let mut problems = Vec::new();
     for stack in stacks.iter().filter(|stack| stack.part == Part::Data) {
         for (id, resource) in stack.template["Resources"].as_object().into_iter().flatten() {
-            if resource["DeletionPolicy"] != "RetainExceptOnCreate"
-                || resource["UpdateReplacePolicy"] != "Retain"
-            {
+            let is_kept =
+                ["Retain", "RetainExceptOnCreate"].iter().any(|policy| resource["DeletionPolicy"] == *policy);
+            if !is_kept || resource["UpdateReplacePolicy"] != "Retain" {
                 problems.push(format!("{id} goes with its stack"));
             }
         }
