@@ -172,18 +172,19 @@ fn a_failure_has_its_reason_and_the_next_deployment_starts_anew() {
     assert_eq!(deployed[0].outcome, Outcome::Created);
 }
 
+/// AWS takes a bucket in that a stack left under a name of its own; this emulator refuses the change set, and gives the
+/// reason where AWS gives it, too.
 #[test]
 fn what_a_validation_found_is_said() {
-    let emulator = emulator();
-    let client = Client::open(&emulator.aws("taken"));
-    let bucket =
-        json!({ "Bucket": "taken-by-others", "CreateBucketConfiguration": { "LocationConstraint": REGION } });
-    emulator.ask("s3", "create_bucket", &bucket);
-    let properties = json!({ "BucketName": "taken-by-others" });
-    let template =
-        json!({ "Resources": { "Archive": { "Type": "AWS::S3::Bucket", "Properties": properties } } });
-    let stacks = [wanted("taken", Part::Data, template)];
-    let error = client.run(client.account.deploy(&stacks, &[], &mut |_| ())).unwrap_err();
+    let client = Client::open(&emulator().aws("again"));
+    let account = &client.account;
+    let properties = json!({ "BucketName": "again-archive" });
+    let archive = json!({ "Type": "AWS::S3::Bucket", "DeletionPolicy": "Retain", "Properties": properties });
+    let stacks = [wanted("again", Part::Pipeline, json!({ "Resources": { "Archive": archive } }))];
+    client.run(account.deploy(&stacks, &[], &mut |_| ())).unwrap();
+    let going = client.run(account.destroyable(false)).unwrap();
+    client.run(account.destroy(&going, &mut |_| ())).unwrap();
+    let error = client.run(account.deploy(&stacks, &[], &mut |_| ())).unwrap_err();
     let AwsError::Failed { reason, .. } = error else { panic!("{error:?}") };
     assert!(reason.starts_with("Archive: ") && !reason.contains("DescribeEvents"), "{reason}");
 }
