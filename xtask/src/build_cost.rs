@@ -11,8 +11,9 @@ use std::thread;
 use crate::step::{self, Failure, Stopwatch};
 use crate::workspace::Workspace;
 
-/// A newcomer's first command is a release build; this is the most it may cost.
-const BUDGET_CPU_S: f64 = 600.0;
+/// A newcomer's first command is a release build; this is the most it may cost. It was 439 before the demo, 491 with it, and
+/// 728 with the agent, TLS, inputs and functions, on a machine that was not idle.
+const BUDGET_CPU_S: f64 = 900.0;
 
 /// Runs its arguments and then prints the shell's `times`: the second line is of the processes it waited for.
 const WITH_TIMES: &str = r#""$@"; code=$?; times; exit $code"#;
